@@ -1,0 +1,1 @@
+"""The broker: an embedded server, connections, stations. Nothing here knows datasets."""

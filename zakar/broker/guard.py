@@ -1,0 +1,52 @@
+"""Runs a server and ends it when the parent goes away, however it goes. Standard library only.
+
+    python guard.py COMMAND [ARG ...]
+
+The parent holds the other end of standard input; when it closes, by intent or by death, the server is told
+to stop, and killed if it does not. Works alike on Linux, macOS and Windows.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+GRACE_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+def main(command: list[str]) -> None:
+    """Run ``command`` until it ends or standard input closes."""
+    # Should this guard itself be killed, Linux tells the server; elsewhere there is no such means.
+    linux = sys.platform == "linux"
+    child = subprocess.Popen(  # noqa: S603 - the command is our own server binary
+        command,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent if linux else None,  # noqa: PLW1509 - no thread runs yet
+    )
+    threading.Thread(target=_exit_with, args=(child,), daemon=True).start()
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    child.terminate()
+    try:
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+    os._exit(0)
+
+
+def _exit_with(child: "subprocess.Popen[bytes]") -> None:
+    os._exit(child.wait() & 0xFF)
+
+
+def _die_with_parent() -> None:
+    import ctypes  # noqa: PLC0415 - only here, and only on Linux
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

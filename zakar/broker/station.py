@@ -1,0 +1,129 @@
+"""Stations: a named set of partitions, each a JetStream stream, laid out as Memphis lays them out."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from zakar.broker.connection import ApiError, Connection
+from zakar.errors import ServerError
+
+STREAM_NOT_FOUND = 10059
+MESSAGE_NOT_FOUND = 10037
+NAME_IN_USE = 10058
+_NO_JETSTREAM = (0, 10039, 10076)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A partition as the server has it.
+
+    ``last`` is the sequence of the last message ever stored, ``messages`` how many are there now.
+    """
+
+    name: str
+    first: int
+    last: int
+    messages: int
+    bytes: int
+    max_bytes: int
+    subjects: tuple[str, ...]
+    metadata: dict[str, str]
+
+    @property
+    def unbroken(self) -> bool:
+        """Whether every message from the first sequence to the last is still there."""
+        return self.messages == self.last
+
+
+def stream_name(station: str, partition: int = 1) -> str:
+    """Return the name of a station's partition; partitions count from 1."""
+    return f"{station}${partition}"
+
+
+def subject(stream: str) -> str:
+    """Return the subject that a partition's messages are published to."""
+    return f"{stream}.final"
+
+
+async def limits(connection: Connection) -> dict[str, int]:
+    """Return the account's JetStream limits and use. Raises ServerError where there is no JetStream."""
+    try:
+        answer = await connection.api("INFO")
+    except ApiError as error:
+        if error.code in _NO_JETSTREAM:
+            raise ServerError(
+                "the server has no JetStream, or not for this account; start it with JetStream enabled, "
+                "or use `zakar broker`"
+            ) from error
+        raise ServerError(f"the server refuses JetStream requests: {error}") from error
+    return {**answer["limits"], "storage": answer["storage"]}
+
+
+async def look(connection: Connection, stream: str) -> Stream | None:
+    """Return a partition as the server has it, None where there is no such stream. Raises ApiError."""
+    try:
+        answer = await connection.api(f"STREAM.INFO.{stream}")
+    except ApiError as error:
+        if error.code == STREAM_NOT_FOUND:
+            return None
+        raise
+    return _stream(answer)
+
+
+async def create(
+    connection: Connection, stream: str, metadata: dict[str, str], max_bytes: int, replicas: int = 1
+) -> Stream:
+    """Create a partition that keeps everything and, once full, refuses rather than forgets.
+
+    Raises ApiError.
+    """
+    config = {
+        "name": stream,
+        "subjects": [f"{stream}.>"],
+        "retention": "limits",
+        "discard": "new",
+        "storage": "file",
+        "max_bytes": max_bytes,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "metadata": metadata,
+    }
+    return _stream(await connection.api(f"STREAM.CREATE.{stream}", config))
+
+
+async def adopt(connection: Connection, stream: str, metadata: dict[str, str]) -> Stream:
+    """Write ``metadata`` into an existing partition, changing nothing else. Raises ApiError."""
+    answer = await connection.api(f"STREAM.INFO.{stream}")
+    config = answer["config"]
+    config["metadata"] = {**config.get("metadata", {}), **metadata}
+    return _stream(await connection.api(f"STREAM.UPDATE.{stream}", config))
+
+
+async def delete(connection: Connection, stream: str) -> None:
+    """Delete a partition and all it holds. Raises ApiError."""
+    await connection.api(f"STREAM.DELETE.{stream}")
+
+
+async def message(connection: Connection, stream: str, sequence: int) -> bytes | None:
+    """Return the payload stored at ``sequence``, None where there is none. Raises ApiError."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
+    except ApiError as error:
+        if error.code == MESSAGE_NOT_FOUND:
+            return None
+        raise
+    return base64.b64decode(answer["message"].get("data", ""))
+
+
+def _stream(answer: Any) -> Stream:
+    config, state = answer["config"], answer["state"]
+    return Stream(
+        name=config["name"],
+        first=state["first_seq"],
+        last=state["last_seq"],
+        messages=state["messages"],
+        bytes=state["bytes"],
+        max_bytes=config.get("max_bytes", -1),
+        subjects=tuple(config.get("subjects", ())),
+        metadata=config.get("metadata", {}),
+    )

@@ -1,0 +1,1 @@
+"""Is it believable: datasets held against their manifest and against measured figures."""

@@ -1,0 +1,47 @@
+"""Datasets held against their manifests."""
+
+import posixpath
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zakar.check.realism import Check
+from zakar.dataset import content
+from zakar.dataset.content import fingerprint
+from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.store import Dataset
+from zakar.errors import MismatchError
+
+_SOURCE = "manifest.json"
+
+
+def integrity(dataset: Dataset) -> list[Check]:
+    """Decode every public table and compare its content with the manifest's checksums."""
+    found = {table.name: content.table_digest(table, _days(dataset, table)) for table in PUBLIC}
+    checks = [
+        _same(
+            f"content/{name}",
+            f"{name}: content is what the manifest says",
+            dataset.manifest.tables[name].sha256,
+            digest,
+        )
+        for name, digest in found.items()
+    ]
+    told = dataset.manifest.fingerprint
+    return [*checks, _same("content/fingerprint", "fingerprint", told, fingerprint(found))]
+
+
+def _days(dataset: Dataset, table: Table) -> Iterator[tuple[int, bytes]]:
+    for path in dataset.files(table.name):
+        try:
+            with dataset.filesystem.open_input_file(path) as source:
+                yield from content.day_digests(table, pq.read_table(source))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise MismatchError(
+                f"{posixpath.relpath(path, dataset.root)}: cannot be decoded ({error}); simulate the dataset again"
+            ) from error
+
+
+def _same(identifier: str, name: str, told: str, found: str) -> Check:
+    return Check(identifier, name, int(told != found), 0, 0, _SOURCE)

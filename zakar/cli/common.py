@@ -1,0 +1,166 @@
+"""What commands share: connection options, JSON, progress, interruption, workers."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from zakar.broker.connection import DEFAULT_SERVER, Access
+from zakar.errors import ConfigError
+
+_T = TypeVar("_T")
+_PLAIN_SECONDS = 5.0
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
+_AUTH = "Connection"
+Server = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        "-s",
+        envvar="NATS_URL",
+        help=f"Address of the broker [default: {DEFAULT_SERVER}].",
+        rich_help_panel=_AUTH,
+    ),
+]
+User = Annotated[str | None, typer.Option("--user", envvar="NATS_USER", help="User name.", rich_help_panel=_AUTH)]
+Password = Annotated[
+    str | None,
+    typer.Option(
+        "--password", envvar="NATS_PASSWORD", help="Password; better in NATS_PASSWORD.", rich_help_panel=_AUTH
+    ),
+]
+Token = Annotated[
+    str | None, typer.Option("--token", envvar="NATS_TOKEN", help="Token; better in NATS_TOKEN.", rich_help_panel=_AUTH)
+]
+Creds = Annotated[
+    Path | None, typer.Option("--creds", envvar="NATS_CREDS", help="Credentials file.", rich_help_panel=_AUTH)
+]
+Nkey = Annotated[Path | None, typer.Option("--nkey", envvar="NATS_NKEY", help="NKey seed file.", rich_help_panel=_AUTH)]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option("--tlsca", envvar="NATS_CA", help="Certificate authority to trust.", rich_help_panel=_AUTH),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option("--tlscert", envvar="NATS_CERT", help="Client certificate.", rich_help_panel=_AUTH),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option("--tlskey", envvar="NATS_KEY", help="Key of the client certificate.", rich_help_panel=_AUTH),
+]
+
+
+def access(
+    server: list[str] | None,
+    user: str | None,
+    password: str | None,
+    token: str | None,
+    creds: Path | None,
+    nkey: Path | None,
+    tlsca: Path | None,
+    tlscert: Path | None,
+    tlskey: Path | None,
+) -> Access:
+    """Turn connection options into access settings."""
+    servers = tuple(address for entry in server or [DEFAULT_SERVER] for address in entry.split(",") if address)
+    return Access(servers, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+
+
+def split(names: str | None) -> list[str] | None:
+    """Split an option of the form A,B."""
+    return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def tell(text: str) -> None:
+    """Print a line for a person, on standard error."""
+    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def give(report: object) -> None:
+    """Print a report as one JSON object on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+
+
+@contextlib.contextmanager
+def meter(label: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """Show progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
+
+    Yields a function to be told how much is done of ``total``, and a note.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+        with Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=console) as bar:
+            task = bar.add_task(label, total=total, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=note)
+        return
+    last = began = time.monotonic()
+
+    def line(done: int, note: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _PLAIN_SECONDS:
+            return
+        last = now
+        left = f", {(now - began) * (total - done) / done:,.0f} s left" if done else ""
+        tell(f"{label}: {done:,} of {total:,}{left}{', ' + note if note else ''}")
+
+    yield line
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[_T]]) -> _T:
+    """Run ``main(stop)``. The first Ctrl-C sets ``stop``; the second ends it at once (KeyboardInterrupt)."""
+
+    async def runner() -> _T:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        task = asyncio.current_task()
+        presses = 0
+
+        def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+            nonlocal presses
+            presses += 1
+            loop.call_soon_threadsafe(stop.set)
+            if presses == 1:
+                tell("stopping: waiting for what is in flight; Ctrl-C again stops at once")
+            elif task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+
+        before = signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            return await main(stop)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return asyncio.run(runner())
+
+
+def workers(number: int | None) -> Executor:
+    """Return the executor that emits blocks: processes, or this very process for one worker."""
+    number = os.cpu_count() or 1 if number is None else number
+    if number < 1:
+        raise ConfigError(f"--workers {number}: give at least 1")
+    if number == 1:
+        return ThreadPoolExecutor(1)
+    # Spawned on every platform alike; Ctrl-C is the parent's to handle.
+    return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

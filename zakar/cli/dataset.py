@@ -1,0 +1,163 @@
+"""`zakar simulate`, `zakar schema`, `zakar check`: datasets on disk."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from zakar import scenario as scenarios
+from zakar.check.integrity import integrity
+from zakar.check.realism import SUITES
+from zakar.cli.common import Dataset, Json, give, meter, tell, workers
+from zakar.dataset import store
+from zakar.dataset.manifest import Manifest
+from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.errors import MismatchError
+from zakar.scenario import Scenario
+from zakar.simulate import check_free, simulate
+
+ScenarioName = Annotated[
+    str, typer.Argument(metavar="[SCENARIO]", help="A scenario that comes with zakar, or a TOML file.")
+]
+
+
+def simulate_command(
+    name: ScenarioName = "classic",
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of the scenario's.")] = None,
+    days: Annotated[int | None, typer.Option(help="Number of days, in place of the scenario's.")] = None,
+    number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Simulate a scenario into a dataset of Parquet files.
+
+    The same scenario and seed make the same content, whatever the number of workers.
+
+    Example: `zakar simulate classic --out data/classic`
+    """
+    path = scenarios.find(name)
+    scenario = settings(path, seed, days)
+    if dry_run:
+        check_free(out, overwrite)
+        report = {
+            "dataset": str(out),
+            "scenario": scenario.name,
+            "seed": scenario.seed,
+            "days": scenario.calendar.days,
+            "cells": scenario.grid.cells,
+            "dry_run": True,
+        }
+        if json:
+            give(report)
+        else:
+            tell(
+                f"would simulate {scenario.name}, seed {scenario.seed}: {scenario.calendar.days:,} days on "
+                f"{scenario.grid.cells:,} cells, into {out}; nothing was written"
+            )
+        return
+    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite)
+    sizes = {name: {"rows": e.rows, "bytes": e.bytes} for name, e in manifest.tables.items()}
+    if json:
+        give(
+            {
+                "dataset": str(out),
+                "scenario": scenario.name,
+                "seed": scenario.seed,
+                "records": manifest.records,
+                "tables": sizes,
+                "holdout": {},
+                "seconds": round(seconds, 3),
+                "fingerprint": manifest.fingerprint,
+            }
+        )
+    else:
+        tell(f"{out}: {manifest.records:,} records in {seconds:.1f} s, fingerprint {manifest.fingerprint[:12]}")
+
+
+def schema_command(json: Json = False) -> None:
+    """Show the tables: columns, units and the keys of their messages.
+
+    Example: `zakar schema`
+    """
+    tables = (*PUBLIC, PREDICTIONS)
+    if json:
+        give(
+            {
+                table.name: {
+                    "station": table.station,
+                    "doc": table.doc,
+                    "columns": [
+                        {"name": c.name, "type": str(c.type), "unit": c.unit, "doc": c.doc} for c in table.columns
+                    ],
+                }
+                for table in tables
+            }
+        )
+        return
+    console = Console(soft_wrap=True)
+    for table in tables:
+        grid = Table("column and wire key", "type", "unit", "meaning", box=box.SIMPLE)
+        for column in table.columns:
+            grid.add_row(column.name, str(column.type), column.unit, column.doc)
+        console.print(f"{table.name}, station {table.station}: {table.doc}", markup=False, highlight=False)
+        console.print(grid)
+
+
+def check_command(where: Dataset, json: Json = False) -> None:
+    """Compare a dataset with its manifest, and with the figures that its scenario names.
+
+    Example: `zakar check data/classic`
+    """
+    dataset = store.open_dataset(where)
+    suite = str(dataset.manifest.scenario.get("checks", "none"))
+    if suite not in SUITES:
+        raise MismatchError(f"{where}: the manifest names a suite of checks `{suite}` that this zakar does not have")
+    checks = integrity(dataset)
+    if all(check.ok for check in checks):  # figures of wrong content mean nothing
+        checks += SUITES[suite](dataset)
+    ok = all(check.ok for check in checks)
+    if json:
+        rows = [{**msgspec.to_builtins(c), "value": float(c.value), "ok": c.ok} for c in checks]
+        give({"ok": ok, "checks": rows})
+    else:
+        grid = Table("", "check", "value", "accepted", "source", box=box.SIMPLE)
+        for c in checks:
+            low_high = f"{c.low:,.6g}" if c.low == c.high else f"{c.low:,.6g} to {c.high:,.6g}"
+            grid.add_row("ok" if c.ok else "[red]NOT[/]", c.name, f"{float(c.value):,.6g}", low_high, c.source)
+        Console().print(grid)
+    if not ok:
+        failed = ", ".join(c.name for c in checks if not c.ok)
+        raise MismatchError(f"{where}: {failed}: not what it should be; simulate the dataset again")
+
+
+def settings(path: Path, seed: int | None = None, days: int | None = None) -> Scenario:
+    """Read a scenario and apply the command line's seed and days."""
+    scenario = scenarios.read(path)
+    if seed is not None:
+        scenario = msgspec.structs.replace(scenario, seed=seed)
+    return scenario if days is None else scenarios.with_days(scenario, days)
+
+
+def timed_simulation(
+    scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool
+) -> tuple[float, Manifest]:
+    """Simulate with a progress meter; return the seconds it took and the manifest."""
+    began = time.perf_counter()
+    done = 0
+    with meter("simulating days", scenario.calendar.days) as show, workers(number) as executor:
+
+        def progress(days: int) -> None:
+            nonlocal done
+            done += days
+            show(done, "")
+
+        manifest = simulate(scenario, path, out, executor, overwrite=overwrite, progress=progress)
+    return time.perf_counter() - began, manifest

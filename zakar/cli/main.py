@@ -1,0 +1,53 @@
+"""`zakar`: the commands, and the exit codes of what they raise."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+import zakar
+from zakar.cli import broker, dataset, demo, stations
+from zakar.errors import ZakarError
+
+app = typer.Typer(
+    name="zakar",
+    help="Simulate the wildfire island of Zakar and stream its data into NATS JetStream stations.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"zakar {zakar.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Take the options that belong to no command."""
+
+
+app.command("demo")(demo.demo)
+app.command("simulate")(dataset.simulate_command)
+app.command("schema")(dataset.schema_command)
+app.command("check")(dataset.check_command)
+app.command("broker")(broker.broker_command)
+app.command("load")(stations.load_command)
+app.command("verify")(stations.verify_command)
+app.command("consume")(stations.consume_command)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, and otherwise as zakar.errors says; 130 interrupted."""
+    try:
+        app()
+    except ZakarError as error:
+        Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,232 @@
+"""`zakar load`, `zakar verify`, `zakar consume`: datasets into stations and back."""
+
+import asyncio
+import contextlib
+import enum
+import os
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, TypeVar
+
+import msgspec
+import nats.errors
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from zakar.broker import reader, station
+from zakar.broker.connection import Access, ApiError, connected
+from zakar.cli import common
+from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
+from zakar.dataset import store
+from zakar.errors import ConfigError, MismatchError, ServerError
+from zakar.loader import load as loading
+from zakar.loader.load import LoadReport, Progress, load
+from zakar.loader.producer import Pace
+from zakar.loader.verify import Comparison, verify
+
+_T = TypeVar("_T")
+Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
+
+
+class Mode(enum.StrEnum):
+    """How messages are sent."""
+
+    BLOCKING = "blocking"
+    NONBLOCKING = "nonblocking"
+
+
+def load_command(
+    where: Dataset,
+    server: common.Server = None,
+    mode: Annotated[
+        Mode, typer.Option(help="Wait for each ack, or send on with a limit on messages in flight.")
+    ] = Mode.NONBLOCKING,
+    in_flight: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Messages sent and not yet acknowledged, at most.")
+    ] = Pace.in_flight,
+    ack_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until an ack is overdue.")] = Pace.ack_timeout,
+    give_up_after: Annotated[
+        float, typer.Option(min=1, help="Seconds without progress until the load stops.")
+    ] = Pace.give_up_after,
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
+    tables: Tables = None,
+    recreate: Annotated[
+        bool,
+        typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
+    ] = False,
+    user: common.User = None,
+    password: common.Password = None,
+    token: common.Token = None,
+    creds: common.Creds = None,
+    nkey: common.Nkey = None,
+    tlsca: common.TlsCa = None,
+    tlscert: common.TlsCert = None,
+    tlskey: common.TlsKey = None,
+    json: Json = False,
+) -> None:
+    """Fill stations from a dataset, every message once and in order. Safe to run again: it goes on.
+
+    Example: `zakar load data/classic --server nats://127.0.0.1:4222`
+    """
+    dataset = store.open_dataset(where)
+    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    pace = Pace(1 if mode is Mode.BLOCKING else in_flight, ack_timeout, give_up_after)
+    report = metered_load(dataset, who, split(tables), pace, recreate=recreate, replicas=replicas)
+    if json:
+        give(msgspec.to_builtins(report))
+    else:
+        tell(summary(report))
+    if report.interrupted:
+        tell("interrupted: run the same command again to go on from what is stored")
+        raise typer.Exit(130)
+
+
+def verify_command(
+    where: Dataset,
+    server: common.Server = None,
+    tables: Tables = None,
+    user: common.User = None,
+    password: common.Password = None,
+    token: common.Token = None,
+    creds: common.Creds = None,
+    nkey: common.Nkey = None,
+    tlsca: common.TlsCa = None,
+    tlscert: common.TlsCert = None,
+    tlskey: common.TlsKey = None,
+    json: Json = False,
+) -> None:
+    """Read stations back and compare them with a dataset, message by message.
+
+    Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
+    """
+    dataset = store.open_dataset(where)
+    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    comparisons = metered_verify(dataset, who, split(tables))
+    ok = all(c.ok for c in comparisons.values())
+    if json:
+        give({"ok": ok, "stations": msgspec.to_builtins(comparisons)})
+    else:
+        names = list(Comparison.__dataclass_fields__)
+        grid = Table("station", *(name.replace("_", " ") for name in names), box=box.SIMPLE)
+        for name, c in comparisons.items():
+            grid.add_row(name, *(f"{getattr(c, field):,}" for field in names))
+        Console().print(grid)
+    if not ok:
+        wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)
+        raise MismatchError(
+            f"not the same as {where}: {wrong}; load again if messages are missing, with --recreate if there are others"
+        )
+
+
+def consume_command(
+    name: Annotated[str, typer.Argument(metavar="STATION", help="A station, such as zakar-fire-alerts.")],
+    server: common.Server = None,
+    out: Annotated[Path | None, typer.Option(help="File to write [default: standard output].")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
+    user: common.User = None,
+    password: common.Password = None,
+    token: common.Token = None,
+    creds: common.Creds = None,
+    nkey: common.Nkey = None,
+    tlsca: common.TlsCa = None,
+    tlscert: common.TlsCert = None,
+    tlskey: common.TlsKey = None,
+) -> None:
+    """Read a station out, from its first message to its last now, as JSON lines.
+
+    Example: `zakar consume zakar-fire-alerts --limit 5`
+    """
+    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    try:
+        with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
+            run(lambda stop: _consume(name, who, limit, sink, stop))
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot be written: {error.strerror}") from error
+
+
+def metered_load(
+    dataset: store.Dataset,
+    who: Access,
+    names: list[str] | None,
+    pace: Pace,
+    *,
+    recreate: bool,
+    replicas: int = 1,
+) -> LoadReport:
+    """Load with a progress meter: rate, in flight, retries, time left."""
+    tables = loading.choose(names)
+    began = time.perf_counter()
+    with meter("loading messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
+
+        def progress(p: Progress) -> None:
+            rate = p.sent / max(time.perf_counter() - began, 1e-9)
+            show(p.stored, f"{p.station}: {rate:,.0f}/s, {p.in_flight:,} in flight, {p.retries:,} retries")
+
+        return run(
+            lambda stop: load(
+                dataset, who, tables, pace, recreate=recreate, replicas=replicas, stop=stop, progress=progress
+            )
+        )
+
+
+def metered_verify(dataset: store.Dataset, who: Access, names: list[str] | None) -> dict[str, Comparison]:
+    """Verify with a progress meter."""
+    tables = loading.choose(names)
+    done = 0
+    with meter("verifying messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
+
+        def progress(name: str, messages: int) -> None:
+            nonlocal done
+            done += messages
+            show(done, name)
+
+        async def main(stop: asyncio.Event) -> dict[str, Comparison]:
+            return await interruptible(verify(dataset, who, tables, progress), stop)
+
+        return run(main)
+
+
+def summary(report: LoadReport) -> str:
+    """Say in a line what a load did."""
+    if report.sent == 0 and not report.interrupted:
+        return f"all {report.records:,} messages are stored already; nothing was sent"
+    again = f", {report.already_stored:,} were stored already" if report.already_stored else ""
+    trouble = f"; {report.timeouts:,} time-outs, {report.retries:,} sent again, {report.reconnects} reconnects"
+    return (
+        f"{report.acknowledged:,} of {report.records:,} messages stored in {report.seconds:.1f} s, "
+        f"{report.messages_per_second:,.0f} a second, {report.in_flight_limit:,} in flight at most{again}"
+        f"{trouble if report.retries or report.timeouts or report.reconnects else ''}"
+    )
+
+
+async def interruptible(work: Coroutine[Any, Any, _T], stop: asyncio.Event) -> _T:
+    """Await ``work``, which changes nothing, unless ``stop`` is set first (KeyboardInterrupt)."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise KeyboardInterrupt
+    return task.result()
+
+
+async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO, stop: asyncio.Event) -> None:
+    async with connected(who, "zakar consume") as connection:
+        await station.limits(connection)
+        stream = station.stream_name(name)
+        try:
+            if await station.look(connection, stream) is None:
+                raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
+            async for payloads in reader.read(connection, stream, limit):
+                sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
+                if stop.is_set():
+                    raise KeyboardInterrupt
+        except (ApiError, nats.errors.Error) as error:
+            raise ServerError(f"{who.shown}: reading `{name}` failed: {error}") from error

@@ -1,0 +1,86 @@
+"""manifest.json: what a dataset holds, where it comes from, and the checksums of its content."""
+
+from importlib.metadata import version
+
+import msgspec
+from msgspec import Struct
+
+import zakar
+from zakar.errors import MismatchError
+
+FORMAT = 1
+NAME = "manifest.json"
+
+
+class File(Struct, frozen=True):
+    """One Parquet file of a table."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+class TableEntry(Struct, frozen=True, omit_defaults=True):
+    """One table: ``sha256`` is of the decoded content; ``wire_bytes`` is what its wire objects come to.
+
+    Only public tables go over the wire.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    columns: dict[str, str]
+    files: tuple[File, ...]
+    wire_bytes: int = 0
+
+
+class Manifest(Struct, frozen=True):
+    """The published description of a dataset; it says nothing of what is private."""
+
+    format: int
+    name: str
+    title: str
+    seed: int
+    days: int
+    fingerprint: str
+    tables: dict[str, TableEntry]
+    software: dict[str, str]
+    scenario: dict[str, object]
+
+    @property
+    def records(self) -> int:
+        """Rows in all tables."""
+        return sum(entry.rows for entry in self.tables.values())
+
+
+class PrivateManifest(Struct, frozen=True):
+    """The description of a dataset's private part: its truth tables."""
+
+    format: int
+    fingerprint: str
+    truth: dict[str, TableEntry]
+
+
+def software() -> dict[str, str]:
+    """Return the versions on which content may depend."""
+    packages = {name: version(name) for name in ("faker", "numpy", "pyarrow")}
+    return {"zakar": zakar.__version__, **packages}
+
+
+def encode(manifest: Manifest | PrivateManifest) -> bytes:
+    """Return a manifest as JSON that a person can read."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(content: bytes, source: str) -> Manifest:
+    """Read a manifest. Raises MismatchError naming ``source`` if it is none, or of another format."""
+    try:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise MismatchError(f"{source}: not a zakar manifest: {error}") from error
+    if manifest.format != FORMAT:
+        raise MismatchError(
+            f"{source}: format {manifest.format}, this zakar reads format {FORMAT}; "
+            "simulate the dataset again or install the zakar that wrote it"
+        )
+    return manifest

@@ -1,0 +1,173 @@
+"""The dataset on disk or in an object store: Parquet parts written and read by the batch."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from zakar.dataset import content, manifest, wire
+from zakar.dataset.manifest import File, Manifest, TableEntry
+from zakar.dataset.schema import PUBLIC, Table
+from zakar.errors import ConfigError, MismatchError
+
+_ROW_GROUP = 65_536
+
+
+@dataclass(frozen=True)
+class Part:
+    """One written file of a table and what the manifest needs of it."""
+
+    table: str
+    file: File
+    wire_bytes: int
+    days: list[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened dataset: its manifest, and where its files are."""
+
+    filesystem: Any
+    root: str
+    manifest: Manifest
+
+    def files(self, table: str) -> list[str]:
+        """Return the paths of a public table's files, in row order."""
+        names = [file.name for file in self.manifest.tables[table].files]
+        return [posixpath.join(self.root, "public", table, name) for name in names]
+
+
+def part_name(number: int) -> str:
+    """Return the name of a table's ``number``-th file; name order is row order."""
+    return f"part-{number:05d}.parquet"
+
+
+def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
+    """Write whole days of a table into ``folder`` as its ``number``-th part.
+
+    Texts are stored plain, since they rarely repeat; the rest as dictionaries. zstd level 1.
+    """
+    path = folder / part_name(number)
+    pq.write_table(
+        rows,
+        path,
+        row_group_size=_ROW_GROUP,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[c.name for c in table.columns if not pa.types.is_string(c.type)],
+    )
+    return Part(
+        table=table.name,
+        file=File(path.name, rows.num_rows, path.stat().st_size),
+        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table in PUBLIC else 0,
+        days=content.day_digests(table, rows),
+    )
+
+
+def entry(table: Table, parts: list[Part]) -> TableEntry:
+    """Return a table's manifest entry, given its parts in row order."""
+    return TableEntry(
+        rows=sum(part.file.rows for part in parts),
+        bytes=sum(part.file.bytes for part in parts),
+        wire_bytes=sum(part.wire_bytes for part in parts),
+        sha256=content.table_digest(table, [day for part in parts for day in part.days]),
+        columns={column.name: str(column.type) for column in table.columns},
+        files=tuple(part.file for part in parts),
+    )
+
+
+def open_dataset(where: str) -> Dataset:
+    """Open a dataset in a folder or at an object-store URL, and hold its files against its manifest.
+
+    Looks at sizes, row counts and columns, not at content. Raises ConfigError if there is no dataset and
+    MismatchError naming the file that is missing, truncated or foreign.
+    """
+    filesystem, root = _locate(where)
+    path = posixpath.join(root, manifest.NAME)
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            found = manifest.decode(stream.read(), path)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{where}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {error}") from error
+    dataset = Dataset(filesystem, root, found)
+    for table in PUBLIC:
+        _check_files(dataset, table)
+    return dataset
+
+
+def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
+    """Yield a public table's rows from row ``start`` on, in order, at most ``rows`` at a time.
+
+    Skips files and row groups before ``start`` without decoding them.
+    """
+    for path, file in zip(dataset.files(table.name), dataset.manifest.tables[table.name].files, strict=True):
+        if start >= file.rows:
+            start -= file.rows
+            continue
+        with dataset.filesystem.open_input_file(path) as source:
+            parquet = pq.ParquetFile(source)
+            groups: list[int] = []
+            for group in range(parquet.num_row_groups):
+                size = parquet.metadata.row_group(group).num_rows
+                if not groups and start >= size:
+                    start -= size
+                else:
+                    groups.append(group)
+            for batch in parquet.iter_batches(rows, row_groups=groups):
+                if start < batch.num_rows:
+                    yield batch.slice(start).cast(table.schema)
+                start = max(0, start - batch.num_rows)
+
+
+def read(dataset: Dataset, table: Table) -> pa.Table:
+    """Return a whole public table."""
+    return pa.Table.from_batches(batches(dataset, table, rows=_ROW_GROUP), table.schema)
+
+
+def _locate(where: str) -> tuple[Any, str]:
+    if "://" in where:
+        try:
+            return pafs.FileSystem.from_uri(where)  # type: ignore[no-any-return]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ConfigError(f"{where}: cannot be opened: {error}") from error
+    return pafs.LocalFileSystem(), Path(where).absolute().as_posix()
+
+
+def _check_files(dataset: Dataset, table: Table) -> None:
+    entry = dataset.manifest.tables.get(table.name)
+    if entry is None:
+        raise MismatchError(f"{posixpath.join(dataset.root, manifest.NAME)}: no table `{table.name}`")
+    for path, file in zip(dataset.files(table.name), entry.files, strict=True):
+        check_file(dataset.filesystem, path, file, table)
+
+
+def check_file(filesystem: Any, path: str, file: File, table: Table) -> None:
+    """Raise MismatchError if a file is missing, truncated, no Parquet, or has other rows or columns."""
+    again = "simulate the dataset again, or copy the file again from where it came"
+    info = filesystem.get_file_info(path)
+    if info.type != pafs.FileType.File:
+        raise MismatchError(f"{path}: missing, but the manifest lists it; {again}")
+    if info.size != file.bytes:
+        raise MismatchError(f"{path}: {info.size} bytes, the manifest says {file.bytes}; {again}")
+    try:
+        with filesystem.open_input_file(path) as source:
+            parquet = pq.ParquetFile(source)
+            rows, schema = parquet.metadata.num_rows, parquet.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise MismatchError(f"{path}: not a readable Parquet file ({error}); {again}") from error
+    if not schema.equals(table.schema):
+        raise MismatchError(
+            f"{path}: columns {', '.join(schema.names)} are not those of `{table.name}` "
+            f"({', '.join(table.schema.names)}); {again}"
+        )
+    if rows != file.rows:
+        raise MismatchError(f"{path}: {rows} rows, the manifest says {file.rows}; {again}")

@@ -1,0 +1,227 @@
+"""Fill stations from a dataset: look, decide, create, produce; safe to run again."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import nats.errors
+import pyarrow as pa
+
+from zakar.broker import station
+from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.broker.station import Stream
+from zakar.dataset import store, wire
+from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
+from zakar.loader import plan
+from zakar.loader.plan import Target
+from zakar.loader.producer import Pace, Tally, produce
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a load is, in all stations together."""
+
+    station: str
+    records: int
+    stored: int
+    sent: int
+    in_flight: int
+    retries: int
+
+
+@dataclass(frozen=True)
+class StationReport:
+    """What was loaded into one station."""
+
+    records: int
+    sent: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did; the keys of ``zakar load --json``."""
+
+    records: int
+    sent: int
+    acknowledged: int
+    already_stored: int
+    seconds: float
+    messages_per_second: float
+    timeouts: int
+    retries: int
+    reconnects: int
+    mode: str
+    transport: str
+    wire_bytes: int
+    in_flight_limit: int
+    interrupted: bool
+    stations: dict[str, StationReport] = field(default_factory=dict)
+
+
+def choose(names: Sequence[str] | None) -> tuple[Table, ...]:
+    """Return public tables by name, all of them by default. Raises ConfigError for a name that is none."""
+    known = [table.name for table in PUBLIC]
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"--tables: `{name}` is no table; there are {', '.join(known)}")
+    return tuple(table for table in PUBLIC if names is None or table.name in names)
+
+
+async def load(
+    dataset: Dataset,
+    access: Access,
+    tables: Sequence[Table],
+    pace: Pace,
+    *,
+    recreate: bool = False,
+    replicas: int = 1,
+    stop: asyncio.Event | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> LoadReport:
+    """Fill the stations of ``tables``, create what is missing, and an empty one for predictions.
+
+    A station that holds the first messages of this dataset is filled from there on; one that holds them all
+    gets none. ``recreate`` deletes the tables' stations first, never the predictions'. Once ``stop`` is set,
+    what is in flight is drained and the report says ``interrupted``.
+
+    Raises ServerError if nothing was sent, StoppedError after something was, MismatchError if a station
+    holds anything else.
+    """
+    stop = stop or asyncio.Event()
+    async with connected(access, "zakar load") as connection:
+        began = time.perf_counter()
+        targets = [plan.target(dataset.manifest, table) for table in tables]
+        try:
+            tallies = await _prepare(connection, dataset, targets, recreate, replicas)
+        except ApiError as error:
+            raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
+        except (nats.errors.Error, OSError) as error:
+            raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
+        already = {target.stream: tally.stored for target, tally in tallies}
+
+        for target, tally in tallies:
+            report = _progress(target, tallies, progress)
+            try:
+                await produce(
+                    connection,
+                    target.stream,
+                    _payloads(dataset, target.table),
+                    tally,
+                    target.records,
+                    pace,
+                    stop,
+                    report,
+                )
+            except StoppedError as error:
+                if stop.is_set():
+                    break
+                if not any(t.sent for _, t in tallies):
+                    raise ServerError(str(error)) from error
+                raise
+        seconds = time.perf_counter() - began
+        sent = sum(tally.sent for _, tally in tallies)
+        return LoadReport(
+            records=sum(target.records for target in targets),
+            sent=sent,
+            acknowledged=sum(tally.acknowledged for _, tally in tallies),
+            already_stored=sum(already.values()),
+            seconds=seconds,
+            messages_per_second=sent / seconds,
+            timeouts=sum(tally.timeouts for _, tally in tallies),
+            retries=sum(tally.retries for _, tally in tallies),
+            reconnects=connection.stats["reconnects"],
+            mode="blocking" if pace.in_flight == 1 else "nonblocking",
+            transport="tcp",
+            wire_bytes=connection.wire_bytes,
+            in_flight_limit=pace.in_flight,
+            interrupted=stop.is_set() and any(t.stored < target.records for target, t in tallies),
+            stations={target.table.station: StationReport(target.records, tally.sent, 1) for target, tally in tallies},
+        )
+
+
+async def _prepare(
+    connection: Connection, dataset: Dataset, targets: list[Target], recreate: bool, replicas: int
+) -> list[tuple[Target, Tally]]:
+    """Make every station ready before anything is sent; return each with what it holds already."""
+    limits = await station.limits(connection)
+    found = {target.stream: await station.look(connection, target.stream) for target in targets}
+    if recreate:
+        for stream in [stream for stream, state in found.items() if state is not None]:
+            await station.delete(connection, stream)
+            found[stream] = None
+
+    refusals = []
+    for target in targets:
+        state = found[target.stream]
+        if state is not None:
+            last_row = _row(dataset, target, state.last)
+            last_stored = await station.message(connection, target.stream, state.last) if last_row else None
+            refusal = plan.judge(target, state, last_row, last_stored)
+            refusals += [refusal] if refusal else []
+    if refusals:
+        raise MismatchError(
+            "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
+            + ". Load elsewhere, or delete what is there and start over with --recreate"
+        )
+
+    tallies = []
+    for target in targets:
+        state = await _ready(connection, target, found[target.stream], replicas)
+        tallies.append((target, Tally(stored=state.last)))
+    predictions = station.stream_name(PREDICTIONS.station)
+    if await station.look(connection, predictions) is None:
+        said = plan.metadata(PREDICTIONS, dataset.manifest)
+        await station.create(connection, predictions, said, plan.predictions_bytes(limits), replicas)
+    return tallies
+
+
+async def _ready(connection: Connection, target: Target, found: Stream | None, replicas: int) -> Stream:
+    """Create the stream, or write into an empty one whose it is."""
+    if found is not None:
+        if found.metadata.get(plan.FINGERPRINT) is None:
+            return await station.adopt(connection, target.stream, target.metadata)
+        return found
+    try:
+        return await station.create(connection, target.stream, target.metadata, target.max_bytes, replicas)
+    except ApiError as error:
+        raise ServerError(
+            f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: {error}; "
+            "raise the account's or the server's storage, or load fewer --tables"
+        ) from error
+
+
+def _payloads(dataset: Dataset, table: Table) -> Callable[[int], Iterator[pa.Array]]:
+    def payloads(start: int) -> Iterator[pa.Array]:
+        return (wire.encode(batch) for batch in store.batches(dataset, table, start))
+
+    return payloads
+
+
+def _row(dataset: Dataset, target: Target, sequence: int) -> bytes | None:
+    """Return the wire object that belongs at a stream sequence, None where there is none."""
+    if not 0 < sequence <= target.records:
+        return None
+    batch = next(store.batches(dataset, target.table, sequence - 1))
+    return bytes(wire.encode(batch.slice(0, 1))[0].as_py())
+
+
+def _progress(
+    target: Target, tallies: list[tuple[Target, Tally]], progress: Callable[[Progress], None]
+) -> Callable[[], None]:
+    def report() -> None:
+        progress(
+            Progress(
+                station=target.table.station,
+                records=sum(t.records for t, _ in tallies),
+                stored=sum(tally.stored for _, tally in tallies),
+                sent=sum(tally.sent for _, tally in tallies),
+                in_flight=sum(tally.in_flight for _, tally in tallies),
+                retries=sum(tally.retries for _, tally in tallies),
+            )
+        )
+
+    return report

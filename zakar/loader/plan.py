@@ -1,0 +1,92 @@
+"""What to do with each station, given what it holds: pure decisions, made before anything is sent."""
+
+from dataclasses import dataclass
+
+from zakar.broker.station import Stream, stream_name, subject
+from zakar.dataset.manifest import Manifest
+from zakar.dataset.schema import Table
+from zakar.loader.frames import stored_bytes
+
+TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
+_SPARE = 1.05  # room over the computed size, for what the store adds
+_PREDICTIONS_BYTES = 256 << 20  # for an account that demands a size
+
+
+@dataclass(frozen=True)
+class Target:
+    """One partition to be filled with ``records`` messages."""
+
+    table: Table
+    stream: str
+    subject: str
+    records: int
+    max_bytes: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a stream cannot be filled: what it holds instead."""
+
+    stream: str
+    found: str
+
+
+def target(manifest: Manifest, table: Table) -> Target:
+    """Return the partition that carries a table."""
+    entry = manifest.tables[table.name]
+    stream = stream_name(table.station)
+    needed = stored_bytes(entry.wire_bytes, entry.rows, subject(stream))
+    return Target(
+        table=table,
+        stream=stream,
+        subject=subject(stream),
+        records=entry.rows,
+        max_bytes=int(needed * _SPARE) + (1 << 20),
+        metadata=metadata(table, manifest),
+    )
+
+
+def metadata(table: Table, manifest: Manifest) -> dict[str, str]:
+    """Return what a station says about itself."""
+    return {TABLE: table.name, FINGERPRINT: manifest.fingerprint, SCENARIO: manifest.name}
+
+
+def predictions_bytes(limits: dict[str, int]) -> int:
+    """Return the size to ask for the predictions' station: none, unless the account demands one."""
+    return _PREDICTIONS_BYTES if limits.get("max_bytes_required") else -1
+
+
+def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: bytes | None) -> Refusal | None:
+    """Return why an existing stream cannot be filled, None if it can.
+
+    ``last_row`` is the wire object that belongs at the stream's last sequence, ``last_stored`` what is there;
+    both None where the stream is empty or too long. A stream can be filled if it is empty and nobody's, or
+    holds the first messages of this very table and nothing else.
+    """
+
+    def refuse(what: str) -> Refusal:
+        return Refusal(found.name, what)
+
+    fingerprint = found.metadata.get(FINGERPRINT)
+    if f"{found.name}.>" not in found.subjects:
+        return refuse(f"is another's: its subjects are {', '.join(found.subjects) or 'none'}")
+    if fingerprint is None:
+        if found.last == 0:
+            return None
+        return refuse(f"holds {found.messages:,} messages that zakar did not load")
+    if fingerprint != target.metadata[FINGERPRINT]:
+        scenario = found.metadata.get(SCENARIO, "another scenario")
+        return refuse(
+            f"holds {found.messages:,} messages of another dataset "
+            f"(scenario {scenario}, fingerprint {fingerprint[:12]})"
+        )
+    if found.metadata.get(TABLE) != target.table.name:
+        return refuse(f"holds table {found.metadata.get(TABLE)}, not {target.table.name}")
+    if not found.unbroken:
+        return refuse(f"has lost messages: {found.messages:,} are left of {found.last:,}")
+    if found.last > target.records:
+        return refuse(f"holds {found.last:,} messages, the table only {target.records:,}")
+    if last_row != last_stored:
+        return refuse(f"differs from the dataset at message {found.last:,}")
+    return None

@@ -1,0 +1,271 @@
+"""Phrase tables, and posts composed from them by the block.
+
+A post is one core, which carries the topic, among filler pieces, which do not. The target length, the
+pieces, case, typos, joints, end marks, hashtags and emoji are drawn without looking at the topic, and fillers
+make up for a short core, so that neither length nor form gives a topic away.
+"""
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from faker import Faker
+from msgspec import Meta
+
+from zakar import scenario
+from zakar.errors import ConfigError
+from zakar.scenario import Settings
+from zakar.seeds import Seeds
+
+TOPICS = ("ordinary", "figurative", "fire")
+ORDINARY, FIGURATIVE, FIRE = range(len(TOPICS))
+
+# Uniform draws that a post needs, by name; compose() takes them as rows in this order.
+_CHOICES = (
+    "template", "variant", "length", "place", "piece0", "piece1", "piece2", "case", "typo", "typo_at",
+    "joint", "end", "mention", "tag0", "tag1", "emoji",
+)  # fmt: skip
+FIELDS = len(_CHOICES)
+
+_VARIANTS = 48  # expansions made of a phrase that has slots
+_PIECE_LEAST, _PIECE_MOST, _PIECES = 3, 12, 3  # words in a filler piece; pieces in a post, at most
+_FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120}  # how many Faker makes
+
+_JOINTS = (". ", ". ", ". ", ", ", ", ", "... ", "! ", " - ", "; ")
+_ENDS = (".", ".", ".", "", "", "", "!", "!", "...", "?", "!!")
+_TAG_SHARES = (0.45, 0.15)  # of posts with a first and a second hashtag
+_EMOJI_SHARE, _MENTION_SHARE, _TYPO_SHARE = 0.25, 0.12, 0.08
+_CASE_SHARES = (0.55, 0.43, 0.02)  # sentence case, all lower, all upper
+
+_Lines = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class _Cores(Settings, frozen=True):
+    ordinary: _Lines
+    figurative: _Lines
+    fire: _Lines
+
+
+class _Fillers(Settings, frozen=True):
+    lines: _Lines
+
+
+class _Closers(Settings, frozen=True):
+    hashtags: _Lines
+    emoji: _Lines
+
+
+class PhraseFile(Settings, frozen=True):
+    """A phrase table as a person writes it; see configs/phrases/en.toml."""
+
+    language: str
+    slots: dict[str, _Lines]
+    cores: _Cores
+    fillers: _Fillers
+    closers: _Closers
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Phrase tables ready for taking by the block.
+
+    ``segments`` holds every expanded core and filler in 8 forms (4 cases, each without and with a typo),
+    ``forms`` apart; the last segment of a form is empty. ``template_*``: where the templates of each topic
+    start, and each template's first variant and number of variants. ``filler_*``: the same for fillers by
+    number of words.
+    """
+
+    segments: pa.Array
+    forms: int
+    topic_first: np.ndarray
+    topic_count: np.ndarray
+    template_first: np.ndarray
+    template_count: np.ndarray
+    words: np.ndarray
+    filler_first: np.ndarray
+    filler_count: np.ndarray
+    handles: pa.Array
+    hashtags: pa.Array
+    emoji: pa.Array
+
+
+def find(name_or_file: str, beside: Path | None = None) -> Path:
+    """Return the file of a phrase table: a name in configs/phrases/, or a path beside the scenario.
+
+    Raises ConfigError if there is none.
+    """
+    known = scenario.config_folder() / "phrases" / f"{name_or_file}.toml"
+    if known.is_file():
+        return known
+    path = (beside or Path()) / name_or_file
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    raise ConfigError(f"`tweets.phrases`: no phrase table `{name_or_file}` (looked for {known} and {path})")
+
+
+@lru_cache(maxsize=4)
+def load(path: Path, seeds: Seeds) -> Phrases:
+    """Read a phrase table and expand it with draws from ``seeds``.
+
+    Raises ConfigError naming the file and the phrase that cannot be used.
+    """
+    table = scenario.convert(scenario.read_toml(path), PhraseFile, str(path))
+    draw = seeds.stream("phrases")
+    slots = _faked(table.language, int(draw.integers(2**31))) | dict(table.slots)
+
+    first: list[int] = []
+    count: list[int] = []
+    texts: list[str] = []
+    for template in (t for topic in TOPICS for t in getattr(table.cores, topic)):
+        expanded = _expand(template, slots, draw, path)
+        first.append(len(texts))
+        count.append(len(expanded))
+        texts += expanded
+    cores = len(texts)
+
+    fillers = [text for line in table.fillers.lines for text in _expand(line, slots, draw, path)]
+    fillers.sort(key=_words)
+    lengths = np.array([_words(text) for text in fillers])
+    sizes = np.arange(_PIECE_MOST + 1)
+    filler_count = np.searchsorted(lengths, sizes, "right") - np.searchsorted(lengths, sizes, "left")
+    lacking = [int(n) for n in sizes[_PIECE_LEAST:] if filler_count[n] == 0]
+    if lacking:
+        raise ConfigError(f"{path}: `fillers.lines` has no phrase of {lacking[0]} words; add one")
+    texts += fillers
+
+    topic_count = np.array([len(getattr(table.cores, topic)) for topic in TOPICS])
+    return Phrases(
+        segments=pa.array(_forms(texts, draw)),
+        forms=len(texts) + 1,
+        topic_first=np.cumsum(topic_count) - topic_count,
+        topic_count=topic_count,
+        template_first=np.array(first),
+        template_count=np.array(count),
+        words=np.array([_words(text) for text in texts[:cores]]),
+        filler_first=cores + np.searchsorted(lengths, sizes, "left"),
+        filler_count=filler_count,
+        handles=pa.array(["", *(f"{handle} " for handle in slots["handle"])]),
+        hashtags=pa.array(["", *(f" {tag}" for tag in table.closers.hashtags)]),
+        emoji=pa.array(["", *(f" {sign}" for sign in table.closers.emoji)]),
+    )
+
+
+def compose(phrases: Phrases, topic: np.ndarray, draws: np.ndarray, words_least: int, words_most: int) -> pa.Array:
+    """Compose posts: ``topic`` of shape (n,), ``draws`` uniform in [0, 1) of shape (FIELDS, n).
+
+    Returns a string array of n posts of ``words_least`` to ``words_most`` words, not counting a mention,
+    hashtags and emoji.
+    """
+    u = dict(zip(_CHOICES, draws, strict=True))
+    template = phrases.topic_first[topic] + _pick(u["template"], phrases.topic_count[topic])
+    core = phrases.template_first[template] + _pick(u["variant"], phrases.template_count[template])
+
+    # Fillers make up what the core lacks of a length drawn for all topics alike.
+    length = words_least + _pick(u["length"] ** 1.5, words_most + 1 - words_least)
+    lack = length - phrases.words[core]
+    lack = np.where(lack > 0, np.clip(lack, _PIECE_LEAST, _PIECE_MOST * _PIECES), 0)
+    pieces = -(-lack // _PIECE_MOST)
+    core_at = _pick(u["place"], pieces + 1)
+
+    form = np.searchsorted(np.cumsum(_CASE_SHARES)[:-1], u["case"], "right")
+    typo_at = np.where(u["typo"] < _TYPO_SHARE, _pick(u["typo_at"], pieces + 1), -1)
+    joint = _pick(u["joint"], len(_JOINTS))
+    end = _pick(u["end"], len(_ENDS))
+
+    fillers = []
+    for i in range(_PIECES):
+        size = np.where(i < pieces, lack // np.maximum(pieces, 1) + (i < lack % np.maximum(pieces, 1)), 3)
+        fillers.append(phrases.filler_first[size] + _pick(u[f"piece{i}"], phrases.filler_count[size]))
+
+    parts = [_optional(phrases.handles, u["mention"], _MENTION_SHARE)]
+    joints = pa.array(["", *_JOINTS])
+    sentence_end = np.array([mark.strip() in {".", "...", "!"} for mark in _JOINTS])
+    for i in range(_PIECES + 1):
+        filler = np.choose(np.clip(i - (i > core_at), 0, _PIECES - 1), fillers)
+        segment = np.where(i == core_at, core, filler)
+        segment = np.where(i <= pieces, segment, phrases.forms - 1)
+        # Within a sentence the second piece keeps its small letter: form 3 is "as written".
+        case = np.where((form == 0) & (i > 0) & ~sentence_end[joint], 3, form)
+        index = segment + phrases.forms * (2 * case + (typo_at == i))
+        if i > 0:
+            parts.append(joints.take(pa.array(np.where(i <= pieces, joint + 1, 0))))
+        parts.append(phrases.segments.take(pa.array(index)))
+    parts.append(pa.array(_ENDS).take(pa.array(end)))
+    parts += [_optional(phrases.hashtags, u[f"tag{i}"], share) for i, share in enumerate(_TAG_SHARES)]
+    parts.append(_optional(phrases.emoji, u["emoji"], _EMOJI_SHARE))
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def _words(text: str) -> int:
+    """Return the number of words, not counting mentions."""
+    return sum(not word.startswith("@") for word in text.split())
+
+
+def _pick(uniform: np.ndarray, count: np.ndarray | int) -> np.ndarray:
+    """Turn uniform draws into indices below ``count``."""
+    return (uniform * count).astype(np.int64)
+
+
+def _optional(table: pa.Array, uniform: np.ndarray, share: float) -> pa.Array:
+    """Take from ``table`` for a share of the posts, its empty first entry for the rest."""
+    index = np.where(uniform < share, 1 + _pick(uniform / share, len(table) - 1), 0)
+    return table.take(pa.array(index))
+
+
+def _faked(language: str, seed: int) -> dict[str, tuple[str, ...]]:
+    """Build the tables of names, places and handles with Faker."""
+    fake = Faker(language)
+    fake.seed_instance(seed)
+    makers: dict[str, Callable[[], str]] = {
+        "name": fake.first_name,
+        "handle": lambda: f"@{fake.user_name()}",
+        "place": fake.city,
+        "street": fake.street_name,
+        "job": lambda: fake.job().split(",")[0].split("/")[0].split("(")[0].strip().lower(),
+    }
+    return {slot: tuple(makers[slot]() for _ in range(number)) for slot, number in _FAKED.items()}
+
+
+def _expand(template: str, slots: dict[str, tuple[str, ...]], draw: np.random.Generator, path: Path) -> list[str]:
+    """Fill a phrase's slots in several ways; a phrase without slots is itself."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ConfigError(f"{path}: phrase {template!r}: {error}") from error
+    unknown = [name for name in names if name not in slots]
+    if unknown:
+        raise ConfigError(f"{path}: phrase {template!r} has an unknown slot {{{unknown[0]}}}")
+    if not names:
+        return [template]
+    values = [np.array(slots[name])[draw.integers(0, len(slots[name]), _VARIANTS)] for name in names]
+    return [_fill(template, names, row) for row in zip(*values, strict=True)]
+
+
+def _fill(template: str, names: list[str], values: tuple[str, ...]) -> str:
+    for name, value in zip(names, values, strict=True):
+        template = template.replace(f"{{{name}}}", value, 1)
+    return template
+
+
+def _forms(texts: list[str], draw: np.random.Generator) -> list[str]:
+    """Return all texts in sentence, lower, upper case and as written, each without and with a typo."""
+    typos = [_mistype(text, draw) for text in texts]
+    cases = (lambda t: t[:1].upper() + t[1:], str.lower, str.upper, str)
+    return [form for case in cases for table in (texts, typos) for form in [*map(case, table), ""]]
+
+
+def _mistype(text: str, draw: np.random.Generator) -> str:
+    """Swap, drop or double one letter."""
+    letters = [i for i in range(1, len(text) - 1) if text[i].isalpha() and text[i + 1].isalpha()]
+    if not letters:
+        return text
+    i = letters[int(draw.integers(len(letters)))]
+    kind = int(draw.integers(3))
+    middle = (text[i + 1] + text[i], text[i + 1], text[i] * 2 + text[i + 1])[kind]
+    return text[:i] + middle + text[i + 2 :]
