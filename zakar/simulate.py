@@ -58,6 +58,7 @@ def simulate(
     Raises ConfigError if ``out`` is in the way or cannot be written.
     """
     check_free(out, overwrite)
+    executor.submit(int)  # workers start while the phrases are read
     phrase_file = phrases.find(scenario.tweets.phrases, source.parent)
     phrases.load(phrase_file, Seeds(scenario.seed))  # a bad table is told here, not by a worker
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")

@@ -22,6 +22,7 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 from zakar.errors import ConfigError, ServerError
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_SCHEMES = ("nats", "tls")
 _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25
 
@@ -80,7 +81,6 @@ class Connection(Client):
         self.losses = 0
         self.wire_bytes = 0
         self.watchers: set[asyncio.Event] = set()
-        self.last_problem: Exception | None = None
         self._ps = _BulkParser(self)
 
     async def tap(self, subject: str, handler: Tap) -> int:
@@ -179,10 +179,15 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     Raises ConfigError for settings that cannot be used and ServerError, saying which server and why, if none
     lets us in.
     """
+    for server in access.servers:
+        _check_address(server)
     connection = Connection()
 
+    problems: list[Exception] = []
+
     async def on_problem(problem: Exception) -> None:
-        connection.last_problem = problem
+        if connection.losses == 0 and not connection.is_connected:  # of the first connection
+            problems.append(problem)
 
     async def on_change() -> None:
         for event in connection.watchers:
@@ -201,6 +206,7 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
             disconnected_cb=on_loss,
             reconnected_cb=on_change,
             closed_cb=on_change,
+            allow_reconnect=False,
             max_reconnect_attempts=1,
             connect_timeout=10,
             ping_interval=20,
@@ -208,10 +214,13 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
             **options,
         )
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise ServerError(_refusal(access, connection.last_problem or error)) from error
-    except ValueError as error:
-        raise ConfigError(f"--server {access.shown}: {error}") from error
-    # Once in, reconnect for as long as whoever uses the connection has patience.
+        transport: Any = connection._transport
+        if transport is not None:
+            transport.close()
+        raise ServerError(_refusal(access, [*problems, error])) from error
+    # Not until now, since nats-py would retry what a wrong password or certificate cannot mend. Once in, it
+    # reconnects for as long as whoever uses the connection has patience.
+    connection.options["allow_reconnect"] = True
     connection.options["max_reconnect_attempts"] = -1
     return connection
 
@@ -250,8 +259,9 @@ def _credentials(access: Access) -> dict[str, Any]:
     return options
 
 
-def _refusal(access: Access, problem: Exception) -> str:
-    """Say why no server let us in, and what to do."""
+def _refusal(access: Access, problems: list[Exception]) -> str:
+    """Say why no server let us in, and what to do. The first problem tells most: a retry may just be cut off."""
+    problem = problems[0]
     text = str(problem).strip("'") or type(problem).__name__
     if "authorization" in text.lower() or "authentication" in text.lower():
         return (
@@ -263,6 +273,17 @@ def _refusal(access: Access, problem: Exception) -> str:
     if isinstance(problem, TimeoutError):
         return f"{access.shown}: no answer; check the address and the network"
     return f"{access.shown}: cannot be reached ({text}); start one with `zakar broker`, or give --server"
+
+
+def _check_address(server: str) -> None:
+    """Raise ConfigError for an address that cannot be one."""
+    try:
+        parts = urlsplit(server if "://" in server else f"nats://{server}")
+        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"--server {_shown(server)}: not an address; give one like {DEFAULT_SERVER}")
 
 
 def _shown(server: str) -> str:

@@ -1,13 +1,15 @@
 """Runs a server and ends it when the parent goes away, however it goes. Standard library only.
 
-    python guard.py COMMAND [ARG ...]
+    python guard.py FOLDER COMMAND [ARG ...]
 
 The parent holds the other end of standard input; when it closes, by intent or by death, the server is told
-to stop, and killed if it does not. Works alike on Linux, macOS and Windows.
+to stop, and killed if it does not, and FOLDER, the server's temporary one, is removed. Works alike on Linux,
+macOS and Windows.
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ GRACE_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
-def main(command: list[str]) -> None:
+def main(folder: str, command: list[str]) -> None:
     """Run ``command`` until it ends or standard input closes."""
     # Should this guard itself be killed, Linux tells the server; elsewhere there is no such means.
     linux = sys.platform == "linux"
@@ -26,20 +28,25 @@ def main(command: list[str]) -> None:
         stdin=subprocess.DEVNULL,
         preexec_fn=_die_with_parent if linux else None,  # noqa: PLW1509 - no thread runs yet
     )
-    threading.Thread(target=_exit_with, args=(child,), daemon=True).start()
+    abandoned = threading.Event()
+    threading.Thread(target=_watch, args=(child, abandoned), daemon=True).start()
+    code = child.wait()
+    if abandoned.is_set():
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(code & 0xFF)  # the watcher may still be reading
+
+
+def _watch(child: "subprocess.Popen[bytes]", abandoned: threading.Event) -> None:
+    """Wait for the parent to let go of standard input; then end the child."""
     with contextlib.suppress(OSError):
         while os.read(0, 1024):
             pass
+    abandoned.set()
     child.terminate()
     try:
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
-    os._exit(0)
-
-
-def _exit_with(child: "subprocess.Popen[bytes]") -> None:
-    os._exit(child.wait() & 0xFF)
 
 
 def _die_with_parent() -> None:
@@ -49,4 +56,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1], sys.argv[2:])

@@ -134,7 +134,7 @@ def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
     secrets = {
         variable: json.dumps(getattr(settings, key)) for key, variable in _SECRETS.items() if getattr(settings, key)
     }
-    command = [sys.executable, "-I", guard.__file__, str(binary()), "-c", str(config)]
+    command = [sys.executable, "-I", guard.__file__, str(folder), str(binary()), "-c", str(config)]
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own guard and server
             command,

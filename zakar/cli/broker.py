@@ -43,9 +43,9 @@ def broker_command(
     signal.signal(signal.SIGTERM, on_stop)
     with running(settings) as server:
         kept = f"streams are kept in {store}" if store else "streams go when it stops; --store keeps them"
-        print(server.url, flush=True)
-        tell(f"broker ready; {kept}; Ctrl-C stops it")
         try:
+            print(server.url, flush=True)
+            tell(f"broker ready; {kept}; Ctrl-C stops it")
             while server.process.poll() is None:
                 time.sleep(0.2 if os.name == "nt" else 1.0)
         except KeyboardInterrupt:

@@ -71,8 +71,8 @@ ALERTS = Table(
 PREDICTIONS = Table(
     "fire_predictions",
     "event_day",
-    (_EVENT_DAY, _X, _Y),
-    "What participants send back: a cell and the day on which they expect it to burn.",
+    (Column("event_day", pa.int32(), "day", "day on which it is expected to burn"), _X, _Y),
+    "What participants send back: where and when they expect a fire.",
 )
 
 PUBLIC = (TWEETS, READINGS, ALERTS)  # in the order in which stations are filled

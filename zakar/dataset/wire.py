@@ -4,8 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_CONTROL = "[\\x00-\\x1f]"
-_ESCAPES = {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
+_CONTROLS = {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
     "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
 }  # fmt: skip
 
@@ -37,7 +36,7 @@ def size(batch: pa.RecordBatch) -> int:
     for field, column in zip(batch.schema, batch.columns, strict=True):
         total += rows * (len(field.name) + 4)  # "name": and one of { , }
         if pa.types.is_string(field.type):
-            total += 2 * rows + int(pc.sum(pc.binary_length(_escape(column))).as_py() or 0)
+            total += 2 * rows + len(_bytes(_escape(column)))
         else:
             total += _digits(column.to_numpy(zero_copy_only=False))
     return total
@@ -56,10 +55,23 @@ def _digits(values: np.ndarray) -> int:
 
 
 def _escape(text: pa.Array) -> pa.Array:
-    """Escape for a JSON string: backslash and quote always, control characters where there are any."""
-    text = pc.replace_substring(text, "\\", "\\\\")
-    text = pc.replace_substring(text, '"', '\\"')
-    if pc.any(pc.match_substring_regex(text, _CONTROL)).as_py():
-        for character, escape in _ESCAPES.items():
+    """Escape for a JSON string what there is to escape; looking is far cheaper than replacing."""
+    found = _bytes(text)
+    if np.any(found == ord("\\")):
+        text = pc.replace_substring(text, "\\", "\\\\")
+    if np.any(found == ord('"')):
+        text = pc.replace_substring(text, '"', '\\"')
+    if np.any(found < ord(" ")):
+        for character, escape in _CONTROLS.items():
             text = pc.replace_substring(text, character, escape)
     return text
+
+
+def _bytes(text: pa.Array) -> np.ndarray:
+    """Return the UTF-8 bytes of all strings together."""
+    if len(text) == 0:
+        return np.empty(0, np.uint8)
+    offsets = np.frombuffer(text.buffers()[1], np.int32)
+    data = text.buffers()[2]
+    first, last = offsets[text.offset], offsets[text.offset + len(text)]
+    return np.frombuffer(data, np.uint8)[first:last] if data is not None else np.empty(0, np.uint8)

@@ -241,6 +241,8 @@ def _expand(template: str, slots: dict[str, tuple[str, ...]], draw: np.random.Ge
     unknown = [name for name in names if name not in slots]
     if unknown:
         raise ConfigError(f"{path}: phrase {template!r} has an unknown slot {{{unknown[0]}}}")
+    if set(_fill(template, names, ("",) * len(names))) & {"{", "}"}:
+        raise ConfigError(f"{path}: phrase {template!r} has a brace that is no part of a {{slot}}")
     if not names:
         return [template]
     values = [np.array(slots[name])[draw.integers(0, len(slots[name]), _VARIANTS)] for name in names]

@@ -1,0 +1,58 @@
+"""What the README says is what the project does."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zakar import scenario
+from zakar.dataset.schema import PREDICTIONS, PUBLIC
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_two_blocks_are_the_two_commands_on_a_line_each():
+    assert "zakar demo classic" in BLOCKS[0]
+    assert "pytest" in BLOCKS[1]
+    assert all(len(block.strip().splitlines()) == 1 for block in BLOCKS[:2])
+
+
+@pytest.mark.parametrize("line", [line for block in BLOCKS[2:] for line in block.strip().splitlines()])
+def test_each_command_shown_exists_with_its_options(line: str):
+    words = shlex.split(line, comments=True)
+    assert words[0] == "zakar"
+    helped = subprocess.run(
+        [sys.executable, "-m", "zakar", words[1], "--help"], capture_output=True, encoding="utf-8", check=True
+    )
+    assert all(word in helped.stdout for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("table", [*PUBLIC, PREDICTIONS], ids=lambda table: table.name)
+def test_the_table_of_messages_has_each_station_and_its_keys(table):
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{table.station}`"))
+    assert re.findall(r"`([a-z_-]+)`", row) == [table.station, *(column.name for column in table.columns)]
+
+
+def test_every_scenario_is_described():
+    assert set(re.findall(r"^\| `([a-z]+)` \| ", README, re.MULTILINE)) == set(scenario.names())
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "benchmarks/README.md"]
+)
+def test_links_within_the_project_lead_somewhere(document: str):
+    path = ROOT / document
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_architecture_names_every_file_of_the_package():
+    architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for path in (ROOT / "zakar").rglob("*.py"):
+        if path.parent.name != "cli" and path.name not in {"__init__.py", "__main__.py"}:
+            assert path.name in architecture, path

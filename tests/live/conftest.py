@@ -1,0 +1,64 @@
+"""A real server and real datasets for the live tests; without a server they fail."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from zakar import scenario
+from zakar.broker.connection import Access
+from zakar.broker.server import Server, ServerSettings, running
+from zakar.dataset import store
+from zakar.dataset.store import Dataset
+from zakar.simulate import simulate
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@pytest.fixture
+def broker() -> Iterator[Server]:
+    with running(ServerSettings()) as server:
+        yield server
+
+
+@pytest.fixture
+def access(broker: Server) -> Access:
+    return Access(servers=(broker.url,))
+
+
+@pytest.fixture(scope="session")
+def sample() -> Dataset:
+    return store.open_dataset(str(SAMPLE))
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The sample's scenario with another seed."""
+    return _simulated("tiny", tmp_path_factory.mktemp("other") / "dataset", seed=7)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Enough messages that a load takes seconds: 250 days of classic, about 390,000."""
+    return _simulated("classic", tmp_path_factory.mktemp("large") / "dataset", days=250)
+
+
+def _simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
+    path = scenario.find(name)
+    settings = scenario.read(path)
+    if seed is not None:
+        settings = msgspec.structs.replace(settings, seed=seed)
+    if days is not None:
+        settings = scenario.with_days(settings, days)
+    with ThreadPoolExecutor(1) as executor:
+        simulate(settings, path, out, executor)
+    return store.open_dataset(str(out))
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as loop_runner:
+        yield loop_runner

@@ -1,0 +1,116 @@
+"""The commands that talk to a server, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers import free_port, zakar
+
+from zakar.broker.server import Server
+from zakar.dataset.schema import PUBLIC
+from zakar.dataset.store import Dataset
+
+
+def test_the_demo_proves_that_every_message_is_there(tmp_path: Path):
+    done = zakar("demo", "tiny", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["ok"] is True
+    assert report["records"] == 19_220
+    assert set(report) >= {"simulate_seconds", "load_seconds", "verify_seconds", "messages_per_second"}
+
+
+def test_the_demo_can_be_run_again_and_says_what_to_try_next(tmp_path: Path):
+    for _ in range(2):
+        done = zakar("demo", "tiny", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert "every message is there once and in order" in done.stderr
+    assert "Three things to try next" in done.stderr
+    assert (tmp_path / "data" / "demo-tiny" / "manifest.json").is_file()
+
+
+def test_load_and_verify_print_the_promised_keys_and_nothing_else(sample: Dataset, broker: Server):
+    where = str(sample.root)
+    loaded = json.loads(zakar("load", where, "--server", broker.url, "--json").stdout)
+    assert set(loaded) >= {
+        "records", "sent", "acknowledged", "already_stored", "seconds", "messages_per_second", "timeouts", "retries",
+        "reconnects", "mode", "transport", "wire_bytes", "in_flight_limit", "stations",
+    }  # fmt: skip
+    assert set(loaded["stations"]) == {table.station for table in PUBLIC}
+    assert all(set(report) >= {"records", "sent", "partitions"} for report in loaded["stations"].values())
+    assert loaded["wire_bytes"] > sum(entry.wire_bytes for entry in sample.manifest.tables.values())
+    verified = json.loads(zakar("verify", where, "--server", broker.url, "--json").stdout)
+    assert verified["ok"] is True
+    assert all(
+        set(report) >= {"expected", "stored", "missing", "duplicates", "out_of_order", "different"}
+        for report in verified["stations"].values()
+    )
+
+
+def test_loading_again_says_that_nothing_was_sent(sample: Dataset, broker: Server):
+    zakar("load", str(sample.root), "--server", broker.url)
+    again = zakar("load", str(sample.root), "--server", broker.url)
+    assert again.returncode == 0
+    assert "nothing was sent" in again.stderr
+
+
+def test_verify_of_an_empty_broker_exits_1_with_what_to_do(sample: Dataset, broker: Server):
+    done = zakar("verify", str(sample.root), "--server", broker.url)
+    assert done.returncode == 1
+    assert "load again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_load_refuses_another_dataset_with_exit_1(sample: Dataset, other: Dataset, broker: Server):
+    zakar("load", str(other.root), "--server", broker.url)
+    done = zakar("load", str(sample.root), "--server", broker.url)
+    assert done.returncode == 1
+    assert "--recreate" in done.stderr
+    assert zakar("load", str(sample.root), "--server", broker.url, "--recreate").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["load", "verify"])
+def test_a_server_that_is_down_exits_3(sample: Dataset, command: str):
+    done = zakar(command, str(sample.root), "--server", f"nats://127.0.0.1:{free_port()}")
+    assert done.returncode == 3
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["load", "nowhere"],
+        ["load", "{sample}", "--tables", "tweet"],
+        ["load", "{sample}", "--in-flight", "0"],
+        ["load", "{sample}", "--mode", "fast"],
+        ["verify", "{sample}", "--server", "ftp://x"],
+        ["consume", "zakar-tweets", "--limit", "0"],
+        ["broker", "--user", "ana"],
+        ["broker", "--listen", "0.0.0.0"],
+    ],
+)
+def test_bad_usage_exits_2_without_a_traceback(sample: Dataset, words: list[str]):
+    done = zakar(*(word.format(sample=sample.root) for word in words))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+
+
+def test_consume_writes_a_station_as_json_lines(sample: Dataset, broker: Server, tmp_path: Path):
+    zakar("load", str(sample.root), "--server", broker.url)
+    everything = tmp_path / "alerts.jsonl"
+    assert zakar("consume", "zakar-fire-alerts", "--server", broker.url, "--out", str(everything)).returncode == 0
+    rows = [json.loads(line) for line in everything.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == sample.manifest.tables["fire_alerts"].rows
+    assert list(rows[0]) == ["event_day", "notification_day", "geospatial_x", "geospatial_y"]
+    few = zakar("consume", "zakar-fire-alerts", "--server", broker.url, "--limit", "5")
+    assert [json.loads(line) for line in few.stdout.splitlines()] == rows[:5]
+
+
+def test_an_empty_station_has_no_lines_and_an_unknown_one_exits_1(sample: Dataset, broker: Server):
+    zakar("load", str(sample.root), "--server", broker.url)
+    empty = zakar("consume", "zakar-fire-predictions", "--server", broker.url)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    unknown = zakar("consume", "zakar-tweet", "--server", broker.url)
+    assert unknown.returncode == 1
+    assert "no station `zakar-tweet`" in unknown.stderr

@@ -1,0 +1,108 @@
+import asyncio
+import datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from helpers import assert_whole, free_port, publisher, zakar
+
+from zakar.broker.connection import Access, connect
+from zakar.broker.server import ServerSettings, running
+from zakar.dataset.schema import PUBLIC
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError, ServerError
+from zakar.loader.load import load
+from zakar.loader.producer import Pace
+
+
+def _connect(access: Access) -> None:
+    async def main() -> None:
+        connection = await connect(access)
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_down_is_named_with_the_fix():
+    port = free_port()
+    with pytest.raises(ServerError, match=rf"nats://127.0.0.1:{port}: cannot be reached .*zakar broker"):
+        _connect(Access(servers=(f"nats://127.0.0.1:{port}",)))
+
+
+@pytest.mark.parametrize(
+    "address", ["nats://", "http://127.0.0.1:4222", "nats://127.0.0.1:99999", "nats://h:x", "[::1"]
+)
+def test_what_is_no_address_is_bad_usage(address: str):
+    with pytest.raises(ConfigError, match="not an address"):
+        _connect(Access(servers=(address,)))
+
+
+def test_a_password_in_an_address_is_never_shown():
+    access = Access(servers=(f"nats://ana:s3cret@127.0.0.1:{free_port()}",))
+    with pytest.raises(ServerError) as caught:
+        _connect(access)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_token_is_accepted_and_a_wrong_one_refused():
+    with running(ServerSettings(token="right")) as server:
+        _connect(Access(servers=(server.url,), token="right"))
+        with pytest.raises(ServerError, match="refuses these credentials"):
+            _connect(Access(servers=(server.url,), token="wrong"))
+        with pytest.raises(ServerError, match="refuses these credentials"):
+            _connect(Access(servers=(server.url,)))
+
+
+def test_a_file_that_is_not_there_is_bad_usage(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"nothing\.creds: no such file"):
+        _connect(Access(creds=tmp_path / "nothing.creds"))
+
+
+def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    expired = authority.issue_cert("127.0.0.1", not_after=datetime.datetime.now(datetime.UTC))
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    for name, issued in (("good", certificate), ("expired", expired)):
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+
+    def settings(name: str) -> ServerSettings:
+        return ServerSettings(tls_cert=tmp_path / f"{name}.pem", tls_key=tmp_path / f"{name}.key")
+
+    with running(settings("good")) as server:
+        access = Access(servers=(server.url,), tls_ca=ca)
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(assert_whole(sample, access))
+        with pytest.raises(ServerError, match=r"TLS failed.*--tlsca"):
+            _connect(Access(servers=(server.url,)))
+    with running(settings("expired")) as server, pytest.raises(ServerError, match="TLS failed"):
+        _connect(Access(servers=(server.url,), tls_ca=ca))
+
+
+def test_a_chunk_of_tapped_messages_comes_whole_wherever_the_bytes_are_cut(access: Access):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            got: list[bytes] = []
+            plain = await connection.subscribe("plain")
+            await connection.tap("tapped.*", lambda chunk: got.extend(d.payload for d in chunk))
+            payloads = [b"x" * size for size in (0, 1, 5, 40_000, 3, 200_000, 2)]
+            for payload in payloads:
+                await connection.publish("tapped.a", payload, reply="r", headers={"a": "b"} if payload else None)
+                await connection.publish("plain", payload)
+            await connection.flush()
+            others = [(await plain.next_msg(timeout=5)).data for _ in payloads]
+            assert got == payloads == others
+
+    asyncio.run(main())
+
+
+def test_connection_settings_come_from_the_environment_too(sample: Dataset):
+    with running(ServerSettings(user="ana", password="pw")) as server:
+        refused = zakar("load", str(sample.root), "--server", server.url)
+        assert refused.returncode == 3
+        assert "refuses these credentials" in refused.stderr
+        done = zakar("load", str(sample.root), NATS_URL=server.url, NATS_USER="ana", NATS_PASSWORD="pw")
+        assert done.returncode == 0, done.stderr
+        assert "pw" not in done.stderr

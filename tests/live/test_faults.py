@@ -1,0 +1,184 @@
+"""Loads that are killed, cut, stalled and doubled; each ends with every message there once and in order."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import assert_whole, free_port, proxied, publisher, started, stored, until, zakar
+
+from zakar.broker.connection import Access
+from zakar.broker.server import ServerSettings, running
+from zakar.dataset.schema import PUBLIC, TWEETS
+from zakar.dataset.store import Dataset
+from zakar.errors import ServerError, StoppedError
+from zakar.loader.load import Progress, load
+from zakar.loader.producer import Pace
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+
+
+def _root(dataset: Dataset) -> str:
+    return str(dataset.root)
+
+
+async def _reached(access: Access, messages: int) -> None:
+    async with publisher(access) as connection:
+
+        async def far() -> bool:
+            return await stored(connection) >= messages
+
+        await until(far)
+
+
+def test_a_loader_killed_half_way_and_started_again_at_once_doubles_nothing(large: Dataset, access: Access):
+    half = large.manifest.records // 2
+    process = started("load", _root(large), "--server", access.servers[0])
+    asyncio.run(_reached(access, half))
+    process.kill()
+    again = zakar("load", _root(large), "--server", access.servers[0], "--json")
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL if sys.platform != "win32" else process.returncode
+    assert again.returncode == 0, again.stderr
+    asyncio.run(assert_whole(large, access))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.42, 0.44, 0.7, 0.95])
+@pytest.mark.slow
+def test_a_loader_killed_anywhere_goes_on(large: Dataset, access: Access, share: float):
+    process = started("load", _root(large), "--server", access.servers[0], "--in-flight", "50000")
+    asyncio.run(_reached(access, int(large.manifest.records * share)))
+    process.kill()
+    again = zakar("load", _root(large), "--server", access.servers[0])
+    process.communicate()
+    assert again.returncode == 0, again.stderr
+    asyncio.run(assert_whole(large, access))
+
+
+def test_interrupting_a_load_drains_it_and_says_how_to_go_on(large: Dataset, access: Access):
+    process = started("load", _root(large), "--server", access.servers[0], "--json")
+    asyncio.run(_reached(access, 20_000))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert b"run the same command again" in errors
+    assert b"Traceback" not in errors
+    again = zakar("load", _root(large), "--server", access.servers[0])
+    assert again.returncode == 0, again.stderr
+    asyncio.run(assert_whole(large, access))
+
+
+def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path: Path):
+    async def main() -> None:
+        settings = ServerSettings(port=free_port(), store=tmp_path / "store")
+        with contextlib.ExitStack() as first:
+            server = first.enter_context(running(settings))
+            access = Access(servers=(server.url,))
+            loading = asyncio.create_task(load(large, access, PUBLIC, Pace(2_000)))
+            await _reached(access, large.manifest.records // 4)
+            await asyncio.to_thread(first.close)
+        assert not loading.done()
+        with contextlib.ExitStack() as second:
+            await asyncio.to_thread(second.enter_context, running(settings))
+            report = await loading
+            assert report.reconnects >= 1
+            await assert_whole(large, access)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("cuts", [1, 5])
+def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, access: Access, cuts: int):
+    async def main() -> None:
+        async with proxied(access.servers[0]) as proxy:
+            through = Access(servers=(proxy.url,))
+            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(1_000)))
+            for cut in range(cuts):
+                await _reached(access, int(large.manifest.records * (cut + 1) / (cuts + 1) * 0.9))
+                proxy.cut()
+            report = await loading
+            assert report.reconnects == cuts
+            assert report.acknowledged == report.records
+            await assert_whole(large, access)
+
+    asyncio.run(main())
+
+
+def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with proxied(access.servers[0]) as proxy:
+            held = asyncio.Event()
+
+            def progress(p: Progress) -> None:
+                if p.stored > 2_000 and not held.is_set():
+                    held.set()
+                    proxy.answering.clear()
+
+            through = Access(servers=(proxy.url,))
+            loading = asyncio.create_task(load(sample, through, PUBLIC, Pace(500), progress=progress))
+            await held.wait()
+            await asyncio.sleep(0.2)  # more is stored, while the acks are held back
+            proxy.cut()
+            proxy.answering.set()
+            report = await loading
+            assert report.reconnects == 1
+            await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with proxied(access.servers[0]) as proxy:
+            through = Access(servers=(proxy.url,))
+            stalled = asyncio.Event()
+
+            def progress(p: Progress) -> None:
+                if p.stored > 2_000 and not stalled.is_set():
+                    stalled.set()
+                    proxy.answering.clear()
+
+            pace = Pace(500, ack_timeout=0.5)
+            loading = asyncio.create_task(load(sample, through, PUBLIC, pace, progress=progress))
+            await stalled.wait()
+            await asyncio.sleep(2)
+            proxy.answering.set()
+            report = await loading
+            assert report.timeouts > 0
+            assert report.acknowledged == report.records
+            await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_two_loaders_at_once_double_nothing_and_the_station_ends_whole(large: Dataset, access: Access):
+    first = started("load", _root(large), "--server", access.servers[0], "--json")
+    second = started("load", _root(large), "--server", access.servers[0], "--json")
+    errors = [process.communicate(timeout=120)[1].decode() for process in (first, second)]
+    assert all("Traceback" not in text for text in errors), errors
+    assert {first.returncode, second.returncode} <= {0, 3, 4}, errors
+    assert zakar("load", _root(large), "--server", access.servers[0]).returncode == 0
+    asyncio.run(assert_whole(large, access))
+
+
+def test_a_server_that_never_comes_back_ends_the_load_with_what_to_do(large: Dataset, tmp_path: Path):
+    async def main() -> None:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(running(ServerSettings(store=tmp_path / "store")))
+            access = Access(servers=(server.url,))
+            pace = Pace(1_000, ack_timeout=1, give_up_after=2)
+            loading = asyncio.create_task(load(large, access, PUBLIC, pace))
+            await _reached(access, 10_000)
+            await asyncio.to_thread(stack.close)
+        with pytest.raises(StoppedError, match=r"no progress for too long.*run this again"):
+            await loading
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_gone_before_anything_was_sent_is_an_error_of_the_server(sample: Dataset):
+    access = Access(servers=(f"nats://127.0.0.1:{free_port()}",))
+    with pytest.raises(ServerError, match=r"cannot be reached.*zakar broker"):
+        asyncio.run(load(sample, access, [TWEETS], Pace()))

@@ -1,0 +1,257 @@
+import asyncio
+import json
+
+import pytest
+from helpers import STREAMS, assert_whole, publisher, stored
+
+from zakar.broker import station
+from zakar.broker.connection import Access
+from zakar.broker.server import Server, ServerSettings, running
+from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
+from zakar.dataset.store import Dataset
+from zakar.errors import MismatchError, ServerError, StoppedError
+from zakar.loader import plan
+from zakar.loader.load import Progress, load
+from zakar.loader.producer import Pace
+
+ALERT_STREAM = station.stream_name(ALERTS.station)
+
+
+async def _create(access: Access, dataset: Dataset, max_bytes: int | None = None, table=ALERTS) -> None:
+    target = plan.target(dataset.manifest, table)
+    async with publisher(access) as connection:
+        size = target.max_bytes if max_bytes is None else max_bytes
+        await station.create(connection, target.stream, target.metadata, size)
+
+
+async def _publish(access: Access, payloads: list[bytes], stream: str = ALERT_STREAM) -> None:
+    async with publisher(access) as connection:
+        for payload in payloads:
+            await connection.jetstream().publish(station.subject(stream), payload)
+
+
+def test_a_load_stores_every_message_once_and_in_order(sample: Dataset, access: Access):
+    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    assert report.records == report.sent == report.acknowledged == sample.manifest.records
+    assert (report.already_stored, report.timeouts, report.retries, report.reconnects) == (0, 0, 0, 0)
+    asyncio.run(assert_whole(sample, access))
+
+
+def test_a_second_load_sends_nothing(sample: Dataset, access: Access):
+    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    assert report.sent == 0
+    assert report.already_stored == sample.manifest.records
+    asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 3, 500, 100_000])
+def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access, in_flight: int):
+    seen: list[Progress] = []
+    report = asyncio.run(load(sample, access, [ALERTS, TWEETS], Pace(in_flight), progress=seen.append))
+    assert max(p.in_flight for p in seen) <= in_flight
+    assert report.mode == ("blocking" if in_flight == 1 else "nonblocking")
+    assert report.acknowledged == report.records
+
+
+def test_a_stopped_load_drains_and_the_next_goes_on(sample: Dataset, access: Access):
+    async def main() -> None:
+        stop = asyncio.Event()
+
+        def progress(p: Progress) -> None:
+            if p.stored > 5_000:
+                stop.set()
+
+        first = await load(sample, access, PUBLIC, Pace(200), stop=stop, progress=progress)
+        assert first.interrupted
+        assert 5_000 < first.acknowledged == first.sent < first.records
+        second = await load(sample, access, PUBLIC, Pace())
+        assert second.already_stored == first.acknowledged
+        assert second.sent == second.records - first.acknowledged
+        assert not second.interrupted
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_station_is_made_as_memphis_and_plain_clients_expect_it(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace())
+        async with publisher(access) as connection:
+            for table in (*PUBLIC, PREDICTIONS):
+                found = await station.look(connection, station.stream_name(table.station))
+                assert found is not None
+                assert found.subjects == (f"{table.station}$1.>",)
+                assert found.metadata[plan.TABLE] == table.name
+                assert found.metadata[plan.FINGERPRINT] == sample.manifest.fingerprint
+            message = await connection.jetstream().get_msg("zakar-temperature-readings$1", 1)
+            assert message.subject == "zakar-temperature-readings$1.final"
+            assert list(json.loads(message.data)) == [c.name for c in READINGS.columns]
+
+    asyncio.run(main())
+
+
+def test_the_size_asked_for_holds_the_table_and_little_more(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace())
+        async with publisher(access) as connection:
+            for table in PUBLIC:
+                target = plan.target(sample.manifest, table)
+                found = await station.look(connection, target.stream)
+                assert found is not None
+                assert found.bytes <= target.max_bytes <= found.bytes * 1.06 + (1 << 20)
+
+    asyncio.run(main())
+
+
+def test_another_dataset_is_refused_and_nothing_is_touched(sample: Dataset, other: Dataset, access: Access):
+    asyncio.run(load(other, access, PUBLIC, Pace()))
+    with pytest.raises(MismatchError, match=r"zakar-tweets\$1.*another dataset.*scenario tiny.*--recreate"):
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(assert_whole(other, access))
+
+
+def test_recreate_replaces_the_tables_and_keeps_the_predictions(sample: Dataset, other: Dataset, access: Access):
+    async def main() -> None:
+        await load(other, access, PUBLIC, Pace())
+        predictions = station.stream_name(PREDICTIONS.station)
+        await _publish(access, [b'{"event_day":30}'], predictions)
+        await load(sample, access, PUBLIC, Pace(), recreate=True)
+        await assert_whole(sample, access)
+        async with publisher(access) as connection:
+            assert await stored(connection, [predictions]) == 1
+
+    asyncio.run(main())
+
+
+def test_messages_that_zakar_did_not_load_are_refused(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            await station.create(connection, ALERT_STREAM, {}, -1)
+        await _publish(access, [b"a test message"])
+        await load(sample, access, PUBLIC, Pace())
+
+    with pytest.raises(MismatchError, match="1 messages that zakar did not load"):
+        asyncio.run(main())
+
+
+def test_an_empty_stream_of_nobodys_is_adopted(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            await station.create(connection, ALERT_STREAM, {"team": "red"}, -1)
+        await load(sample, access, PUBLIC, Pace())
+        await assert_whole(sample, access)
+        async with publisher(access) as connection:
+            found = await station.look(connection, ALERT_STREAM)
+            assert found is not None
+            assert found.metadata["team"] == "red"
+            assert found.metadata[plan.FINGERPRINT] == sample.manifest.fingerprint
+
+    asyncio.run(main())
+
+
+def test_a_stream_with_other_subjects_is_refused(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            await connection.jetstream().add_stream(name=ALERT_STREAM, subjects=["theirs"])
+        await load(sample, access, PUBLIC, Pace())
+
+    with pytest.raises(MismatchError, match="its subjects are theirs"):
+        asyncio.run(main())
+
+
+def test_a_wrong_last_message_is_refused(sample: Dataset, access: Access):
+    async def main() -> None:
+        await _create(access, sample)
+        await _publish(access, [b'{"event_day":1}'])
+        await load(sample, access, PUBLIC, Pace())
+
+    with pytest.raises(MismatchError, match="differs from the dataset at message 1"):
+        asyncio.run(main())
+
+
+def test_a_purged_stream_is_refused(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace())
+        async with publisher(access) as connection:
+            await connection.jetstream().purge_stream(ALERT_STREAM, keep=3)
+        await load(sample, access, PUBLIC, Pace())
+
+    with pytest.raises(MismatchError, match="has lost messages: 3 are left of"):
+        asyncio.run(main())
+
+
+def test_a_stream_longer_than_its_table_is_refused(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace())
+        await _publish(access, [b"one more"])
+        await load(sample, access, PUBLIC, Pace())
+
+    with pytest.raises(MismatchError, match="the table only 67"):
+        asyncio.run(main())
+
+
+def test_a_full_stream_stops_the_load_and_once_enlarged_it_goes_on(sample: Dataset, access: Access):
+    async def main() -> None:
+        target = plan.target(sample.manifest, TWEETS)
+        await _create(access, sample, 200_000, TWEETS)
+        with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is full after [\d,]+ messages.*run this again"):
+            await load(sample, access, PUBLIC, Pace())
+        async with publisher(access) as connection:
+            held = await stored(connection, [target.stream])
+            assert 0 < held < target.records
+            config = (await connection.jetstream().stream_info(target.stream)).config
+            config.max_bytes = target.max_bytes
+            await connection.jetstream().update_stream(config)
+        report = await load(sample, access, PUBLIC, Pace())
+        assert report.already_stored == held
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sample: Dataset):
+    with running(ServerSettings(extra="jetstream { max_file_store: 1MB }")) as server:
+        access = Access(servers=(server.url,))
+        with pytest.raises(ServerError, match=r"does not give `zakar-tweets\$1` the \d+ MiB it needs"):
+            asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+def test_a_server_without_jetstream_is_told(sample: Dataset):
+    with running(ServerSettings(extra="jetstream: false")) as server, pytest.raises(ServerError, match="no JetStream"):
+        asyncio.run(load(sample, Access(servers=(server.url,)), PUBLIC, Pace()))
+
+
+def test_an_account_that_demands_a_size_gets_one(sample: Dataset):
+    demanding = """
+    accounts { team {
+        users: [{user: ana, password: pw}]
+        jetstream { max_bytes_required: true, max_file: 1GB, max_mem: 1MB }
+    } }
+    """
+    with running(ServerSettings(extra=demanding)) as server:
+        access = Access(servers=(server.url,), user="ana", password="pw")
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(assert_whole(sample, access))
+
+
+def test_a_deleted_stream_is_told(sample: Dataset, access: Access, broker: Server):
+    async def main() -> None:
+        deleted = asyncio.Event()
+
+        async def delete() -> None:
+            await deleted.wait()
+            async with publisher(access) as connection:
+                await station.delete(connection, STREAMS[0])
+
+        deleting = asyncio.create_task(delete())
+
+        def progress(p: Progress) -> None:
+            if p.stored > 100:
+                deleted.set()
+
+        with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is gone"):
+            await load(sample, access, PUBLIC, Pace(1), progress=progress)
+        await deleting
+
+    asyncio.run(main())

@@ -1,0 +1,72 @@
+import asyncio
+
+from helpers import compared, publisher
+
+from zakar.broker import station
+from zakar.broker.connection import Access
+from zakar.dataset import store, wire
+from zakar.dataset.schema import ALERTS, PUBLIC
+from zakar.dataset.store import Dataset
+from zakar.loader.load import load
+from zakar.loader.producer import Pace
+from zakar.loader.verify import Comparison
+
+
+def _alerts(dataset: Dataset) -> list[bytes]:
+    return [row for batch in store.batches(dataset, ALERTS) for row in wire.encode(batch).to_pylist()]
+
+
+def _verify_alerts(dataset: Dataset, access: Access, payloads: list[bytes]) -> Comparison:
+    """Compare a station of alerts that holds ``payloads``; the others are missing altogether."""
+
+    async def main() -> Comparison:
+        async with publisher(access) as connection:
+            stream = station.stream_name(ALERTS.station)
+            await station.create(connection, stream, {}, -1)
+            for payload in payloads:
+                await connection.jetstream().publish(station.subject(stream), payload)
+        return (await compared(dataset, access))[ALERTS.station]
+
+    return asyncio.run(main())
+
+
+def test_a_whole_station_is_ok(sample: Dataset, access: Access):
+    rows = _alerts(sample)
+    found = _verify_alerts(sample, access, rows)
+    assert found == Comparison(len(rows), len(rows))
+    assert found.ok
+
+
+def test_a_missing_message_is_found(sample: Dataset, access: Access):
+    rows = _alerts(sample)
+    found = _verify_alerts(sample, access, rows[:20] + rows[21:])
+    assert (found.missing, found.duplicates, found.out_of_order, found.different) == (1, 0, 0, 0)
+
+
+def test_everything_uploaded_twice_is_found(sample: Dataset, access: Access):
+    rows = _alerts(sample)
+    found = _verify_alerts(sample, access, rows + rows)
+    assert (found.missing, found.duplicates, found.out_of_order, found.different) == (0, len(rows), 0, 0)
+
+
+def test_two_messages_in_the_wrong_order_are_found(sample: Dataset, access: Access):
+    rows = _alerts(sample)
+    rows[5], rows[6] = rows[6], rows[5]
+    found = _verify_alerts(sample, access, rows)
+    assert (found.missing, found.duplicates, found.out_of_order, found.different) == (0, 0, 1, 0)
+
+
+def test_a_message_that_is_none_of_the_tables_is_found(sample: Dataset, access: Access):
+    found = _verify_alerts(sample, access, [*_alerts(sample), b"a test message"])
+    assert (found.missing, found.duplicates, found.out_of_order, found.different) == (0, 0, 0, 1)
+
+
+def test_stations_that_are_not_there_miss_everything(sample: Dataset, access: Access):
+    for comparison in asyncio.run(compared(sample, access)).values():
+        assert comparison.missing == comparison.expected > 0
+        assert comparison.stored == 0
+
+
+def test_another_datasets_stations_are_told_apart(sample: Dataset, other: Dataset, access: Access):
+    asyncio.run(load(other, access, PUBLIC, Pace()))
+    assert not any(comparison.ok for comparison in asyncio.run(compared(sample, access)).values())
