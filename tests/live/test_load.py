@@ -1,5 +1,7 @@
 import asyncio
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from helpers import STREAMS, assert_whole, publisher, stored
@@ -7,6 +9,7 @@ from helpers import STREAMS, assert_whole, publisher, stored
 from zakar.broker import station
 from zakar.broker.connection import Access
 from zakar.broker.server import Server, ServerSettings, running
+from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
@@ -255,3 +258,38 @@ def test_a_deleted_stream_is_told(sample: Dataset, access: Access, broker: Serve
         await deleting
 
     asyncio.run(main())
+
+
+def test_a_message_too_large_for_the_server_is_told_before_it_cuts_the_connection(sample: Dataset, tmp_path: Path):
+    store_folder = tmp_path / "store"
+    with running(ServerSettings(store=store_folder)) as server:
+        access = Access(servers=(server.url,))
+        asyncio.run(load(sample, access, [ALERTS], Pace()))
+        asyncio.run(_create(access, sample, table=TWEETS))
+    with running(ServerSettings(store=store_folder, extra="max_payload: 300")) as server:
+        with pytest.raises(ServerError, match=r"bytes with headers; the server takes 300: raise its max_payload"):
+            asyncio.run(load(sample, Access(servers=(server.url,)), [TWEETS], Pace()))
+
+
+def test_a_user_who_may_not_publish_is_told_at_once(sample: Dataset):
+    reading = """
+    accounts { team {
+        jetstream: enabled
+        users: [{user: ana, password: pw, permissions: {publish: ["$JS.API.>", "_INBOX.>"], subscribe: ">"}}]
+    } }
+    """
+    with running(ServerSettings(extra=reading)) as server:
+        access = Access(servers=(server.url,), user="ana", password="pw")
+        with pytest.raises((ServerError, StoppedError), match=r"denies this user.*zakar-tweets"):
+            asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+def test_a_file_damaged_in_the_middle_stops_the_load_with_its_name(sample: Dataset, access: Access, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(str(sample.root), copy)
+    path = copy / "public" / "tweets" / "part-00000.parquet"
+    content = bytearray(path.read_bytes())
+    content[50_000:60_000] = bytes(10_000)
+    path.write_bytes(content)
+    with pytest.raises(MismatchError, match=r"part-00000\.parquet: cannot be decoded"):
+        asyncio.run(load(store.open_dataset(str(copy)), access, PUBLIC, Pace()))

@@ -80,6 +80,7 @@ class Connection(Client):
         self.taps: dict[int, Tap] = {}
         self.losses = 0
         self.wire_bytes = 0
+        self.denied = ""  # what the server last said this user may not do
         self.watchers: set[asyncio.Event] = set()
         self._ps = _BulkParser(self)
 
@@ -183,15 +184,18 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
         _check_address(server)
     connection = Connection()
 
+    async def on_change() -> None:
+        for event in connection.watchers:
+            event.set()
+
     problems: list[Exception] = []
 
     async def on_problem(problem: Exception) -> None:
         if connection.losses == 0 and not connection.is_connected:  # of the first connection
             problems.append(problem)
-
-    async def on_change() -> None:
-        for event in connection.watchers:
-            event.set()
+        if "permissions violation" in str(problem).lower():
+            connection.denied = str(problem).removeprefix("nats: ")
+            await on_change()
 
     async def on_loss() -> None:
         connection.losses += 1

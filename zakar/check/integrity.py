@@ -1,13 +1,9 @@
 """Datasets held against their manifests."""
 
-import posixpath
 from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from zakar.check.realism import Check
-from zakar.dataset import content
+from zakar.dataset import content, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
@@ -33,14 +29,11 @@ def integrity(dataset: Dataset) -> list[Check]:
 
 
 def _days(dataset: Dataset, table: Table) -> Iterator[tuple[int, bytes]]:
-    for path in dataset.files(table.name):
+    for name, rows in store.parts(dataset, table):
         try:
-            with dataset.filesystem.open_input_file(path) as source:
-                yield from content.day_digests(table, pq.read_table(source))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise MismatchError(
-                f"{posixpath.relpath(path, dataset.root)}: cannot be decoded ({error}); simulate the dataset again"
-            ) from error
+            yield from content.day_digests(table, rows)
+        except ValueError as error:
+            raise MismatchError(f"{table.name}/{name}: {error}; simulate the dataset again") from error
 
 
 def _same(identifier: str, name: str, told: str, found: str) -> Check:

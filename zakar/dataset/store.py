@@ -1,5 +1,6 @@
 """The dataset on disk or in an object store: Parquet parts written and read by the batch."""
 
+import contextlib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
         if start >= file.rows:
             start -= file.rows
             continue
-        with dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(path) as source:
             parquet = pq.ParquetFile(source)
             groups: list[int] = []
             for group in range(parquet.num_row_groups):
@@ -128,9 +129,25 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
                 start = max(0, start - batch.num_rows)
 
 
+def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield a public table file by file: name and rows."""
+    for path in dataset.files(table.name):
+        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+            yield posixpath.basename(path), pq.read_table(source)
+
+
 def read(dataset: Dataset, table: Table) -> pa.Table:
     """Return a whole public table."""
     return pa.Table.from_batches(batches(dataset, table, rows=_ROW_GROUP), table.schema)
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn what Parquet says of a damaged file into a MismatchError that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise MismatchError(f"{path}: cannot be decoded ({error}); simulate the dataset again") from error
 
 
 def _locate(where: str) -> tuple[Any, str]:
@@ -146,11 +163,17 @@ def _check_files(dataset: Dataset, table: Table) -> None:
     entry = dataset.manifest.tables.get(table.name)
     if entry is None:
         raise MismatchError(f"{posixpath.join(dataset.root, manifest.NAME)}: no table `{table.name}`")
+    for number, file in enumerate(entry.files):
+        if file.name != part_name(number):
+            raise MismatchError(
+                f"{posixpath.join(dataset.root, manifest.NAME)}: `{table.name}` lists {file.name!r} "
+                f"where {part_name(number)} belongs"
+            )
     for path, file in zip(dataset.files(table.name), entry.files, strict=True):
-        check_file(dataset.filesystem, path, file, table)
+        _check_file(dataset.filesystem, path, file, table)
 
 
-def check_file(filesystem: Any, path: str, file: File, table: Table) -> None:
+def _check_file(filesystem: Any, path: str, file: File, table: Table) -> None:
     """Raise MismatchError if a file is missing, truncated, no Parquet, or has other rows or columns."""
     again = "simulate the dataset again, or copy the file again from where it came"
     info = filesystem.get_file_info(path)

@@ -16,10 +16,15 @@ _HEADER_END = "\r\n\r\n"
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames of consecutive messages. ``offsets``: where each starts in ``data``, and the end, (n + 1,)."""
+    """Frames of consecutive messages.
+
+    ``offsets``: where each starts in ``data``, and the end, shape (n + 1,). ``largest``: bytes of the largest
+    message with its headers, which is what a server's ``max_payload`` limits.
+    """
 
     data: memoryview
     offsets: np.ndarray
+    largest: int
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -50,7 +55,7 @@ def build(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
         b"",
     )
     offsets = np.frombuffer(frames.buffers()[1], np.int32)[: len(frames) + 1]
-    return Frames(memoryview(frames.buffers()[2]).cast("B"), offsets)
+    return Frames(memoryview(frames.buffers()[2]).cast("B"), offsets, pc.max(total_size).as_py() or 0)
 
 
 def stored_bytes(payload_bytes: int, messages: int, subject: str) -> int:

@@ -67,8 +67,9 @@ class _Attempt:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is the one that the attempt began with."""
-        return self._connection.is_connected and self._connection.losses == self._losses
+        """Whether the connection is the one that the attempt began with, and may still publish."""
+        connection = self._connection
+        return connection.is_connected and connection.losses == self._losses and not connection.denied
 
     @property
     def answered(self) -> bool:
@@ -123,7 +124,9 @@ async def produce(
         window = attempt.window
         await _attempt(connection, attempt, stream, payloads, total, stop, tally, progress)
         highest = max(highest, window.sent)
-        if window.in_flight == 0 and attempt.refusal is None:
+        if connection.denied:
+            raise StoppedError(f"`{stream}`: the server denies this user: {connection.denied}; give it the right")
+        if window.in_flight == 0 and attempt.refusal is None and window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
             continue
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
@@ -171,6 +174,11 @@ async def _attempt(
         tap = await connection.tap(attempt.reply, attempt.on_answers)
         for batch in payloads(attempt.start):
             block = frames.build(batch, window.sent, station.subject(stream), attempt.reply)
+            if block.largest > connection.max_payload:
+                raise StoppedError(
+                    f"`{stream}`: after {window.sent:,} messages comes one of {block.largest:,} bytes with headers; "
+                    f"the server takes {connection.max_payload:,}: raise its max_payload and run this again"
+                )
             at = 0
             while at < len(block) and not stop.is_set() and await _room(attempt):
                 number = min(window.room, len(block) - at, _WRITE)
