@@ -266,9 +266,11 @@ def test_a_message_too_large_for_the_server_is_told_before_it_cuts_the_connectio
         access = Access(servers=(server.url,))
         asyncio.run(load(sample, access, [ALERTS], Pace()))
         asyncio.run(_create(access, sample, table=TWEETS))
-    with running(ServerSettings(store=store_folder, extra="max_payload: 300")) as server:
-        with pytest.raises(ServerError, match=r"bytes with headers; the server takes 300: raise its max_payload"):
-            asyncio.run(load(sample, Access(servers=(server.url,)), [TWEETS], Pace()))
+    with (
+        running(ServerSettings(store=store_folder, extra="max_payload: 300")) as server,
+        pytest.raises(ServerError, match=r"bytes with headers; the server takes 300: raise its max_payload"),
+    ):
+        asyncio.run(load(sample, Access(servers=(server.url,)), [TWEETS], Pace()))
 
 
 def test_a_user_who_may_not_publish_is_told_at_once(sample: Dataset):
