@@ -1,6 +1,7 @@
 """Settings of one simulated island and its observation: read from TOML, validated, frozen."""
 
 import difflib
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -17,6 +18,8 @@ Count = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Spread = Annotated[float, Meta(ge=0, le=1000)]
+Fahrenheit = Annotated[float, Meta(ge=-500, le=5000)]  # what a 16-bit reading holds, noise included
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,9 +48,9 @@ class Grid(Settings, frozen=True):
 class SeasonalWeather(Settings, frozen=True, tag_field="model", tag="seasonal"):
     """One temperature for the whole island: a yearly sine and a daily residual, degrees Fahrenheit."""
 
-    mean_f: float
-    amplitude_f: float
-    residual_sd_f: NonNegative
+    mean_f: Fahrenheit
+    amplitude_f: Fahrenheit
+    residual_sd_f: Spread
 
 
 class ScatteredFires(Settings, frozen=True, tag_field="model", tag="scattered"):
@@ -81,10 +84,10 @@ class EveryCellSensors(Settings, frozen=True, tag_field="model", tag="every-cell
     In a cell on fire the reading is at least ``fire_least_f``, and above it by a gamma-distributed excess.
     """
 
-    noise_sd_f: NonNegative
-    fire_least_f: float
-    fire_excess_mean_f: Positive
-    fire_excess_sd_f: Positive
+    noise_sd_f: Spread
+    fire_least_f: Fahrenheit
+    fire_excess_mean_f: Annotated[float, Meta(gt=0, le=1000)]
+    fire_excess_sd_f: Annotated[float, Meta(gt=0, le=1000)]
 
 
 class PhraseTweets(Settings, frozen=True, tag_field="model", tag="phrases"):
@@ -100,8 +103,8 @@ class PhraseTweets(Settings, frozen=True, tag_field="model", tag="phrases"):
     per_day_least: Annotated[int, Meta(ge=0)]
     per_day_most: Count
     cells_per_day: Positive
-    words_least: Annotated[int, Meta(ge=4)]
-    words_most: Annotated[int, Meta(le=48)]
+    words_least: Annotated[int, Meta(ge=4, le=36)]
+    words_most: Annotated[int, Meta(ge=20, le=48)]
     figurative_share: Share
     fire_posts: tuple[NonNegative, ...]
 
@@ -128,7 +131,7 @@ class Scenario(Settings, frozen=True):
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$")]
     title: str
     description: str
-    seed: Annotated[int, Meta(ge=0)]
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     checks: Annotated[str, Meta(pattern="^(none|classic)$")]
     calendar: Calendar
     grid: Grid
@@ -194,16 +197,32 @@ def read(path: Path) -> Scenario:
 
 def read_toml(path: Path) -> dict[str, object]:
     """Read a TOML file. Raises ConfigError naming the file and the line."""
+    return parse_toml(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """Read a text file. Raises ConfigError naming it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def parse_toml(text: str, path: Path) -> dict[str, object]:
+    """Parse TOML read from ``path``. Raises ConfigError naming the file and the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
 def convert(values: object, kind: type[_T], source: str) -> _T:
     """Turn plain values into frozen settings. Raises ConfigError naming ``source`` and the key."""
+    endless = _not_finite(values)
+    if endless:
+        raise ConfigError(f"{source}: `{endless}` is not a finite number")
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
@@ -220,6 +239,15 @@ class _Days(Struct):
     calendar: Calendar
 
 
+def _not_finite(values: object, path: str = "") -> str:
+    """Return the path of the first number that is infinite or none at all; empty if there is none."""
+    if isinstance(values, float):
+        return "" if math.isfinite(values) else path
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    found = (_not_finite(value, f"{path}.{key}" if path else str(key)) for key, value in items)
+    return next((path for path in found if path), "")
+
+
 def _explain(message: str, kind: type) -> str:
     """Rewrite msgspec's message as `key`: problem; an unknown key gets the nearest known one."""
     text, _, place = message.partition(" - at ")
@@ -227,7 +255,10 @@ def _explain(message: str, kind: type) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
     if unknown:
         key = unknown[1]
-        close = difflib.get_close_matches(key, _known_keys(kind), n=1)
+        known = _known_keys(kind)
+        if key in known:
+            return f"`{path + '.' if path else ''}{key}` is not a known key here; it belongs elsewhere"
+        close = difflib.get_close_matches(key, known, n=1)
         hint = f"; did you mean `{close[0]}`?" if close else "; remove it"
         return f"`{path + '.' if path else ''}{key}` is not a known key{hint}"
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)

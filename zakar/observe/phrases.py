@@ -35,6 +35,7 @@ FIELDS = len(_CHOICES)
 
 _VARIANTS = 48  # expansions made of a phrase that has slots
 _PIECE_LEAST, _PIECE_MOST, _PIECES = 3, 12, 3  # words in a filler piece; pieces in a post, at most
+_CORE_MOST = 18  # words in a core, its slots filled
 _FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120}  # how many Faker makes
 
 _JOINTS = (". ", ". ", ". ", ", ", ", ", "... ", "! ", " - ", "; ")
@@ -64,7 +65,7 @@ class _Closers(Settings, frozen=True):
 class PhraseFile(Settings, frozen=True):
     """A phrase table as a person writes it; see configs/phrases/en.toml."""
 
-    language: str
+    language: Annotated[str, Meta(min_length=2)]
     slots: dict[str, _Lines]
     cores: _Cores
     fillers: _Fillers
@@ -109,15 +110,22 @@ def find(name_or_file: str, beside: Path | None = None) -> Path:
     raise ConfigError(f"`tweets.phrases`: no phrase table `{name_or_file}` (looked for {known} and {path})")
 
 
-@lru_cache(maxsize=4)
 def load(path: Path, seeds: Seeds) -> Phrases:
     """Read a phrase table and expand it with draws from ``seeds``.
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
-    table = scenario.convert(scenario.read_toml(path), PhraseFile, str(path))
+    return _expanded(scenario.read_text(path), path, seeds)
+
+
+@lru_cache(maxsize=4)
+def _expanded(text: str, path: Path, seeds: Seeds) -> Phrases:
+    table = scenario.convert(scenario.parse_toml(text, path), PhraseFile, str(path))
     draw = seeds.stream("phrases")
-    slots = _faked(table.language, int(draw.integers(2**31))) | dict(table.slots)
+    try:
+        slots = _faked(table.language, int(draw.integers(2**31))) | dict(table.slots)
+    except AttributeError as error:
+        raise ConfigError(f"{path}: `language` is {table.language!r}, which Faker does not know; say `en`") from error
 
     first: list[int] = []
     count: list[int] = []
@@ -128,6 +136,9 @@ def load(path: Path, seeds: Seeds) -> Phrases:
         count.append(len(expanded))
         texts += expanded
     cores = len(texts)
+    longest = max(texts, key=_words)
+    if _words(longest) > _CORE_MOST:
+        raise ConfigError(f"{path}: phrase {longest!r} has more than {_CORE_MOST} words; shorten it")
 
     fillers = [text for line in table.fillers.lines for text in _expand(line, slots, draw, path)]
     fillers.sort(key=_words)

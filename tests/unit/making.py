@@ -1,0 +1,84 @@
+"""What unit tests make: small scenarios, datasets and changes to them."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zakar import scenario
+from zakar.dataset import store
+from zakar.dataset.store import Dataset
+from zakar.scenario import Scenario
+from zakar.seeds import Seeds
+from zakar.simulate import simulate
+from zakar.world import island, year
+from zakar.world.fire import Fires
+from zakar.world.year import Truth
+
+ROOT = Path(__file__).parents[2]
+
+
+def tiny(**changes: Any) -> Scenario:
+    """Return the tiny scenario with some keys, or some keys of sections, changed."""
+    values = scenario.read_toml(scenario.find("tiny"))
+    for key, change in changes.items():
+        section = values[key]
+        values[key] = {**section, **change} if isinstance(section, dict) else change
+    return scenario.convert(values, Scenario, "tiny.toml")
+
+
+def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:
+    """Simulate into ``out`` on one thread and open what came out."""
+    with ThreadPoolExecutor(1) as executor:
+        simulate(settings, scenario.find("tiny"), out, executor, block_days=block_days)
+    return store.open_dataset(str(out))
+
+
+def years(settings: Scenario) -> list[Truth]:
+    """Return the whole truth of a scenario, a year each."""
+    seeds = Seeds(settings.seed)
+    land = island.make(settings, seeds)
+    state, found = year.START, []
+    while state.next_day <= settings.calendar.days:
+        truth, state = year.advance(settings, land, seeds, state)
+        found.append(truth)
+    return found
+
+
+def history(settings: Scenario) -> Truth:
+    """Return the whole truth of a scenario in one piece, each fire once."""
+    parts = years(settings)
+    fires = [part.fires.between(int(part.days[0]), int(part.days[-1])) for part in parts]
+    return Truth(
+        np.concatenate([part.days for part in parts]),
+        np.concatenate([part.means_f for part in parts]),
+        Fires(np.concatenate([f.day for f in fires]), np.concatenate([f.cell for f in fires])),
+    )
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest of a dataset in place."""
+    path = folder / "manifest.json"
+    values = json.loads(path.read_bytes())
+    change(values)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def rewrite(
+    folder: Path, table: str, number: int, change: Callable[[pa.Table], pa.Table], row_group: int = 65_536
+) -> None:
+    """Change the rows of one part and what the manifest says of its size and rows, but no checksum."""
+    path = folder / "public" / table / f"part-{number:05d}.parquet"
+    rows = change(pq.read_table(path))
+    pq.write_table(rows, path, row_group_size=row_group)
+
+    def adjust(values: dict[str, Any]) -> None:
+        file = values["tables"][table]["files"][number]
+        file["bytes"], file["rows"] = path.stat().st_size, rows.num_rows
+
+    edit_manifest(folder, adjust)

@@ -1,0 +1,200 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zakar import scenario
+from zakar.errors import ConfigError
+
+TINY = scenario.find("tiny").read_text(encoding="utf-8")
+
+
+def refusal(folder: Path, old: str, new: str) -> str:
+    """Return what is said of the tiny scenario once ``old`` is replaced by ``new``."""
+    assert TINY.count(old) == 1
+    path = folder / "mine.toml"
+    path.write_text(TINY.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        scenario.read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_shipped_scenario_loads_and_is_named_like_its_file(name: str) -> None:
+    assert scenario.read(scenario.find(name)).name == name
+
+
+def test_classic_and_tiny_are_shipped() -> None:
+    assert {"classic", "tiny"} <= set(scenario.names())
+
+
+def test_every_setting_of_a_shipped_scenario_ends_up_in_its_section() -> None:
+    tiny = scenario.read(scenario.find("tiny"))
+    assert (tiny.calendar.days, tiny.grid.cells, tiny.fires.season_last) == (120, 100, 156)
+    assert tiny.tweets.fire_posts == (6.0, 3.0, 1.5)
+    assert tiny.alerts.lag_days == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "nearest"),
+    [
+        ("seed = 2023", "sed = 2023", "sed", "seed"),
+        ("[alerts]", "[allerts]", "allerts", "alerts"),
+        ("width = 10", "widht = 10", "grid.widht", "width"),
+        ("days = 120", "day = 120", "calendar.day", "days"),
+        ("words_least = 12", "word_least = 12", "tweets.word_least", "words_least"),
+        ("rest_days = 4 ", "rest_day = 4 ", "fires.rest_day", "rest_days"),
+    ],
+)
+def test_a_mistyped_key_is_named_with_the_nearest_known_one(
+    tmp_path: Path, old: str, new: str, key: str, nearest: str
+) -> None:
+    message = refusal(tmp_path, old, new)
+    assert f"`{key}` is not a known key" in message
+    assert f"did you mean `{nearest}`?" in message
+
+
+def test_a_key_like_no_other_is_to_be_removed(tmp_path: Path) -> None:
+    assert "`grid.zzzzzzzz` is not a known key; remove it" in refusal(
+        tmp_path, "width = 10", "width = 10\nzzzzzzzz = 1"
+    )
+
+
+@pytest.mark.parametrize(("old", "new"), [("seed = 2023", "seed = 2023\ndays = 30"), ("width = 10", "width = 10\ndays = 30")])
+def test_a_known_key_in_the_wrong_section_is_not_suggested_to_itself(tmp_path: Path, old: str, new: str) -> None:
+    message = refusal(tmp_path, old, new)
+    assert "days` is not a known key" in message
+    assert "did you mean `days`?" not in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("days = 120", 'days = "many"', "calendar.days"),
+        ("days = 120", "days = 12.5", "calendar.days"),
+        ("seed = 2023", "seed = true", "seed"),
+        ('title = "Zakar in seconds"', "title = 3", "title"),
+        ("fire_posts = [6.0, 3.0, 1.5]", "fire_posts = 6.0", "tweets.fire_posts"),
+        ("fire_posts = [6.0, 3.0, 1.5]", 'fire_posts = [6.0, "three"]', "tweets.fire_posts"),
+        ('model = "late"', 'model = "later"', "alerts.model"),
+        ('checks = "none"', 'checks = "some"', "checks"),
+        ('name = "tiny"', 'name = "Tiny Island"', "name"),
+    ],
+)
+def test_a_wrong_type_or_value_is_named_with_its_key(tmp_path: Path, old: str, new: str, key: str) -> None:
+    assert refusal(tmp_path, old, new).startswith(f"`{key}")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [("lag_days = 3", "alerts.lag_days"), ("seed = 2023", "seed"), ("width = 10", "grid.width")],
+)
+def test_a_missing_key_is_named(tmp_path: Path, line: str, key: str) -> None:
+    assert f"`{key}` is missing" in refusal(tmp_path, line, "")
+
+
+@pytest.mark.parametrize("days", [0, -1, -120, 40_001, 10**12])
+def test_a_day_range_that_is_empty_or_endless_is_refused(tmp_path: Path, days: int) -> None:
+    assert refusal(tmp_path, "days = 120", f"days = {days}").startswith("`calendar.days`")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("burnable_cells = 53", "burnable_cells = 101", "fires.burnable_cells"),
+        ("season_last = 156", "season_last = 366", "fires.season_last"),
+        ("season_first = 27 ", "season_first = 157 ", "season_first"),
+        ("cells_per_day = 21.0", "cells_per_day = 100.5", "tweets.cells_per_day"),
+        ("per_day_mean = 60.0", "per_day_mean = 41.9", "per_day_mean"),
+        ("per_day_mean = 60.0", "per_day_mean = 84.1", "per_day_mean"),
+        ("words_least = 12", "words_least = 41", "words_least"),
+        ("words_most = 40", "words_most = 49", "tweets.words_most"),
+        ("words_least = 12", "words_least = 3", "tweets.words_least"),
+        ("figurative_share = 0.08 ", "figurative_share = 1.01 ", "tweets.figurative_share"),
+        ("fires_per_day = [0.0,", "fires_per_day = [", "fires_per_day"),
+        ("at_mean_f = [70.0, 77.5,", "at_mean_f = [77.5, 70.0,", "at_mean_f"),
+        ("most_per_day = 5", "most_per_day = 0", "fires.most_per_day"),
+        ("rest_days = 4 ", "rest_days = -1 ", "fires.rest_days"),
+        ("lag_days = 3", "lag_days = -3", "alerts.lag_days"),
+        ("seed = 2023", "seed = -1", "seed"),
+    ],
+)
+def test_settings_that_contradict_each_other_or_their_range_are_named(
+    tmp_path: Path, old: str, new: str, named: str
+) -> None:
+    assert named in refusal(tmp_path, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "value"),
+    [
+        ("mean_f = 50.2", "nan"),
+        ("mean_f = 50.2", "inf"),
+        ("amplitude_f = 51.0", "nan"),
+        ("noise_sd_f = 7.28 ", "inf"),
+        ("fire_least_f = 110.0 ", "nan"),
+        ("mean_f = 50.2", "40000.0"),
+    ],
+)
+def test_a_temperature_that_no_reading_can_hold_is_refused(tmp_path: Path, old: str, value: str) -> None:
+    key = old.split(" = ")[0]
+    assert key in refusal(tmp_path, old, f"{key} = {value} ")
+
+
+def test_a_seed_too_large_for_the_manifest_is_refused(tmp_path: Path) -> None:
+    assert "seed" in refusal(tmp_path, "seed = 2023", f"seed = {2**70}")
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    assert re.search(r"not valid TOML: .*line \d+", refusal(tmp_path, "seed = 2023", "seed = = 2023"))
+
+
+def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b'name = "\xff\xfe"')
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: not valid TOML")):
+        scenario.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    with pytest.raises(ConfigError, match=re.escape(str(path))):
+        scenario.read(path)
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: no such scenario file")):
+        scenario.find(str(path))
+
+
+def test_an_unknown_name_gets_the_nearest_known_one() -> None:
+    with pytest.raises(ConfigError, match="no scenario named `clasic`.*did you mean `classic`"):
+        scenario.find("clasic")
+
+
+def test_a_name_like_no_other_gets_the_list() -> None:
+    with pytest.raises(ConfigError, match=r"known: .*classic.*tiny"):
+        scenario.find("zzzzzz")
+
+
+def test_a_scenario_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TINY, encoding="utf-8")
+    assert scenario.find(str(path)) == path
+    assert scenario.read(path) == scenario.read(scenario.find("tiny"))
+
+
+@given(st.integers(1, 40_000))
+def test_with_days_changes_the_days_and_nothing_else(days: int) -> None:
+    tiny = scenario.read(scenario.find("tiny"))
+    changed = scenario.with_days(tiny, days)
+    assert changed.calendar.days == days
+    assert scenario.with_days(changed, tiny.calendar.days) == tiny
+
+
+@pytest.mark.parametrize("days", [0, -3, 40_001])
+def test_with_days_refuses_an_empty_range(days: int) -> None:
+    with pytest.raises(ConfigError, match="--days.*days"):
+        scenario.with_days(scenario.read(scenario.find("tiny")), days)
