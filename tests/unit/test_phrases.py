@@ -78,7 +78,7 @@ def test_an_unbalanced_brace_is_named_with_its_phrase(tmp_path: Path, phrase: st
     assert phrase in refusal(tmp_path, "that match was fire I tell you", phrase)
 
 
-@pytest.mark.parametrize("phrase", ["we met {name!r} on the way", "we met {name:>20} on the way", "we met {{name}} today"])
+@pytest.mark.parametrize("phrase", ["we met {name!r} here", "we met {name:>20} here", "we met {{name}} today"])
 def test_a_brace_that_would_be_left_in_the_posts_is_refused(tmp_path: Path, phrase: str) -> None:
     assert phrase in refusal(tmp_path, "that match was fire I tell you", phrase)
 

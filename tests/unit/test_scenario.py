@@ -65,7 +65,9 @@ def test_a_key_like_no_other_is_to_be_removed(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("old", "new"), [("seed = 2023", "seed = 2023\ndays = 30"), ("width = 10", "width = 10\ndays = 30")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("seed = 2023", "seed = 2023\ndays = 30"), ("width = 10", "width = 10\ndays = 30")]
+)
 def test_a_known_key_in_the_wrong_section_is_not_suggested_to_itself(tmp_path: Path, old: str, new: str) -> None:
     message = refusal(tmp_path, old, new)
     assert "days` is not a known key" in message

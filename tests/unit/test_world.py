@@ -86,7 +86,8 @@ def test_fires_a_day_follow_the_rate() -> None:
 @given(SEEDS, st.integers(1, 120))
 @settings(max_examples=25)
 def test_days_run_without_a_gap_to_the_last(seed: int, days: int) -> None:
-    scenario = tiny(seed=seed, calendar={"days": days, "days_per_year": 17}, fires={"season_first": 1, "season_last": 17})
+    season = {"season_first": 1, "season_last": 17}
+    scenario = tiny(seed=seed, calendar={"days": days, "days_per_year": 17}, fires=season)
     assert history(scenario).days.tolist() == list(range(1, days + 1))
 
 
