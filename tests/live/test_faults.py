@@ -14,10 +14,13 @@ from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError, StoppedError
-from zakar.loader.load import Progress, load
+from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+
+
+MODES = [Mode.NONBLOCKING, Mode.BATCH]
 
 
 def _root(dataset: Dataset) -> str:
@@ -33,9 +36,10 @@ async def _reached(access: Access, messages: int) -> None:
         await until(far)
 
 
-def test_a_loader_killed_half_way_and_started_again_at_once_doubles_nothing(large: Dataset, access: Access):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_loader_killed_half_way_and_started_again_at_once_doubles_nothing(large: Dataset, access: Access, mode: Mode):
     half = large.manifest.records // 2
-    process = started("load", _root(large), "--server", access.servers[0])
+    process = started("load", _root(large), "--server", access.servers[0], "--mode", mode)
     asyncio.run(_reached(access, half))
     process.kill()
     again = zakar("load", _root(large), "--server", access.servers[0], "--json")
@@ -45,10 +49,11 @@ def test_a_loader_killed_half_way_and_started_again_at_once_doubles_nothing(larg
     asyncio.run(assert_whole(large, access))
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.42, 0.44, 0.7, 0.95])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.42, 0.44, 0.7, 0.9])
 @pytest.mark.slow
-def test_a_loader_killed_anywhere_goes_on(large: Dataset, access: Access, share: float):
-    process = started("load", _root(large), "--server", access.servers[0], "--in-flight", "50000")
+def test_a_loader_killed_anywhere_goes_on(large: Dataset, access: Access, share: float, mode: Mode):
+    process = started("load", _root(large), "--server", access.servers[0], "--in-flight", "50000", "--mode", mode)
     asyncio.run(_reached(access, int(large.manifest.records * share)))
     process.kill()
     again = zakar("load", _root(large), "--server", access.servers[0])
@@ -70,13 +75,14 @@ def test_interrupting_a_load_drains_it_and_says_how_to_go_on(large: Dataset, acc
     asyncio.run(assert_whole(large, access))
 
 
-def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path: Path):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path: Path, mode: Mode):
     async def main() -> None:
         settings = ServerSettings(port=free_port(), store=tmp_path / "store")
         with contextlib.ExitStack() as first:
             server = first.enter_context(running(settings))
             access = Access(servers=(server.url,))
-            loading = asyncio.create_task(load(large, access, PUBLIC, Pace(2_000)))
+            loading = asyncio.create_task(load(large, access, PUBLIC, Pace(2_000), mode=mode))
             await _reached(access, large.manifest.records // 4)
             await asyncio.to_thread(first.close)
         assert not loading.done()
@@ -89,12 +95,13 @@ def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("cuts", [1, 5])
-def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, access: Access, cuts: int):
+def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, access: Access, cuts: int, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
             through = Access(servers=(proxy.url,))
-            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(1_000)))
+            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(1_000), mode=mode))
             for cut in range(cuts):
                 await _reached(access, int(large.manifest.records * (cut + 1) / (cuts + 1) * 0.9))
                 proxy.cut()
@@ -106,7 +113,8 @@ def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, ac
     asyncio.run(main())
 
 
-def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dataset, access: Access):
+@pytest.mark.parametrize("mode", MODES)
+def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
             held = asyncio.Event()
@@ -117,7 +125,7 @@ def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dat
                     proxy.answering.clear()
 
             through = Access(servers=(proxy.url,))
-            loading = asyncio.create_task(load(sample, through, PUBLIC, Pace(500), progress=progress))
+            loading = asyncio.create_task(load(sample, through, PUBLIC, Pace(500), mode=mode, progress=progress))
             await held.wait()
             await asyncio.sleep(0.2)  # more is stored, while the acks are held back
             proxy.cut()
@@ -129,7 +137,8 @@ def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dat
     asyncio.run(main())
 
 
-def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample: Dataset, access: Access):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
             through = Access(servers=(proxy.url,))
@@ -141,7 +150,7 @@ def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample
                     proxy.answering.clear()
 
             pace = Pace(500, ack_timeout=0.5)
-            loading = asyncio.create_task(load(sample, through, PUBLIC, pace, progress=progress))
+            loading = asyncio.create_task(load(sample, through, PUBLIC, pace, mode=mode, progress=progress))
             await stalled.wait()
             await asyncio.sleep(2)
             proxy.answering.set()

@@ -14,7 +14,7 @@ from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
 from zakar.loader import plan
-from zakar.loader.load import Progress, load
+from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
 ALERT_STREAM = station.stream_name(ALERTS.station)
@@ -48,13 +48,64 @@ def test_a_second_load_sends_nothing(sample: Dataset, access: Access):
     asyncio.run(assert_whole(sample, access))
 
 
+@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
 @pytest.mark.parametrize("in_flight", [1, 2, 3, 500, 100_000])
-def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access, in_flight: int):
+def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access, mode: Mode, in_flight: int):
     seen: list[Progress] = []
-    report = asyncio.run(load(sample, access, [ALERTS, TWEETS], Pace(in_flight), progress=seen.append))
+    report = asyncio.run(load(sample, access, [ALERTS, TWEETS], Pace(in_flight), mode=mode, progress=seen.append))
     assert max(p.in_flight for p in seen) <= in_flight
-    assert report.mode == ("blocking" if in_flight == 1 else "nonblocking")
+    assert report.mode == mode
     assert report.acknowledged == report.records
+
+
+def test_blocking_waits_for_each_ack(sample: Dataset, access: Access):
+    seen: list[Progress] = []
+    report = asyncio.run(load(sample, access, [ALERTS], Pace(), mode=Mode.BLOCKING, progress=seen.append))
+    assert max(p.in_flight for p in seen) <= 1
+    assert report.mode == "blocking"
+    assert report.acknowledged == report.records
+
+
+def test_auto_uses_fast_ingest_where_server_and_stream_allow(sample: Dataset, access: Access):
+    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    assert (report.mode, report.mode_reason) == ("batch", "")
+
+
+def test_a_stream_of_another_mode_is_gone_on_with_in_any_mode(sample: Dataset, access: Access):
+    async def main() -> None:
+        modes = {Mode.NONBLOCKING: 2_000, Mode.BATCH: 4_000, Mode.BLOCKING: 5_000, Mode.AUTO: 30_000}
+        for mode, end in modes.items():
+            stop = asyncio.Event()
+
+            def progress(p: Progress, stop: asyncio.Event = stop, end: int = end) -> None:
+                if p.stored > end:
+                    stop.set()
+
+            report = await load(sample, access, PUBLIC, Pace(300), mode=mode, stop=stop, progress=progress)
+            assert report.sent == report.acknowledged
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_user_who_may_not_update_streams_still_loads_safely_and_is_told_why(sample: Dataset):
+    limited = """
+    accounts { team {
+        jetstream: enabled
+        users: [
+            {user: boss, password: pw}
+            {user: ana, password: pw, permissions: {publish: {deny: "$JS.API.STREAM.UPDATE.>"}}}
+        ]
+    } }
+    """
+    with running(ServerSettings(extra=limited)) as server:
+        boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
+        asyncio.run(_create(boss, sample))
+        report = asyncio.run(load(sample, ana, [ALERTS], Pace()))
+        assert report.mode == "nonblocking"
+        assert "may not update streams" in report.mode_reason
+        asyncio.run(load(sample, ana, PUBLIC, Pace()))
+        asyncio.run(assert_whole(sample, boss))
 
 
 def test_a_stopped_load_drains_and_the_next_goes_on(sample: Dataset, access: Access):
@@ -96,7 +147,7 @@ def test_a_station_is_made_as_memphis_and_plain_clients_expect_it(sample: Datase
 
 def test_the_size_asked_for_holds_the_table_and_little_more(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, Pace(), mode=Mode.NONBLOCKING)  # whose messages have a header each
         async with publisher(access) as connection:
             for table in PUBLIC:
                 target = plan.target(sample.manifest, table)

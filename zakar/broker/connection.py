@@ -25,6 +25,7 @@ DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _SCHEMES = ("nats", "tls")
 _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25
+_DENIED = 403
 
 
 class Delivery(NamedTuple):
@@ -117,10 +118,25 @@ class Connection(Client):
         Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes.
         """
         payload = b"" if request is None else msgspec.json.encode(request)
+        asked = f"$JS.API.{subject}"
+        changed = asyncio.Event()
+        self.watchers.add(changed)
+        answering = asyncio.ensure_future(self.request(asked, payload, timeout=patience))
+        watching = asyncio.ensure_future(changed.wait())
         try:
-            message = await self.request(f"$JS.API.{subject}", payload, timeout=patience)
+            # A request that this user may not make is never answered; the server says so on the side.
+            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done() and asked.lower() in self.denied.lower():
+                answering.cancel()
+                denied, self.denied = self.denied, ""
+                raise ApiError(_DENIED, denied)
+            message = await answering
         except nats.errors.NoRespondersError as error:
             raise ApiError(0, "no JetStream answers here") from error
+        finally:
+            self.watchers.discard(changed)
+            watching.cancel()
+            answering.cancel()
         answer = msgspec.json.decode(message.data)
         if "error" in answer:
             raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))

@@ -43,7 +43,7 @@ def demo(
     with running(ServerSettings()) as server:
         tell(f"2. broker started on {server.url}; loading")
         access = Access(servers=(server.url,))
-        report = metered_load(dataset, access, None, Pace(), recreate=False)
+        report = metered_load(dataset, access, None, Pace())
         tell(f"   {summary(report)}")
         if report.interrupted:
             tell("interrupted: the demo's broker goes with it; run it again to start over")

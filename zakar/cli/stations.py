@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import enum
 import os
 import sys
 import time
@@ -24,7 +23,7 @@ from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tel
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
-from zakar.loader.load import LoadReport, Progress, load
+from zakar.loader.load import LoadReport, Mode, Progress, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import Comparison, verify
 
@@ -32,19 +31,12 @@ _T = TypeVar("_T")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
 
-class Mode(enum.StrEnum):
-    """How messages are sent."""
-
-    BLOCKING = "blocking"
-    NONBLOCKING = "nonblocking"
-
-
 def load_command(
     where: Dataset,
     server: common.Server = None,
     mode: Annotated[
-        Mode, typer.Option(help="Wait for each ack, or send on with a limit on messages in flight.")
-    ] = Mode.NONBLOCKING,
+        Mode, typer.Option(help="One message at a time, an ack each, fast ingest, or what the server allows.")
+    ] = Mode.AUTO,
     in_flight: Annotated[
         int, typer.Option(min=1, max=100_000, help="Messages sent and not yet acknowledged, at most.")
     ] = Pace.in_flight,
@@ -74,8 +66,8 @@ def load_command(
     """
     dataset = store.open_dataset(where)
     who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
-    pace = Pace(1 if mode is Mode.BLOCKING else in_flight, ack_timeout, give_up_after)
-    report = metered_load(dataset, who, split(tables), pace, recreate=recreate, replicas=replicas)
+    pace = Pace(in_flight, ack_timeout, give_up_after)
+    report = metered_load(dataset, who, split(tables), pace, mode=mode, recreate=recreate, replicas=replicas)
     if json:
         give(msgspec.to_builtins(report))
     else:
@@ -156,7 +148,8 @@ def metered_load(
     names: list[str] | None,
     pace: Pace,
     *,
-    recreate: bool,
+    mode: Mode = Mode.AUTO,
+    recreate: bool = False,
     replicas: int = 1,
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
@@ -170,7 +163,15 @@ def metered_load(
 
         return run(
             lambda stop: load(
-                dataset, who, tables, pace, recreate=recreate, replicas=replicas, stop=stop, progress=progress
+                dataset,
+                who,
+                tables,
+                pace,
+                mode=mode,
+                recreate=recreate,
+                replicas=replicas,
+                stop=stop,
+                progress=progress,
             )
         )
 
@@ -200,7 +201,9 @@ def summary(report: LoadReport) -> str:
     trouble = f"; {report.timeouts:,} time-outs, {report.retries:,} sent again, {report.reconnects} reconnects"
     return (
         f"{report.acknowledged:,} of {report.records:,} messages stored in {report.seconds:.1f} s, "
-        f"{report.messages_per_second:,.0f} a second, {report.in_flight_limit:,} in flight at most{again}"
+        f"{report.messages_per_second:,.0f} a second, "
+        f"mode {report.mode}, {report.in_flight_limit:,} in flight at most{again}"
+        f"{f' ({report.mode_reason})' if report.mode_reason else ''}"
         f"{trouble if report.retries or report.timeouts or report.reconnects else ''}"
     )
 

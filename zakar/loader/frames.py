@@ -1,8 +1,4 @@
-"""Protocol frames by the batch: payloads become the very bytes that a NATS connection sends.
-
-A frame publishes one message with the header ``Nats-Expected-Last-Sequence``, by which the server itself
-refuses repeats, gaps and a second writer.
-"""
+"""Protocol frames by the batch: payloads become the very bytes that a NATS connection sends."""
 
 from dataclasses import dataclass
 
@@ -34,7 +30,7 @@ class Frames:
         return self.data[self.offsets[first] : self.offsets[last]]
 
 
-def build(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
+def expecting(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
     """Frame payloads, a binary array, to be stored right after sequence ``after`` of a stream.
 
     Message i carries ``Nats-Expected-Last-Sequence: after + i`` and asks for its ack on ``reply``.
@@ -42,7 +38,7 @@ def build(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
     expected = pa.array(np.arange(after, after + len(payloads))).cast(pa.string())
     header_size = pc.add(pc.binary_length(expected), len(_HEADER) + len(_HEADER_END))
     total_size = pc.add(header_size, pc.binary_length(payloads))
-    frames = pc.binary_join_element_wise(
+    joined = pc.binary_join_element_wise(
         f"HPUB {subject} {reply} ".encode(),
         _binary(header_size),
         b" ",
@@ -54,8 +50,54 @@ def build(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
         b"\r\n",
         b"",
     )
-    offsets = np.frombuffer(frames.buffers()[1], np.int32)[: len(frames) + 1]
-    return Frames(memoryview(frames.buffers()[2]).cast("B"), offsets, pc.max(total_size).as_py() or 0)
+    return Frames(_data(joined), _offsets(joined), pc.max(total_size).as_py() or 0)
+
+
+def batched(payloads: pa.Array, after: int, start: int, total: int, subject: str, reply: str) -> Frames:
+    """Frame payloads as messages of a fast batch that begins after sequence ``start``.
+
+    The batch's message n replies to ``<reply><n>.<operation>.$FI``: 0 starts, with the sequence that it expects
+    to follow, 1 appends, and 2 commits, at stream sequence ``total``.
+    """
+    number = pa.array(np.arange(after - start + 1, after - start + 1 + len(payloads)))
+    size = pc.binary_length(payloads)
+    joined = pc.binary_join_element_wise(
+        f"PUB {subject} {reply}".encode(), _binary(number), b".1.$FI ", _binary(size), b"\r\n", payloads, b"\r\n", b""
+    )
+    pieces = [_data(joined)]
+    offsets = _offsets(joined).astype(np.int64)
+    largest = (pc.max(size).as_py() or 0) + len(_HEADER) + len(str(start)) + len(_HEADER_END)
+    # The first and the last are no plain appends: framed apart, and put in their places.
+    special = {}
+    if after == start:
+        special[0] = 0
+    if after + len(payloads) == total:
+        special[len(payloads) - 1] = 2
+    for row, operation in sorted(special.items(), reverse=True) if len(payloads) else ():
+        batch_number = after - start + 1 + row
+        frame = _operation(
+            payloads[row].as_py(), batch_number, operation, start if batch_number == 1 else None, subject, reply
+        )
+        pieces[:1] = [pieces[0][: offsets[row]], memoryview(frame), pieces[0][offsets[row + 1] :]]
+        offsets[row + 1 :] += len(frame) - (offsets[row + 1] - offsets[row])
+    return Frames(memoryview(b"".join(pieces)) if len(pieces) > 1 else pieces[0], offsets, largest)
+
+
+def _operation(payload: bytes, number: int, operation: int, expected: int | None, subject: str, reply: str) -> bytes:
+    """Frame one message of a batch that is no plain append, with the sequence it expects to follow, if any."""
+    words = f"{subject} {reply}{number}.{operation}.$FI"
+    if expected is None:
+        return f"PUB {words} {len(payload)}\r\n".encode() + payload + b"\r\n"
+    header = f"{_HEADER}{expected}{_HEADER_END}".encode()
+    return f"HPUB {words} {len(header)} {len(header) + len(payload)}\r\n".encode() + header + payload + b"\r\n"
+
+
+def _data(joined: pa.Array) -> memoryview:
+    return memoryview(joined.buffers()[2] or b"").cast("B")
+
+
+def _offsets(joined: pa.Array) -> np.ndarray:
+    return np.frombuffer(joined.buffers()[1], np.int32)[: len(joined) + 1]
 
 
 def stored_bytes(payload_bytes: int, messages: int, subject: str) -> int:

@@ -1,9 +1,11 @@
 """Fill stations from a dataset: look, decide, create, produce; safe to run again."""
 
 import asyncio
+import enum
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import nats.errors
 import pyarrow as pa
@@ -17,7 +19,19 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
 from zakar.loader import plan
 from zakar.loader.plan import Target
-from zakar.loader.producer import Pace, Tally, produce
+from zakar.loader.producer import Job, Pace, Tally, produce
+
+_OLD = "nats-server {} has no fast ingest, which came with 2.14"
+_BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
+
+
+class Mode(enum.StrEnum):
+    """How messages are sent: one before the next, an ack each, fast ingest, or the fastest that is allowed."""
+
+    AUTO = "auto"
+    BLOCKING = "blocking"
+    NONBLOCKING = "nonblocking"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class LoadReport:
     retries: int
     reconnects: int
     mode: str
+    mode_reason: str
     transport: str
     wire_bytes: int
     in_flight_limit: int
@@ -77,6 +92,7 @@ async def load(
     tables: Sequence[Table],
     pace: Pace,
     *,
+    mode: Mode = Mode.AUTO,
     recreate: bool = False,
     replicas: int = 1,
     stop: asyncio.Event | None = None,
@@ -92,30 +108,32 @@ async def load(
     holds anything else.
     """
     stop = stop or asyncio.Event()
+    if mode is Mode.BLOCKING:
+        pace = replace(pace, in_flight=1)
     async with connected(access, "zakar load") as connection:
         began = time.perf_counter()
         targets = [plan.target(dataset.manifest, table) for table in tables]
         try:
-            tallies = await _prepare(connection, dataset, targets, recreate, replicas)
+            openings = await _prepare(connection, dataset, targets, mode, recreate, replicas)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except (nats.errors.Error, OSError) as error:
             raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
-        already = {target.stream: tally.stored for target, tally in tallies}
+        tallies = [(opening.target, Tally(opening.stored)) for opening in openings]
 
-        for target, tally in tallies:
-            report = _progress(target, tallies, progress)
+        for opening, (target, tally) in zip(openings, tallies, strict=True):
+            job = Job(
+                connection,
+                target.stream,
+                _payloads(dataset, target.table),
+                target.records,
+                pace,
+                stop,
+                opening.batch,
+                opening.owner,
+            )
             try:
-                await produce(
-                    connection,
-                    target.stream,
-                    _payloads(dataset, target.table),
-                    tally,
-                    target.records,
-                    pace,
-                    stop,
-                    report,
-                )
+                await produce(job, tally, _progress(target, tallies, progress))
             except StoppedError as error:
                 if stop.is_set():
                     break
@@ -128,13 +146,14 @@ async def load(
             records=sum(target.records for target in targets),
             sent=sent,
             acknowledged=sum(tally.acknowledged for _, tally in tallies),
-            already_stored=sum(already.values()),
+            already_stored=sum(opening.stored for opening in openings),
             seconds=seconds,
             messages_per_second=sent / seconds,
             timeouts=sum(tally.timeouts for _, tally in tallies),
             retries=sum(tally.retries for _, tally in tallies),
             reconnects=connection.stats["reconnects"],
-            mode="blocking" if pace.in_flight == 1 else "nonblocking",
+            mode=str(_used(mode, openings)),
+            mode_reason="; ".join(dict.fromkeys(opening.why for opening in openings if opening.why)),
             transport="tcp",
             wire_bytes=connection.wire_bytes,
             in_flight_limit=pace.in_flight,
@@ -143,11 +162,24 @@ async def load(
         )
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not."""
+
+    target: Target
+    stored: int
+    batch: bool
+    owner: str | None
+    why: str = ""
+
+
 async def _prepare(
-    connection: Connection, dataset: Dataset, targets: list[Target], recreate: bool, replicas: int
-) -> list[tuple[Target, Tally]]:
-    """Make every station ready before anything is sent; return each with what it holds already."""
+    connection: Connection, dataset: Dataset, targets: list[Target], mode: Mode, recreate: bool, replicas: int
+) -> list[_Opening]:
+    """Make every station ready before anything is sent."""
     limits = await station.limits(connection)
+    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
+        raise ServerError(f"--mode batch: {_OLD.format(connection.connected_server_version)}; use --mode auto")
     found = {target.stream: await station.look(connection, target.stream) for target in targets}
     if recreate:
         for stream in [stream for stream, state in found.items() if state is not None]:
@@ -168,30 +200,62 @@ async def _prepare(
             + ". Load elsewhere, or delete what is there and start over with --recreate"
         )
 
-    tallies = []
-    for target in targets:
-        state = await _ready(connection, target, found[target.stream], replicas)
-        tallies.append((target, Tally(stored=state.last)))
+    openings = [await _open(connection, target, found[target.stream], mode, replicas) for target in targets]
     predictions = station.stream_name(PREDICTIONS.station)
     if await station.look(connection, predictions) is None:
         said = plan.metadata(PREDICTIONS, dataset.manifest)
         await station.create(connection, predictions, said, plan.predictions_bytes(limits), replicas)
-    return tallies
+    return openings
 
 
-async def _ready(connection: Connection, target: Target, found: Stream | None, replicas: int) -> Stream:
-    """Create the stream, or write into an empty one whose it is."""
-    if found is not None:
-        if found.metadata.get(plan.FINGERPRINT) is None:
-            return await station.adopt(connection, target.stream, target.metadata)
-        return found
+async def _open(connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int) -> _Opening:
+    """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
+    owner = secrets.token_hex(8)
+    marked = {**target.metadata, station.OWNER: owner}
+    wanted = mode in {Mode.AUTO, Mode.BATCH} and station.offers_fast_ingest(connection)
+    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.connected_server_version)
+    if found is None:
+        try:
+            await station.create(connection, target.stream, marked, target.max_bytes, replicas)
+        except ApiError as error:
+            raise ServerError(
+                f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
+                f"{error}; raise the account's or the server's storage, or load fewer --tables"
+            ) from error
+        return _Opening(target, 0, wanted, owner, why)
+    if found.last == target.records:
+        return _Opening(target, found.last, batch=False, owner=None)
     try:
-        return await station.create(connection, target.stream, target.metadata, target.max_bytes, replicas)
-    except ApiError as error:
-        raise ServerError(
-            f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: {error}; "
-            "raise the account's or the server's storage, or load fewer --tables"
-        ) from error
+        if station.offers_fast_ingest(connection):
+            fenced = await station.fence(connection, target.stream, marked)
+            return _Opening(target, fenced.last, wanted, owner, why)
+        adopted = await station.adopt(connection, target.stream, marked)
+        return _Opening(target, adopted.last, batch=False, owner=owner, why=why)
+    except (ApiError, nats.errors.Error) as error:
+        if mode is Mode.BATCH:
+            raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
+        quiet = await _quiet(connection, target.stream) if found.batched else found.last
+        return _Opening(target, quiet, batch=False, owner=None, why=f"this user may not update streams: {error}")
+
+
+async def _quiet(connection: Connection, stream: str) -> int:
+    """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length."""
+    loop = asyncio.get_running_loop()
+    last, since = -1, loop.time()
+    while loop.time() - since < _BATCH_IDLE:
+        state = await station.look(connection, stream)
+        if state is not None and state.last != last:
+            last, since = state.last, loop.time()
+        await asyncio.sleep(0.5)
+    return last
+
+
+def _used(mode: Mode, openings: list[_Opening]) -> Mode:
+    """Return the mode that was used: that of the streams that there was anything to send to."""
+    if mode is not Mode.AUTO:
+        return mode
+    sending = [opening for opening in openings if opening.stored < opening.target.records]
+    return Mode.BATCH if all(opening.batch for opening in sending) else Mode.NONBLOCKING
 
 
 def _payloads(dataset: Dataset, table: Table) -> Callable[[int], Iterator[pa.Array]]:

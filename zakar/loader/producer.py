@@ -10,23 +10,26 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import msgspec
 import nats.errors
 import pyarrow as pa
 
 from zakar.broker import station
 from zakar.broker.connection import ApiError, Connection, Delivery
 from zakar.errors import StoppedError
-from zakar.loader import frames
+from zakar.loader.dialect import AckEach, Dialect, FastBatch, Refusal
 from zakar.loader.window import Window
 
-WRONG_LAST_SEQUENCE = 10071
-# The server asks for patience: a leader being elected, a queue that is full, a timeout inside a cluster.
-_PASSING = {0, 10008, 10009, 10167, 10169, WRONG_LAST_SEQUENCE}
+_WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH = 10071, 10208
+# Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
+# a timeout inside a cluster.
+_PASSING = {0, 10008, 10009, 10167, 10169, _WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH}
 _FULL = {10047, 10077, 10023, 10122, 10074}  # storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
+_PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _QUIET = 0.25  # a stream that has not grown for so long has taken what was under way
 _OTHER_WRITERS = 3  # refusals with another's messages in our place, until we stop
+
+_OTHER = "another loader is writing into it; let it finish, or stop it and run this again"
 
 Payloads = Callable[[int], Iterator[pa.Array]]
 
@@ -52,18 +55,43 @@ class Tally:
     in_flight: int = 0
 
 
+@dataclass(frozen=True)
+class Job:
+    """One stream to fill, and how.
+
+    ``payloads(n)`` yields the wire objects from message n on, in arrays; there are ``total`` of them. ``batch``
+    asks for fast ingest, which is safe only while no one else writes: ``owner`` is the mark that this loader left
+    in the stream's metadata when it fenced others off, None where it may not. Once ``stop`` is set, nothing more
+    is sent.
+    """
+
+    connection: Connection
+    stream: str
+    payloads: Payloads
+    total: int
+    pace: Pace
+    stop: asyncio.Event
+    batch: bool = False
+    owner: str | None = None
+
+
 class _Attempt:
     """One uninterrupted run of sending: its window, and what the server answered to it."""
 
-    def __init__(self, connection: Connection, pace: Pace, start: int) -> None:
-        self.reply = connection.new_inbox()
-        self.window = Window(pace.in_flight, pace.ack_timeout, start)
+    def __init__(self, job: Job, start: int) -> None:
+        subject, inbox = station.subject(job.stream), job.connection.new_inbox()
+        self.dialect: Dialect = AckEach(subject, inbox)
+        if job.batch:
+            self.dialect = FastBatch(subject, inbox, start, job.total, job.pace.in_flight)
+        self.window = Window(job.pace.in_flight, job.pace.ack_timeout, start)
         self.start = start
-        self.answers = 0
-        self.refusal: tuple[int, str] | None = None
+        self.answers = 0  # chunks of them
+        self.answered = 0  # messages
+        self.ended = False
+        self.refusal: Refusal | None = None
         self.woken = asyncio.Event()
-        self._connection = connection
-        self._losses = connection.losses
+        self._connection = job.connection
+        self._losses = job.connection.losses
 
     @property
     def connected(self) -> bool:
@@ -72,21 +100,19 @@ class _Attempt:
         return connection.is_connected and connection.losses == self._losses and not connection.denied
 
     @property
-    def answered(self) -> bool:
-        """Whether the server has answered every message of the attempt."""
-        return self.answers >= self.window.sent - self.start
+    def settled(self) -> bool:
+        """Whether the server has said all that it will say."""
+        return self.ended or self.answered >= self.window.sent - self.start
 
     def on_answers(self, chunk: list[Delivery]) -> None:
-        """Take acks as they come; they are cumulative, so the last good one says it all."""
-        self.answers += len(chunk)
-        last = None
-        for delivery in chunk:
-            if delivery.headers or b'"error"' in delivery.payload:
-                self.refusal = self.refusal or _refusal(delivery)
-            else:
-                last = delivery.payload
-        if last is not None:
-            self.window.ack(_sequence(last))
+        """Take answers as they come."""
+        answer = self.dialect.take(chunk)
+        self.answers += 1
+        self.answered += answer.messages
+        self.ended = self.ended or answer.ended
+        self.refusal = self.refusal or answer.refusal
+        if answer.acked is not None:
+            self.window.ack(answer.acked)
         self.woken.set()
 
     async def wait(self, until: float) -> None:
@@ -97,42 +123,34 @@ class _Attempt:
                 await self.woken.wait()
 
 
-async def produce(
-    connection: Connection,
-    stream: str,
-    payloads: Payloads,
-    tally: Tally,
-    total: int,
-    pace: Pace,
-    stop: asyncio.Event,
-    progress: Callable[[], None],
-) -> None:
-    """Send messages ``tally.stored`` to ``total - 1`` into a stream that holds those before.
+async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
+    """Send messages ``tally.stored`` to ``job.total - 1`` into a stream that holds those before.
 
-    ``payloads(n)`` yields the wire objects from message n on, in arrays. Ends when all are stored, or, once
-    ``stop`` is set, when what is in flight has been answered. ``tally`` is kept up to date; ``progress`` is
-    called when it has changed.
+    Ends when all are stored, or, once ``job.stop`` is set, when what is in flight has been answered. ``tally`` is
+    kept up to date; ``progress`` is called when it has changed.
 
     Raises StoppedError if the stream is full, refuses, has another writer, or no progress is made for
     ``give_up_after`` seconds; running again goes on from what is stored.
     """
-    loop = asyncio.get_running_loop()
+    loop, pace = asyncio.get_running_loop(), job.pace
     patience = loop.time() + pace.give_up_after
     highest, others = tally.stored, 0
-    while tally.stored < total and not stop.is_set():
-        attempt = _Attempt(connection, pace, tally.stored)
+    while tally.stored < job.total and not job.stop.is_set():
+        attempt = _Attempt(job, tally.stored)
         window = attempt.window
-        await _attempt(connection, attempt, stream, payloads, total, stop, tally, progress)
+        await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
-        if connection.denied:
-            raise StoppedError(f"`{stream}`: the server denies this user: {connection.denied}; give it the right")
+        if job.connection.denied:
+            raise StoppedError(
+                f"`{job.stream}`: the server denies this user: {job.connection.denied}; give it the right"
+            )
         if window.in_flight == 0 and attempt.refusal is None and window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
             continue
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
-            raise StoppedError(_refused(stream, attempt.refusal, tally.stored))
+            raise StoppedError(_refused(job.stream, attempt.refusal, tally.stored))
 
-        stored = await _settled(connection, stream, attempt, stop, patience)
+        stored = await _settled(job, attempt, patience)
         tally.retries += max(0, window.sent - stored)
         tally.acknowledged += max(0, min(stored, window.sent) - window.acked)
         if stored > attempt.start:
@@ -141,27 +159,17 @@ async def produce(
             others += 1
             highest = stored
         if others >= _OTHER_WRITERS:
-            raise StoppedError(
-                f"`{stream}`: another loader is writing into it; let it finish, or stop it and run this again"
-            )
+            raise StoppedError(f"`{job.stream}`: {_OTHER}")
         if loop.time() > patience:
-            raise StoppedError(_gave_up(stream, attempt.refusal))
+            raise StoppedError(_gave_up(job.stream, attempt.refusal))
         tally.stored = stored
         progress()
 
 
-async def _attempt(
-    connection: Connection,
-    attempt: _Attempt,
-    stream: str,
-    payloads: Payloads,
-    total: int,
-    stop: asyncio.Event,
-    tally: Tally,
-    progress: Callable[[], None],
-) -> None:
+async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable[[], None]) -> None:
     """Send until all is sent, ``stop`` is set or something goes wrong; then wait for the answers."""
-    window, loop = attempt.window, asyncio.get_running_loop()
+    connection, dialect, window = job.connection, attempt.dialect, attempt.window
+    loop = asyncio.get_running_loop()
 
     def note() -> None:
         tally.acknowledged += window.acked - tally.stored
@@ -171,29 +179,28 @@ async def _attempt(
     connection.watchers.add(attempt.woken)
     tap = None
     try:
-        tap = await connection.tap(attempt.reply, attempt.on_answers)
-        for batch in payloads(attempt.start):
-            block = frames.build(batch, window.sent, station.subject(stream), attempt.reply)
+        tap = await connection.tap(dialect.inbox, attempt.on_answers)
+        for payloads in job.payloads(attempt.start):
+            block = dialect.build(payloads, window.sent)
             if block.largest > connection.max_payload:
-                raise StoppedError(
-                    f"`{stream}`: after {window.sent:,} messages comes one of {block.largest:,} bytes with headers; "
-                    f"the server takes {connection.max_payload:,}: raise its max_payload and run this again"
-                )
+                raise StoppedError(_too_large(job.stream, window.sent, block.largest, connection.max_payload))
             at = 0
-            while at < len(block) and not stop.is_set() and await _room(attempt):
+            while at < len(block) and not job.stop.is_set() and await _room(connection, attempt):
                 number = min(window.room, len(block) - at, _WRITE)
                 window.send(number, loop.time())
                 tally.sent += number
                 await connection.send(block.cut(at, at + number))
                 at += number
                 note()
-            if at < len(block) or window.sent >= total:
+            if at < len(block) or window.sent >= job.total:
                 break
-        await _answered(attempt)
+        if not attempt.settled:
+            await connection.send(memoryview(dialect.finish(window.sent)))
+        await _answered(connection, attempt)
     except (OSError, nats.errors.Error):
         return  # the connection is lost; what became of the rest, the stream will tell
     finally:
-        if window.in_flight and attempt.connected and attempt.refusal is None:
+        if window.in_flight and attempt.connected and attempt.refusal is None and not attempt.ended:
             tally.timeouts += window.in_flight
         note()
         tally.in_flight = 0
@@ -202,35 +209,45 @@ async def _attempt(
             await connection.untap(tap)
 
 
-async def _room(attempt: _Attempt) -> bool:
+async def _room(connection: Connection, attempt: _Attempt) -> bool:
     """Wait until the window has room; return False if something went wrong instead."""
     window, loop = attempt.window, asyncio.get_running_loop()
     await asyncio.sleep(0)  # acks must not wait behind a fast sender
-    while attempt.connected and attempt.refusal is None:
-        if window.deadline is not None and loop.time() >= window.deadline:
+    pinged = loop.time()
+    while attempt.connected and attempt.refusal is None and not attempt.ended:
+        now = loop.time()
+        if window.deadline is not None and now >= window.deadline:
             return False
         if window.room:
             return True
-        await attempt.wait(window.deadline or loop.time())
+        if now - pinged >= window.ack_timeout / _PINGS:
+            pinged = now
+            await connection.send(memoryview(attempt.dialect.ping(window.sent)))
+        await attempt.wait(min(window.deadline or now, pinged + window.ack_timeout / _PINGS))
     return False
 
 
-async def _answered(attempt: _Attempt) -> None:
+async def _answered(connection: Connection, attempt: _Attempt) -> None:
     """Wait until every message is answered, or no answer has come for the length of an ack deadline."""
     window, loop = attempt.window, asyncio.get_running_loop()
-    while window.in_flight and attempt.connected and not attempt.answered:
-        answers = attempt.answers
-        await attempt.wait(loop.time() + window.ack_timeout)
-        if attempt.answers == answers:
+    answers, heard = attempt.answers, loop.time()
+    while window.in_flight and attempt.connected and not attempt.settled:
+        await attempt.wait(loop.time() + window.ack_timeout / _PINGS)
+        if attempt.answers > answers:
+            answers, heard = attempt.answers, loop.time()
+        elif loop.time() - heard >= window.ack_timeout:
             return
+        else:
+            await connection.send(memoryview(attempt.dialect.ping(window.sent)))
 
 
-async def _settled(connection: Connection, stream: str, attempt: _Attempt, stop: asyncio.Event, patience: float) -> int:
+async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
     """Return the length of the stream once it has stopped growing, reconnected if need be.
 
-    Raises StoppedError if it cannot be told within ``patience``, or the stream is no longer what it was.
+    Frames of a batch that a lost connection left behind could still be stored after that, so a batch's stream is
+    fenced again. Raises StoppedError if it cannot be told within ``patience``, or the stream is no longer ours.
     """
-    loop = asyncio.get_running_loop()
+    connection, stream, loop = job.connection, job.stream, asyncio.get_running_loop()
     stored = -1
     while True:
         try:
@@ -240,8 +257,10 @@ async def _settled(connection: Connection, stream: str, attempt: _Attempt, stop:
                     f"`{stream}` has lost messages while it was being filled: {found.messages:,} are left of "
                     f"{found.last:,}; find out who purges it, then load with --recreate"
                 )
+            if found is not None and job.owner and found.metadata.get(station.OWNER) != job.owner:
+                raise StoppedError(f"`{stream}`: {_OTHER}")
             if found is not None and found.last == stored:
-                return stored
+                return (await station.fence(connection, stream, {})).last if job.batch else stored
             stored = found.last if found is not None else -1
             if connection.is_connected and found is None:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")
@@ -250,26 +269,16 @@ async def _settled(connection: Connection, stream: str, attempt: _Attempt, stop:
                 raise StoppedError(_refused(stream, (error.code, error.description), attempt.window.acked)) from error
         except (OSError, nats.errors.Error):
             pass  # not connected again yet, or no answer in time: ask again
-        if stop.is_set() or connection.is_closed or loop.time() > patience:
+        if job.stop.is_set() or connection.is_closed or loop.time() > patience:
             raise StoppedError(_gave_up(stream, attempt.refusal))
         await asyncio.sleep(_QUIET)
 
 
-def _sequence(ack: bytes) -> int:
-    """Return the stream sequence of a positive PubAck, without parsing all of it."""
-    at = ack.index(b'"seq":') + 6
-    end = at
-    while ack[end : end + 1].isdigit() or ack[end : end + 1] == b" ":
-        end += 1
-    return int(ack[at:end])
-
-
-def _refusal(delivery: Delivery) -> tuple[int, str]:
-    """Return (err_code, description) of a refusal; code 0 where no stream listens."""
-    if delivery.headers:
-        return 0, "no stream listens on this subject"
-    error = msgspec.json.decode(delivery.payload)["error"]
-    return error.get("err_code", 0), error.get("description", "")
+def _too_large(stream: str, after: int, largest: int, limit: int) -> str:
+    return (
+        f"`{stream}`: after {after:,} messages comes one of {largest:,} bytes with headers; "
+        f"the server takes {limit:,}: raise its max_payload and run this again"
+    )
 
 
 def _refused(stream: str, refusal: tuple[int, str], stored: int) -> str:

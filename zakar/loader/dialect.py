@@ -1,0 +1,154 @@
+"""How a producer talks to a stream: an ack a message, or a fast batch. Pure: frames out, answers in.
+
+Both keep a stream in order by ``Nats-Expected-Last-Sequence``, which makes the server itself refuse repeats, gaps
+and second writers: ``AckEach`` on every message, ``FastBatch`` on its first. The server stores the rest of a
+batch in order or ends it (ADR-50 of the NATS architecture, gap mode ``fail``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from zakar.broker.connection import Delivery
+from zakar.loader import frames
+from zakar.loader.frames import Frames
+
+Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, and its description
+
+_FLOW_MOST = 500  # messages between two acks of a batch; servers do not go further apart
+_COMMIT_STORED, _COMMIT, _PING = 2, 3, 4  # operations of ADR-50 beyond starting and appending
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a chunk of answers says.
+
+    ``acked``: the sequence up to which everything is stored, None if the chunk does not say. ``messages``: how
+    many messages are answered by it. ``ended``: no further answer will come.
+    """
+
+    acked: int | None = None
+    messages: int = 0
+    refusal: Refusal | None = None
+    ended: bool = False
+
+
+class Dialect(Protocol):
+    """A way to publish one attempt's messages into one stream."""
+
+    inbox: str
+
+    def build(self, payloads: pa.Array, after: int) -> Frames:
+        """Frame payloads to be stored right after sequence ``after``."""
+
+    def take(self, chunk: Sequence[Delivery]) -> Answer:
+        """Read a chunk of answers."""
+
+    def ping(self, sent: int) -> bytes:
+        """Return frames that ask again for an answer that may be lost; empty if there is no way to ask."""
+
+    def finish(self, sent: int) -> bytes:
+        """Return frames that ask for the last answers before all is sent; empty if they come anyway."""
+
+
+class AckEach:
+    """An ack for every message, each refused unless it follows the one before."""
+
+    def __init__(self, subject: str, inbox: str) -> None:
+        self.inbox = inbox
+        self._subject = subject
+
+    def build(self, payloads: pa.Array, after: int) -> Frames:
+        """Frame payloads, each with the sequence that it expects to follow."""
+        return frames.expecting(payloads, after, self._subject, self.inbox)
+
+    def take(self, chunk: Sequence[Delivery]) -> Answer:
+        """Acks are cumulative, since a message is refused unless it follows: the last good one says it all."""
+        last: bytes | None = None
+        refusal: Refusal | None = None
+        for delivery in chunk:
+            if delivery.headers or b'"error"' in delivery.payload:
+                refusal = refusal or _refusal(delivery)
+            else:
+                last = delivery.payload
+        return Answer(None if last is None else _sequence(last), len(chunk), refusal)
+
+    def ping(self, sent: int) -> bytes:
+        """Return nothing: an ack that is lost cannot be asked for again."""
+        del sent
+        return b""
+
+    def finish(self, sent: int) -> bytes:
+        """Return nothing: every message asks for its ack as it is."""
+        del sent
+        return b""
+
+
+class FastBatch:
+    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every few hundred messages."""
+
+    def __init__(self, subject: str, inbox: str, start: int, total: int, limit: int) -> None:
+        self.inbox = f"{inbox}.>"
+        self._subject = subject
+        self._start = start
+        self._total = total
+        # With a small window, acks must come more often than it fills.
+        self._reply = f"{inbox}.b.{max(1, min(_FLOW_MOST, limit // 4))}.fail."
+
+    def build(self, payloads: pa.Array, after: int) -> Frames:
+        """Frame payloads as the batch's next; the last message of all commits it."""
+        return frames.batched(payloads, after, self._start, self._total, self._subject, self._reply)
+
+    def take(self, chunk: Sequence[Delivery]) -> Answer:
+        """Read flow acks, which say that the batch's messages 1 to n are stored, and the PubAck that ends it."""
+        acked: int | None = None
+        refusal: Refusal | None = None
+        ended = False
+        for delivery in chunk:
+            if delivery.headers:
+                refusal, ended = refusal or _refusal(delivery), True
+                continue
+            answer = msgspec.json.decode(delivery.payload)
+            kind = answer.get("type")
+            if kind == "ack":
+                acked = self._start + answer["seq"]
+            elif kind == "err" or (kind is None and "error" in answer):
+                refusal, ended = refusal or _error(answer["error"]), ended or kind is None
+            elif kind is None:
+                acked, ended = self._start + answer["count"], True
+        return Answer(acked, 0, refusal, ended)
+
+    def ping(self, sent: int) -> bytes:
+        """Ask for the latest flow ack."""
+        return self._operation(sent, _PING)
+
+    def finish(self, sent: int) -> bytes:
+        """End the batch with what is sent; the last message of all ends it by itself."""
+        return self._operation(sent + 1, _COMMIT) if self._start < sent < self._total else b""
+
+    def _operation(self, sequence: int, operation: int) -> bytes:
+        reply = f"{self._reply}{sequence - self._start}.{operation}.$FI"
+        return f"PUB {self._subject} {reply} 0\r\n\r\n".encode()
+
+
+def _sequence(ack: bytes) -> int:
+    """Return the stream sequence of a positive PubAck, without parsing all of it."""
+    at = ack.index(b'"seq":') + 6
+    end = at
+    while ack[end : end + 1].isdigit() or ack[end : end + 1] == b" ":
+        end += 1
+    return int(ack[at:end])
+
+
+def _refusal(delivery: Delivery) -> Refusal:
+    """Read a refusal; a headers-only answer means that no stream listens."""
+    if delivery.headers:
+        return 0, "no stream listens on this subject"
+    return _error(msgspec.json.decode(delivery.payload)["error"])
+
+
+def _error(error: dict[str, Any]) -> Refusal:
+    return error.get("err_code", 0), error.get("description", "")
