@@ -5,7 +5,10 @@
 An embedded nats-server stores the temperature readings of the `classic` scenario. In one run, round by round,
 each into a stream of its own:
 
-- `zakar load`, non-blocking at its default pace, from the Parquet files to the last ack, connecting included
+- `zakar load`, mode `batch` (fast ingest), from the Parquet files to the last ack, connecting included
+- `zakar load`, mode `nonblocking`: an ack a message, the same otherwise
+- a blast of the same messages by fast ingest over a bare socket: frames encoded beforehand, no headers, an ack every
+  500 messages, writes of 64 KiB; as fast as the server takes them
 - `zakar load`, blocking: one message in flight
 - nats-py `js.publish`, one at a time
 - nats-py `js.publish_async`, 1,000 in flight at most
@@ -18,13 +21,16 @@ and out of the stream that the first one filled:
 - nats-py pull subscription, `fetch(1000)`, no acks, which only counts
 
 nats-py is given payloads encoded beforehand and a connection already made, and its messages carry no header,
-where zakar's carry the sequence they expect to follow. The slower a way, the fewer messages it gets, so that each
+where zakar's carry the sequence they expect to follow (in mode `batch` only the first). The slower a way,
+the fewer messages it gets, so that each
 takes a few seconds. Each stream's length is checked afterwards.
 """
 
 import argparse
 import asyncio
 import itertools
+import socket
+import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,12 +50,14 @@ from zakar.cli.common import workers
 from zakar.dataset import store, wire
 from zakar.dataset.schema import READINGS
 from zakar.dataset.store import Dataset
-from zakar.loader.load import load
+from zakar.loader import frames
+from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
 from zakar.simulate import simulate
 
-TARGET = 8.0  # times the recipe of 2023
+WRITE = 65_536
+FLOW = 500
 WINDOW = 1_000  # of publish_async
 TASKS = 500  # of the recipe
 POLL_SECONDS = 0.1  # of the recipe: what the Memphis SDK slept between two looks
@@ -57,7 +65,7 @@ ACK_SECONDS = 15.0
 FETCH = 1_000
 STREAM = station.stream_name(READINGS.station)
 # Messages of each way, as shares of --messages: a few seconds each.
-SHARES = {"blocking": 0.02, "publish": 0.02, "publish_async": 0.25, "recipe": 0.05, "fetch": 0.25}
+SHARES = {"blocking": 0.004, "publish": 0.004, "publish_async": 0.05, "recipe": 0.012, "fetch": 0.05}
 
 Publish = Callable[[JetStreamContext, str, Sequence[bytes]], Awaitable[None]]
 
@@ -71,14 +79,30 @@ class Bench:
     large: Dataset
     small: Dataset
 
-    async def load(self, dataset: Dataset, pace: Pace) -> tuple[int, float]:
+    async def load(self, dataset: Dataset, mode: Mode) -> tuple[int, float]:
         """Fill the readings' station by `zakar load`; return the messages and the seconds."""
         began = time.perf_counter()
-        await load(dataset, self.access, [READINGS], pace)
+        await load(dataset, self.access, [READINGS], Pace(), mode=mode)
         seconds = time.perf_counter() - began
         messages = dataset.manifest.tables[READINGS.name].rows
         await self.expect(STREAM, messages)
         return messages, seconds
+
+    async def blast(self) -> tuple[int, float]:
+        """Fill a stream with the readings of the large dataset by a bare socket."""
+        stream = station.stream_name("bench-blast")
+        await station.create(self.admin, stream, {}, max_bytes=-1)
+        total = self.large.manifest.tables[READINGS.name].rows
+        blocks, after = [], 0
+        for batch in store.batches(self.large, READINGS):
+            payloads = wire.encode(batch)
+            subject, reply = station.subject(stream), f"_INBOX.blast.b.{FLOW}.fail."
+            blocks.append(bytes(frames.batched(payloads, after, 0, total, subject, reply).data))
+            after += len(payloads)
+        seconds = await asyncio.to_thread(_blast, self.access.servers[0], b"".join(blocks))
+        await self.expect(stream, total)
+        await station.delete(self.admin, stream)
+        return total, seconds
 
     async def verify(self) -> tuple[int, float]:
         """Compare the readings' station with the large dataset by `zakar verify`."""
@@ -123,6 +147,27 @@ class Bench:
             raise SystemExit(f"`{stream}` should hold {messages:,} messages: {found}")
 
 
+def _blast(server: str, data: bytes) -> float:
+    """Send frames of a fast batch as they are, and wait for the PubAck that ends it; return the seconds."""
+    host, _, port = server.rpartition("//")[2].rpartition(":")
+    with socket.create_connection((host, int(port))) as link:
+        link.recv(WRITE)  # INFO
+        link.sendall(
+            b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB _INBOX.blast.> 1\r\nPING\r\n'
+        )
+        answers = b""
+        while b"PONG" not in answers:
+            answers += link.recv(WRITE)
+        began = time.perf_counter()
+        view = memoryview(data)
+        for at in range(0, len(view), WRITE):
+            link.sendall(view[at : at + WRITE])
+        answers = b""
+        while b'"count":' not in answers:
+            answers = answers[-1_000:] + link.recv(WRITE)
+        return time.perf_counter() - began
+
+
 async def one_at_a_time(context: JetStreamContext, subject: str, payloads: Sequence[bytes]) -> None:
     """Publish and wait for the ack, message by message."""
     for payload in payloads:
@@ -154,7 +199,7 @@ def main() -> None:
     """Measure and report."""
     options = parser(__doc__)
     options.add_argument(
-        "--messages", type=positive, default=450_000, metavar="N", help="messages of the fastest way (default 450000)"
+        "--messages", type=positive, default=2_294_100, metavar="N", help="messages of the fastest ways (default: all)"
     )
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="zakar-bench-") as name, running(ServerSettings()) as server:
@@ -167,7 +212,9 @@ def main() -> None:
 async def _measure(access: Access, large: Dataset, small: Dataset, given: argparse.Namespace) -> None:
     """Run every way once a round, in turn, and report."""
     ways = {
-        "nonblocking": Way("zakar load, non-blocking"),
+        "batch": Way("zakar load, batch"),
+        "blast": Way("bare socket, fast ingest"),
+        "nonblocking": Way("zakar load, nonblocking"),
         "blocking": Way("zakar load, blocking"),
         "publish": Way("nats-py publish, one at a time"),
         "publish_async": Way(f"nats-py publish_async, window {WINDOW:,}"),
@@ -183,12 +230,18 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
     payloads = _payloads(large, max(_share(given.messages, key) for key in publishing))
     async with connected(access, "zakar bench") as admin:
         bench = Bench(access, admin, large, small)
+        cpus: list[float] = []
         for number in range(1, given.rounds + 1):
-            ways["nonblocking"].note(*await bench.load(large, Pace()))
+            cpu = time.process_time()
+            ways["batch"].note(*await bench.load(large, Mode.BATCH))
+            cpus.append((time.process_time() - cpu) / ways["batch"].count * 1e6)
+            await station.delete(admin, STREAM)
+            ways["blast"].note(*await bench.blast())
+            ways["nonblocking"].note(*await bench.load(large, Mode.NONBLOCKING))
             ways["verify"].note(*await bench.verify())
             ways["fetch"].note(*await bench.fetch(_share(given.messages, "fetch")))
             await station.delete(admin, STREAM)
-            ways["blocking"].note(*await bench.load(small, Pace(in_flight=1)))
+            ways["blocking"].note(*await bench.load(small, Mode.BLOCKING))
             await station.delete(admin, STREAM)
             for key, publish in publishing.items():
                 ways[key].note(*await bench.publish(key, publish, payloads[: _share(given.messages, key)]))
@@ -197,15 +250,20 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
             "nats_server": str(admin.connected_server_version).strip("<>").rpartition(" v")[2],
             "payload_bytes": round(sum(map(len, payloads)) / len(payloads)),
             "in_flight_limit": Pace.in_flight,
+            "client_microseconds_of_cpu_a_message_batch": round(statistics.median(cpus), 2),
         }
     ratios = {
         f"{one}_over_{other}": over(ways[one], ways[other], target)
         for one, other, target in (
-            ("nonblocking", "recipe", TARGET),
+            ("batch", "blast", 0.85),
+            ("batch", "publish_async", 6.0),
+            ("batch", "recipe", 20.0),
+            ("batch", "nonblocking", None),
+            ("nonblocking", "recipe", 8.0),
             ("nonblocking", "publish_async", None),
             ("nonblocking", "blocking", None),
             ("blocking", "publish", None),
-            ("verify", "fetch", None),
+            ("verify", "fetch", 3.0),
         )
     }
     give("load", "messages", ways, ratios, facts, given)
