@@ -22,8 +22,7 @@ and out of the stream that the first one filled:
 
 nats-py is given payloads encoded beforehand and a connection already made, and its messages carry no header,
 where zakar's carry the sequence they expect to follow (in mode `batch` only the first). The slower a way,
-the fewer messages it gets, so that each
-takes a few seconds. Each stream's length is checked afterwards.
+the fewer messages it gets, so that each takes a few seconds. Each stream's length is checked afterwards.
 """
 
 import argparse
@@ -32,6 +31,7 @@ import itertools
 import socket
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -58,6 +58,7 @@ from zakar.simulate import simulate
 
 WRITE = 65_536
 FLOW = 500
+AHEAD = 20_000
 WINDOW = 1_000  # of publish_async
 TASKS = 500  # of the recipe
 POLL_SECONDS = 0.1  # of the recipe: what the Memphis SDK slept between two looks
@@ -93,13 +94,15 @@ class Bench:
         stream = station.stream_name("bench-blast")
         await station.create(self.admin, stream, {}, max_bytes=-1)
         total = self.large.manifest.tables[READINGS.name].rows
-        blocks, after = [], 0
+        blocks, after, offsets = [], 0, [0]
         for batch in store.batches(self.large, READINGS):
             payloads = wire.encode(batch)
             subject, reply = station.subject(stream), f"_INBOX.blast.b.{FLOW}.fail."
-            blocks.append(bytes(frames.batched(payloads, after, 0, total, subject, reply).data))
+            block = frames.batched(payloads, after, 0, total, subject, reply)
+            offsets += (offsets.pop() + block.offsets).tolist()
+            blocks.append(bytes(block.data))
             after += len(payloads)
-        seconds = await asyncio.to_thread(_blast, self.access.servers[0], b"".join(blocks))
+        seconds = await asyncio.to_thread(_blast, self.access.servers[0], b"".join(blocks), offsets)
         await self.expect(stream, total)
         await station.delete(self.admin, stream)
         return total, seconds
@@ -147,7 +150,7 @@ class Bench:
             raise SystemExit(f"`{stream}` should hold {messages:,} messages: {found}")
 
 
-def _blast(server: str, data: bytes) -> float:
+def _blast(server: str, data: bytes, offsets: list[int]) -> float:
     """Send frames of a fast batch as they are, and wait for the PubAck that ends it; return the seconds."""
     host, _, port = server.rpartition("//")[2].rpartition(":")
     with socket.create_connection((host, int(port))) as link:
@@ -158,14 +161,33 @@ def _blast(server: str, data: bytes) -> float:
         answers = b""
         while b"PONG" not in answers:
             answers += link.recv(WRITE)
+        # Far more in flight than anything waits for, and less than overflows the stream's queue.
+        room = threading.Semaphore(AHEAD // FLOW)
+        per_flow = [
+            data[offsets[i] : offsets[min(i + FLOW, len(offsets) - 1)]] for i in range(0, len(offsets) - 1, FLOW)
+        ]
         began = time.perf_counter()
-        view = memoryview(data)
-        for at in range(0, len(view), WRITE):
-            link.sendall(view[at : at + WRITE])
-        answers = b""
+        sender = threading.Thread(target=_send, args=(link, per_flow, room))
+        sender.start()
         while b'"count":' not in answers:
-            answers = answers[-1_000:] + link.recv(WRITE)
-        return time.perf_counter() - began
+            chunk = link.recv(WRITE)
+            room.release(chunk.count(b'"type":"ack"') or 1)
+            answers = answers[-1_000:] + chunk
+        seconds = time.perf_counter() - began
+        sender.join()
+        return seconds
+
+
+def _send(link: socket.socket, pieces: list[bytes], room: threading.Semaphore) -> None:
+    """Send pieces in writes of 64 KiB, a flow's messages for each ack."""
+    waiting = bytearray()
+    for piece in pieces:
+        room.acquire()
+        waiting += piece
+        if len(waiting) >= WRITE:
+            link.sendall(waiting)
+            waiting.clear()
+    link.sendall(waiting)
 
 
 async def one_at_a_time(context: JetStreamContext, subject: str, payloads: Sequence[bytes]) -> None:
