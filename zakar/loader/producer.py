@@ -7,7 +7,7 @@ in flight settle, asks the stream where it stands, and goes on from there.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 import nats.errors
@@ -17,6 +17,7 @@ from zakar.broker import station
 from zakar.broker.connection import ApiError, Connection, Delivery
 from zakar.errors import StoppedError
 from zakar.loader.dialect import AckEach, Dialect, FastBatch, Refusal
+from zakar.loader.frames import Frames
 from zakar.loader.window import Window
 
 _WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH = 10071, 10208
@@ -178,10 +179,10 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
 
     connection.watchers.add(attempt.woken)
     tap = None
+    ahead = _ahead(_blocks(job, attempt))
     try:
         tap = await connection.tap(dialect.inbox, attempt.on_answers)
-        for payloads in job.payloads(attempt.start):
-            block = dialect.build(payloads, window.sent)
+        async for block in ahead:
             if block.largest > connection.max_payload:
                 raise StoppedError(_too_large(job.stream, window.sent, block.largest, connection.max_payload))
             at = 0
@@ -204,9 +205,29 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
             tally.timeouts += window.in_flight
         note()
         tally.in_flight = 0
+        await ahead.aclose()
         connection.watchers.discard(attempt.woken)
         if tap is not None:
             await connection.untap(tap)
+
+
+def _blocks(job: Job, attempt: _Attempt) -> Iterator[Frames]:
+    """Frame the attempt's messages, array by array."""
+    after = attempt.start
+    for payloads in job.payloads(after):
+        yield attempt.dialect.build(payloads, after)
+        after += len(payloads)
+
+
+async def _ahead(blocks: Iterator[Frames]) -> AsyncGenerator[Frames, None]:
+    """Yield blocks, the next one being made in a thread while one is sent."""
+    coming = asyncio.ensure_future(asyncio.to_thread(next, blocks, None))
+    try:
+        while (block := await coming) is not None:
+            coming = asyncio.ensure_future(asyncio.to_thread(next, blocks, None))
+            yield block
+    finally:
+        await asyncio.wait([coming])  # nothing must go on reading files behind our back
 
 
 async def _room(connection: Connection, attempt: _Attempt) -> bool:
