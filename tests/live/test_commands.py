@@ -69,6 +69,35 @@ def test_load_refuses_another_dataset_with_exit_1(sample: Dataset, other: Datase
     assert zakar("load", str(sample.root), "--server", broker.url, "--recreate").returncode == 0
 
 
+def test_simulate_and_check_print_the_promised_keys(tmp_path: Path):
+    out = tmp_path / "dataset"
+    made = json.loads(zakar("simulate", "tiny", "--out", str(out), "--json").stdout)
+    assert set(made) >= {"dataset", "scenario", "seed", "records", "tables", "holdout", "seconds", "fingerprint"}
+    assert made["records"] == sum(table["rows"] for table in made["tables"].values())
+    checked = json.loads(zakar("check", str(out), "--json").stdout)
+    assert checked["ok"] is True
+    assert all(set(c) >= {"id", "name", "value", "low", "high", "ok", "source"} for c in checked["checks"])
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path):
+    done = zakar("simulate", "classic", "--out", str(tmp_path / "x"), "--dry-run", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["days"] == 2_549
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_of_a_damaged_dataset_exits_1_and_names_the_file(tmp_path: Path):
+    out = tmp_path / "dataset"
+    zakar("simulate", "tiny", "--out", str(out))
+    path = out / "public" / "tweets" / "part-00000.parquet"
+    path.write_bytes(path.read_bytes()[:1_000])
+    for command in ("check", "load", "verify"):
+        done = zakar(command, str(out))
+        assert done.returncode == 1
+        assert "part-00000.parquet" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["load", "verify"])
 def test_a_server_that_is_down_exits_3(sample: Dataset, command: str):
     done = zakar(command, str(sample.root), "--server", f"nats://127.0.0.1:{free_port()}")
@@ -87,6 +116,15 @@ def test_a_server_that_is_down_exits_3(sample: Dataset, command: str):
         ["consume", "zakar-tweets", "--limit", "0"],
         ["broker", "--user", "ana"],
         ["broker", "--listen", "0.0.0.0"],
+        ["simulate", "clasic", "--out", "x"],
+        ["simulate", "tiny", "--out", "x", "--days", "0"],
+        ["simulate", "tiny", "--out", "x", "--days", "many"],
+        ["simulate", "tiny", "--out", "x", "--seed", "-1"],
+        ["simulate", "tiny", "--out", "x", "--workers", "0"],
+        ["simulate", "tiny", "--out", "{sample}"],
+        ["simulate", "tiny"],
+        ["check", "nowhere"],
+        ["demo", "nowhere.toml"],
     ],
 )
 def test_bad_usage_exits_2_without_a_traceback(sample: Dataset, words: list[str]):

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarni
 
 
 MODES = [Mode.NONBLOCKING, Mode.BATCH]
+# The mode that `auto` picks in every run, the other among the slow tests.
+MOSTLY = [pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow), Mode.BATCH]
 
 
 def _root(dataset: Dataset) -> str:
@@ -75,7 +77,7 @@ def test_interrupting_a_load_drains_it_and_says_how_to_go_on(large: Dataset, acc
     asyncio.run(assert_whole(large, access))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY)
 def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path: Path, mode: Mode):
     async def main() -> None:
         settings = ServerSettings(port=free_port(), store=tmp_path / "store")
@@ -95,7 +97,7 @@ def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY)
 @pytest.mark.parametrize("cuts", [1, 5])
 def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, access: Access, cuts: int, mode: Mode):
     async def main() -> None:
@@ -113,7 +115,7 @@ def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, ac
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY)
 def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
@@ -137,7 +139,7 @@ def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dat
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY)
 def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:

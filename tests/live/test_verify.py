@@ -1,6 +1,6 @@
 import asyncio
 
-from helpers import compared, publisher
+from helpers import compared, proxied, publisher
 
 from zakar.broker import station
 from zakar.broker.connection import Access
@@ -9,7 +9,7 @@ from zakar.dataset.schema import ALERTS, PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
-from zakar.loader.verify import Comparison
+from zakar.loader.verify import Comparison, verify
 
 
 def _alerts(dataset: Dataset) -> list[bytes]:
@@ -70,3 +70,22 @@ def test_stations_that_are_not_there_miss_everything(sample: Dataset, access: Ac
 def test_another_datasets_stations_are_told_apart(sample: Dataset, other: Dataset, access: Access):
     asyncio.run(load(other, access, PUBLIC, Pace()))
     assert not any(comparison.ok for comparison in asyncio.run(compared(sample, access)).values())
+
+
+def test_a_connection_cut_while_reading_back_misses_nothing(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace())
+        async with proxied(access.servers[0]) as proxy:
+            cuts = 0
+
+            def progress(_station: str, _messages: int) -> None:
+                nonlocal cuts
+                if cuts < 3:
+                    cuts += 1
+                    proxy.cut()
+
+            found = await verify(sample, Access(servers=(proxy.url,)), PUBLIC, progress)
+            assert cuts == 3
+            assert all(comparison.ok for comparison in found.values()), found
+
+    asyncio.run(main())

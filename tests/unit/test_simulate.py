@@ -1,139 +1,238 @@
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from making import ROOT, tiny
+from making import ROOT, simulated, tiny
 
 from zakar import scenario
-from zakar.check.integrity import integrity
-from zakar.check.realism import classic
-from zakar.dataset import store
-from zakar.dataset.schema import ALERTS, READINGS
-from zakar.dataset.store import Dataset
+from zakar.dataset import card, store
+from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError
+from zakar.scenario import Scenario
 from zakar.simulate import simulate
 
-TINY = scenario.find("tiny")
-SHORT = tiny(calendar={"days": 60})
+SAMPLE = ROOT / "data" / "sample"
+SOURCE = scenario.find("tiny")
+SHORT = tiny(calendar={"days": 400}, tweets={"per_day_mean": 6.0, "per_day_least": 1, "per_day_most": 9})
 
 
-def _fingerprints(folder: Path) -> tuple[str, str]:
-    return tuple(
-        json.loads((folder / path).read_bytes())["fingerprint"] for path in ("manifest.json", "private/manifest.json")
-    )
+class Failing(Executor):
+    """Runs tasks at once, except that the third one raises."""
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.submitted = 0
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    out = tmp_path_factory.mktemp("expected") / "dataset"
-    with ThreadPoolExecutor(1) as executor:
-        simulate(SHORT, TINY, out, executor)
-    return _fingerprints(out)
-
-
-@pytest.mark.parametrize("block_days", [1, 7, 59, 60, 1_000])
-def test_the_cut_into_blocks_does_not_change_the_content(tmp_path, one_worker, expected, block_days: int):
-    simulate(SHORT, TINY, tmp_path / "out", one_worker, block_days=block_days)
-    assert _fingerprints(tmp_path / "out") == expected
-
-
-@pytest.mark.parametrize("kind", ["threads", "processes"])
-def test_the_workers_do_not_change_the_content(tmp_path, expected, kind: str):
-    context = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(3) if kind == "threads" else ProcessPoolExecutor(2, context) as executor:
-        simulate(SHORT, TINY, tmp_path / "out", executor, block_days=11)
-    assert _fingerprints(tmp_path / "out") == expected
-
-
-def test_another_seed_changes_every_table(tmp_path, one_worker):
-    one = simulate(SHORT, TINY, tmp_path / "one", one_worker)
-    two = simulate(msgspec.structs.replace(SHORT, seed=1), TINY, tmp_path / "two", one_worker)
-    assert all(one.tables[name].sha256 != two.tables[name].sha256 for name in one.tables)
-
-
-def test_the_committed_sample_is_what_tiny_makes(tmp_path, one_worker):
-    simulate(scenario.read(TINY), TINY, tmp_path / "out", one_worker)
-    sample = ROOT / "data" / "sample"
-    assert _fingerprints(tmp_path / "out") == _fingerprints(sample)
-    assert (tmp_path / "out" / "README.md").read_bytes().splitlines()[:20] == (
-        sample / "README.md"
-    ).read_bytes().splitlines()[:20]
-    assert sum(path.stat().st_size for path in sample.rglob("*") if path.is_file()) < 1 << 20
-
-
-class _Failing(Executor):
-    """Fails at its fourth task, as a full disk would."""
-
-    def __init__(self) -> None:
-        self.tasks = 0
-
-    def submit(self, function, /, *words, **options) -> Future:
-        self.tasks += 1
-        future: Future = Future()
-        if self.tasks == 4:
-            future.set_exception(OSError(28, "No space left on device", "part-00002.parquet"))
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.submitted += 1
+        if self.submitted == 3:
+            future.set_exception(self.error)
         else:
-            future.set_result(function(*words, **options))
+            future.set_result(fn(*args, **kwargs))
         return future
 
 
-def test_a_failed_run_leaves_nothing_and_says_what_failed(tmp_path):
-    with pytest.raises(ConfigError, match=r"part-00002\.parquet: cannot be written: No space left"):
-        simulate(SHORT, TINY, tmp_path / "out", _Failing(), block_days=10)
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        yield executor
 
 
-def test_a_dataset_is_only_replaced_if_asked_to(tmp_path, one_worker):
-    out = tmp_path / "out"
-    simulate(SHORT, TINY, out, one_worker)
-    before = (out / "manifest.json").read_bytes()
-    with pytest.raises(ConfigError, match="--overwrite"):
-        simulate(tiny(calendar={"days": 3}), TINY, out, one_worker)
-    assert (out / "manifest.json").read_bytes() == before
-    simulate(tiny(calendar={"days": 3}), TINY, out, one_worker, overwrite=True)
-    assert store.open_dataset(str(out)).manifest.days == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+def digests(folder: Path) -> dict[str, str]:
+    """The checksum of every table, public and private."""
+    public = json.loads((folder / "manifest.json").read_bytes())["tables"]
+    private = json.loads((folder / "private" / "manifest.json").read_bytes())["truth"]
+    return {name: entry["sha256"] for name, entry in (public | private).items()}
 
 
-def test_other_peoples_files_are_never_replaced(tmp_path, one_worker):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    (tmp_path / "file").write_text("")
-    for name in ("out", "file"):
-        with pytest.raises(ConfigError, match=name):
-            simulate(SHORT, TINY, tmp_path / name, one_worker, overwrite=True)
-    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
-    """The classic scenario at its full size."""
-    path = scenario.find("classic")
-    out = tmp_path_factory.mktemp("classic") / "dataset"
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
-        simulate(scenario.read(path), path, out, executor)
-    return store.open_dataset(str(out))
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    out = tmp_path_factory.mktemp("reference") / "dataset"
+    simulated(out, SHORT, block_days=1000)
+    return digests(out)
 
 
-def test_classic_has_the_figures_of_2023(whole: Dataset):
-    failed = [check for check in [*integrity(whole), *classic(whole)] if not check.ok]
-    assert failed == []
-    assert whole.manifest.records > 4_000_000
+@pytest.mark.parametrize("block_days", [1, 7, 128])
+def test_the_cut_into_blocks_does_not_change_the_content(
+    tmp_path: Path, reference: dict[str, str], block_days: int
+) -> None:
+    simulated(tmp_path / "out", SHORT, block_days)
+    assert digests(tmp_path / "out") == reference
 
 
-def test_classic_has_exactly_900_whole_readings_a_day(whole: Dataset):
-    readings = store.read(whole, READINGS)
-    assert np.array_equal(np.bincount(readings["day"].to_numpy()), [0] + [900] * 2_549)
-    assert readings["temperature"].type == "int16"
-    assert readings["temperature"].null_count == 0
+def test_threads_do_not_change_the_content(tmp_path: Path, reference: dict[str, str]) -> None:
+    with ThreadPoolExecutor(3) as executor:
+        simulate(SHORT, SOURCE, tmp_path / "out", executor, block_days=16)
+    assert digests(tmp_path / "out") == reference
 
 
-def test_classic_alerts_come_exactly_three_days_later(whole: Dataset):
-    alerts = store.read(whole, ALERTS)
-    lag = alerts["notification_day"].to_numpy() - alerts["event_day"].to_numpy()
-    assert set(lag.tolist()) == {3}
+def test_processes_do_not_change_the_content(
+    tmp_path: Path, reference: dict[str, str], processes: ProcessPoolExecutor
+) -> None:
+    simulate(SHORT, SOURCE, tmp_path / "out", processes, block_days=16)
+    assert digests(tmp_path / "out") == reference
+
+
+def test_the_same_blocks_make_the_same_files_byte_by_byte(tmp_path: Path, processes: ProcessPoolExecutor) -> None:
+    simulated(tmp_path / "one", SHORT)
+    simulate(SHORT, SOURCE, tmp_path / "two", processes)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_another_seed_changes_every_table(tmp_path: Path, reference: dict[str, str]) -> None:
+    simulated(tmp_path / "out", msgspec.structs.replace(SHORT, seed=2024))
+    changed = digests(tmp_path / "out")
+    assert {name for name in reference if reference[name] == changed[name]} == set()
+
+
+def test_the_return_value_is_the_manifest_on_disk(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    returned = simulate(SHORT, SOURCE, tmp_path / "out", one_worker)
+    written = msgspec.json.decode((tmp_path / "out" / "manifest.json").read_bytes(), type=Manifest)
+    assert msgspec.json.encode(returned) == msgspec.json.encode(written)
+
+
+def test_progress_tells_every_day_once(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    told: list[int] = []
+    simulate(SHORT, SOURCE, tmp_path / "out", one_worker, block_days=100, progress=told.append)
+    assert sum(told) == 400
+
+
+def test_truth_stands_row_by_row_beside_what_is_seen(pristine: Path) -> None:
+    def read(name: str) -> Any:
+        return pq.read_table(pristine / name)
+
+    place = ["day", "geospatial_x", "geospatial_y"]
+    assert read("private/truth/tweet_topics").select(place).equals(read("public/tweets").select(place))
+    fires, alerts = read("private/truth/fires"), read("public/fire_alerts")
+    assert fires.equals(alerts.select(fires.column_names))
+    assert read("private/truth/weather")["day"].to_pylist() == list(range(1, 50))
+
+
+def test_a_file_in_the_way_is_kept_and_told(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine", encoding="utf-8")
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="out: is a file"):
+            simulate(SHORT, SOURCE, out, one_worker, overwrite=overwrite)
+    assert contents(tmp_path) == {"out": b"mine"}
+
+
+def test_a_folder_of_other_files_is_kept_and_told(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="out: holds files that are no dataset"):
+            simulate(SHORT, SOURCE, out, one_worker, overwrite=overwrite)
+    assert contents(tmp_path) == {"out/notes.txt": b"mine"}
+
+
+def test_a_dataset_is_kept_unless_it_may_be_overwritten(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    out = tmp_path / "out"
+    simulated(out, SHORT)
+    before = contents(tmp_path)
+    with pytest.raises(ConfigError, match=r"out: holds a dataset already; give --overwrite"):
+        simulate(SHORT, SOURCE, out, one_worker)
+    assert contents(tmp_path) == before
+
+
+def test_overwrite_replaces_a_dataset_and_leaves_nothing_of_it(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    out = tmp_path / "out"
+    simulated(out, SHORT, block_days=16)  # more parts than its successor
+    new = simulate(msgspec.structs.replace(SHORT, seed=5), SOURCE, out, one_worker, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert store.open_dataset(str(out)).manifest.fingerprint == new.fingerprint
+    listed = {file.name for file in new.tables["tweets"].files}
+    assert {path.name for path in (out / "public" / "tweets").iterdir()} == listed
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    (tmp_path / "out").mkdir()
+    simulate(SHORT, SOURCE, tmp_path / "out", one_worker)
+    assert store.open_dataset(str(tmp_path / "out")).manifest.days == 400
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a worker died"), MemoryError()])
+def test_a_failure_in_the_middle_leaves_no_folder(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        simulate(SHORT, SOURCE, tmp_path / "out", Failing(error), block_days=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_leaves_no_folder(tmp_path: Path) -> None:
+    full = OSError(28, "No space left on device", "part-00002.parquet")
+    with pytest.raises(ConfigError, match=r"part-00002\.parquet: cannot be written: No space left on device"):
+        simulate(SHORT, SOURCE, tmp_path / "out", Failing(full), block_days=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_while_overwriting_keeps_the_dataset(tmp_path: Path) -> None:
+    simulated(tmp_path / "out", SHORT)
+    before = contents(tmp_path)
+    with pytest.raises(RuntimeError):
+        simulate(SHORT, SOURCE, tmp_path / "out", Failing(RuntimeError()), overwrite=True, block_days=16)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="file"):
+        simulate(SHORT, SOURCE, tmp_path / "file" / "out", one_worker)
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+def test_the_working_folder_itself_can_be_filled_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_worker: ThreadPoolExecutor
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        simulate(SHORT, SOURCE, Path(), one_worker)
+    except ConfigError:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert store.open_dataset(str(tmp_path)).manifest.days == 400
+
+
+def test_public_files_tell_nothing_of_what_is_private(pristine: Path) -> None:
+    published = [p for p in pristine.rglob("*") if p.is_file() and pristine / "private" not in p.parents]
+    texts = [path.read_text(encoding="utf-8") for path in published if path.suffix != ".parquet"]
+    footers = [str(pq.ParquetFile(path).schema_arrow) for path in published if path.suffix == ".parquet"]
+    assert len(texts) == 2
+    for word in ("private", "truth", "topic"):
+        assert not any(word in text.lower() for text in (*texts, *footers))
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("again") / "dataset"
+    simulated(out, scenario.read(SOURCE))
+    return out
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "private/manifest.json"])
+def test_the_committed_sample_is_simulated_again(again: Path, name: str) -> None:
+    committed, made = (json.loads((folder / name).read_bytes()) for folder in (SAMPLE, again))
+    assert made["fingerprint"] == committed["fingerprint"]
+
+
+def test_the_committed_sample_holds_its_content_and_card() -> None:
+    dataset = store.open_dataset(str(SAMPLE))
+    assert (SAMPLE / "README.md").read_text(encoding="utf-8") == card.render(dataset.manifest)
+    settings = scenario.convert(dataset.manifest.scenario, Scenario, "data/sample")
+    assert settings == scenario.read(SOURCE)
+
+
+def test_the_committed_sample_is_under_a_mebibyte() -> None:
+    assert sum(len(content) for content in contents(SAMPLE).values()) < 2**20

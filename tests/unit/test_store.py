@@ -1,137 +1,228 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import edit_manifest, rewrite
 
-from zakar.check.integrity import integrity
-from zakar.dataset import store
-from zakar.dataset.schema import PUBLIC, TWEETS
-from zakar.errors import ConfigError, MismatchError
+from zakar.dataset import card, store
+from zakar.dataset.manifest import Manifest, software
+from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TRUTH, TWEETS, Table
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError, MismatchError, ZakarError
+
+PART = "public/temperature_readings/part-00001.parquet"
 
 
 @pytest.fixture
-def copy(pristine: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "dataset"
-    shutil.copytree(pristine, folder)
-    return folder
+def folder(pristine: Path, tmp_path: Path) -> Path:
+    """A dataset that a test may break."""
+    return Path(shutil.copytree(pristine, tmp_path / "dataset"))
 
 
-def _refused(folder: Path, *words: str) -> None:
-    with pytest.raises(MismatchError) as caught:
+@pytest.fixture(scope="module")
+def grouped(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A dataset of several parts, each of several small row groups."""
+    out = Path(shutil.copytree(pristine, tmp_path_factory.mktemp("grouped") / "dataset"))
+    for table, size in ((TWEETS, 100), (READINGS, 333), (ALERTS, 4)):
+        for number in range(3):
+            rewrite(out, table.name, number, lambda rows: rows, row_group=size)
+    return store.open_dataset(str(out))
+
+
+@pytest.fixture(scope="module")
+def whole(grouped: Dataset) -> dict[str, pa.Table]:
+    return {
+        table.name: pa.concat_tables(pq.ParquetFile(path).read() for path in grouped.files(table.name))
+        for table in PUBLIC
+    }
+
+
+def refusal(folder: Path, kind: type[ZakarError]) -> str:
+    with pytest.raises(kind) as caught:
         store.open_dataset(str(folder))
-    assert all(word in str(caught.value) for word in words), caught.value
+    assert type(caught.value) is kind
+    return str(caught.value)
 
 
-@given(start=st.integers(0, 4_000), rows=st.integers(1, 5_000))
-def test_batches_from_any_row_are_the_rest_of_the_table(pristine: Path, start: int, rows: int):
-    dataset = store.open_dataset(str(pristine))
-    whole = store.read(dataset, TWEETS)
-    found = pa.Table.from_batches(store.batches(dataset, TWEETS, start, rows), TWEETS.schema)
-    assert found.equals(whole.slice(start))
+@pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_batches_yield_exactly_the_rows_from_the_start_on(
+    grouped: Dataset, whole: dict[str, pa.Table], table: Table, data: st.DataObject
+) -> None:
+    rows = whole[table.name]
+    start = data.draw(st.integers(0, rows.num_rows + 2))
+    most = data.draw(st.integers(1, 1000))
+    batches = list(store.batches(grouped, table, start, most))
+    assert pa.Table.from_batches(batches, table.schema).equals(rows.slice(start))
+    assert all(0 < batch.num_rows <= most for batch in batches)
 
 
-def test_batches_skip_row_groups_too(copy: Path):
-    rewrite(copy, "tweets", 1, lambda rows: rows, row_group=100)
-    dataset = store.open_dataset(str(copy))
-    whole = store.read(dataset, TWEETS)
-    for start in (0, 1_200, 1_300, 1_399, 1_400, 1_401, whole.num_rows - 1, whole.num_rows):
-        found = pa.Table.from_batches(store.batches(dataset, TWEETS, start, 70), TWEETS.schema)
-        assert found.equals(whole.slice(start))
+@pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
+def test_read_returns_the_whole_table(grouped: Dataset, whole: dict[str, pa.Table], table: Table) -> None:
+    assert store.read(grouped, table).equals(whole[table.name])
 
 
-def test_a_folder_without_a_manifest_is_no_dataset(tmp_path: Path):
-    with pytest.raises(ConfigError, match="no dataset here"):
-        store.open_dataset(str(tmp_path))
+def test_a_dataset_is_opened_by_url_like_by_path(pristine: Path) -> None:
+    assert store.open_dataset(pristine.as_uri()).manifest == store.open_dataset(str(pristine)).manifest
 
 
-def test_a_missing_file_is_named(copy: Path):
-    (copy / "public" / "tweets" / "part-00001.parquet").unlink()
-    _refused(copy, "tweets/part-00001.parquet", "missing")
+def test_a_url_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match="gopher://zakar/dataset"):
+        store.open_dataset("gopher://zakar/dataset")
 
 
-def test_a_truncated_file_is_named(copy: Path):
-    path = copy / "public" / "tweets" / "part-00000.parquet"
-    path.write_bytes(path.read_bytes()[:-100])
-    _refused(copy, "tweets/part-00000.parquet", "the manifest says")
+@pytest.mark.parametrize("name", ["", "none"])
+def test_a_folder_without_a_dataset_is_told(tmp_path: Path, name: str) -> None:
+    message = refusal(tmp_path / name, ConfigError)
+    assert str(tmp_path / name) in message
+    assert "zakar simulate" in message
 
 
-def test_a_file_that_is_no_parquet_is_named(copy: Path):
-    path = copy / "public" / "tweets" / "part-00000.parquet"
-    path.write_bytes(b"x" * path.stat().st_size)
-    _refused(copy, "tweets/part-00000.parquet", "not a readable Parquet file")
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / PART).unlink()
+    assert f"{PART}: missing" in refusal(folder, MismatchError)
 
 
-def test_a_file_of_another_table_is_named(copy: Path):
-    rewrite(copy, "tweets", 0, lambda rows: rows.drop_columns(["tweet"]))
-    _refused(copy, "tweets/part-00000.parquet", "columns")
+def test_a_folder_in_a_files_place_is_named(folder: Path) -> None:
+    (folder / PART).unlink()
+    (folder / PART).mkdir()
+    assert f"{PART}: missing" in refusal(folder, MismatchError)
 
 
-def test_a_file_with_other_rows_is_named(copy: Path):
-    rewrite(copy, "tweets", 0, lambda rows: rows.slice(1))
-    edit_manifest(copy, lambda m: m["tables"]["tweets"]["files"][0].update(rows=9))
-    _refused(copy, "tweets/part-00000.parquet", "9")
+@pytest.mark.parametrize("left", [0, 3, 1000])
+def test_a_truncated_file_is_named(folder: Path, left: int) -> None:
+    (folder / PART).write_bytes((folder / PART).read_bytes()[:left])
+    assert f"{PART}: {left} bytes, the manifest says" in refusal(folder, MismatchError)
 
 
-def test_a_manifest_that_leads_out_of_the_dataset_is_refused(copy: Path):
-    edit_manifest(copy, lambda m: m["tables"]["tweets"]["files"][0].update(name="../../../x.parquet"))
-    _refused(copy, "manifest.json", "part-00000.parquet")
+def test_a_file_that_is_not_parquet_is_named(folder: Path) -> None:
+    size = (folder / PART).stat().st_size
+    (folder / PART).write_bytes(b"x" * size)
+    assert f"{PART}: not a readable Parquet file" in refusal(folder, MismatchError)
 
 
 @pytest.mark.parametrize(
-    ("content", "word"),
-    [(b"{", "not a zakar manifest"), (b"[]", "not a zakar manifest"), (b'{"format": 1}', "missing")],
+    "change",
+    [
+        lambda rows: rows.rename_columns(["day", "geospatial_x", "geospatial_y", "celsius"]),
+        lambda rows: rows.drop_columns(["temperature"]),
+        lambda rows: rows.select(["geospatial_x", "day", "geospatial_y", "temperature"]),
+        lambda rows: rows.set_column(3, "temperature", rows["temperature"].cast(pa.float64())),
+        lambda rows: rows.append_column("humidity", rows["day"]),
+    ],
+    ids=["renamed", "dropped", "in another order", "of another type", "more"],
 )
-def test_what_is_no_manifest_is_told(copy: Path, content: bytes, word: str):
-    (copy / "manifest.json").write_bytes(content)
-    _refused(copy, "manifest.json", word)
+def test_a_file_with_foreign_columns_is_named(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    rewrite(folder, "temperature_readings", 1, change)
+    message = refusal(folder, MismatchError)
+    assert f"{PART}: columns" in message
+    assert "`temperature_readings`" in message
 
 
-def test_a_manifest_of_another_format_says_what_to_do(copy: Path):
-    edit_manifest(copy, lambda m: m.update(format=99))
-    _refused(copy, "format 99", "simulate the dataset again")
+def test_a_file_of_another_table_is_named(folder: Path) -> None:
+    rewrite(folder, "temperature_readings", 1, lambda _: pq.read_table(folder / "public/tweets/part-00001.parquet"))
+    assert f"{PART}: columns" in refusal(folder, MismatchError)
 
 
-def test_a_manifest_without_a_table_is_told(copy: Path):
-    edit_manifest(copy, lambda m: m["tables"].pop("tweets"))
-    _refused(copy, "no table `tweets`")
+def test_a_file_with_another_number_of_rows_is_named(folder: Path) -> None:
+    def one_row_more(values: dict[str, Any]) -> None:
+        values["tables"]["temperature_readings"]["files"][1]["rows"] += 1
+
+    edit_manifest(folder, one_row_more)
+    assert f"{PART}: 2100 rows, the manifest says 2101" in refusal(folder, MismatchError)
 
 
-def test_integrity_holds_for_a_dataset_as_written(pristine: Path):
-    assert all(check.ok for check in integrity(store.open_dataset(str(pristine))))
+def test_a_page_that_cannot_be_decoded_is_told_with_its_file(folder: Path) -> None:
+    content = bytearray((folder / PART).read_bytes())
+    content[4:200] = bytes(196)
+    (folder / PART).write_bytes(content)
+    dataset = store.open_dataset(str(folder))
+    with pytest.raises(MismatchError, match=PART):
+        list(store.batches(dataset, READINGS))
 
 
-def test_integrity_finds_a_changed_value_where_sizes_still_fit(copy: Path):
-    def change(rows: pa.Table) -> pa.Table:
-        values = rows["temperature"].to_numpy().copy()
-        values[17] += 1
-        return rows.set_column(3, rows.schema.field(3), pa.array(values.astype(np.int16)))
-
-    rewrite(copy, "temperature_readings", 1, change)
-    failed = {check.id for check in integrity(store.open_dataset(str(copy))) if not check.ok}
-    assert failed == {"content/temperature_readings", "content/fingerprint"}
+@pytest.mark.parametrize("content", [b"", b"not json", b"[]", b"{}", b'{"format": "one"}', b"\xff\xfe"])
+def test_a_manifest_that_is_none_is_named(folder: Path, content: bytes) -> None:
+    (folder / "manifest.json").write_bytes(content)
+    assert f"{folder}/manifest.json: not a zakar manifest" in refusal(folder, MismatchError)
 
 
-def test_public_files_tell_nothing_of_what_is_private(pristine: Path):
-    manifest = (pristine / "manifest.json").read_text(encoding="utf-8")
-    card = (pristine / "README.md").read_text(encoding="utf-8")
-    assert "private" not in manifest
-    assert "private" not in card
-    assert "topic" not in manifest
-    for table in PUBLIC:
-        for path in (pristine / "public" / table.name).iterdir():
-            assert pq.read_schema(path).names == table.schema.names
+def test_a_manifest_of_another_format_is_told_with_both_numbers(folder: Path) -> None:
+    edit_manifest(folder, lambda values: values.update(format=2))
+    message = refusal(folder, MismatchError)
+    assert f"{folder}/manifest.json: format 2" in message
+    assert "reads format 1" in message
 
 
-def test_the_card_has_every_column(pristine: Path):
-    card = (pristine / "README.md").read_text(encoding="utf-8")
-    for table in PUBLIC:
+def test_a_manifest_of_a_later_format_is_told_whatever_else_it_holds(folder: Path) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"format": 7, "something": "new"}), encoding="utf-8")
+    assert f"{folder}/manifest.json: format 7" in refusal(folder, MismatchError)
+
+
+@pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
+def test_a_table_that_the_manifest_lacks_is_named(folder: Path, table: Table) -> None:
+    edit_manifest(folder, lambda values: values["tables"].pop(table.name))
+    message = refusal(folder, MismatchError)
+    assert f"{folder}/manifest.json: no table `{table.name}`" in message
+
+
+def test_a_dataset_opens_without_its_private_part(folder: Path) -> None:
+    shutil.rmtree(folder / "private")
+    assert store.open_dataset(str(folder)).manifest.days == 49
+
+
+def test_the_manifest_says_what_it_was_made_with(pristine: Path) -> None:
+    found = store.open_dataset(str(pristine)).manifest
+    assert found.software == software()
+    assert {"zakar", "faker", "numpy", "pyarrow"} == set(found.software)
+    assert found.scenario["calendar"] == {"days": 49, "days_per_year": 365}
+    assert found.records == sum(entry.rows for entry in found.tables.values()) > 0
+
+
+@pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
+def test_the_manifests_sizes_are_those_of_the_files(pristine: Path, table: Table) -> None:
+    entry = store.open_dataset(str(pristine)).manifest.tables[table.name]
+    paths = sorted((pristine / "public" / table.name).iterdir())
+    assert [(file.name, file.bytes) for file in entry.files] == [(p.name, p.stat().st_size) for p in paths]
+    assert [file.rows for file in entry.files] == [pq.ParquetFile(path).metadata.num_rows for path in paths]
+    assert entry.columns == {column.name: str(column.type) for column in table.columns}
+
+
+def test_the_card_mentions_every_column_table_and_station(pristine: Path) -> None:
+    found: Manifest = store.open_dataset(str(pristine)).manifest
+    text = card.render(found)
+    for table in (*PUBLIC, PREDICTIONS):
+        assert f"### {table.name}\n" in text
+        assert f"`{table.station}`" in text
         for column in table.columns:
-            assert f"| `{column.name}` | {column.type} | {column.unit} | {column.doc} |" in card
-    assert json.loads((pristine / "manifest.json").read_bytes())["fingerprint"] in card
+            assert f"| `{column.name}` | {column.type} | {column.unit} | {column.doc} |" in text
+    assert found.fingerprint in text
+    assert "CC-BY-4.0" in text
+    assert (pristine / "README.md").read_text(encoding="utf-8") == text
+
+
+def test_wire_keys_are_exactly_those_of_2023() -> None:
+    keys = {table.station: [column.name for column in table.columns] for table in (*PUBLIC, PREDICTIONS)}
+    assert keys == {
+        "zakar-tweets": ["day", "geospatial_x", "geospatial_y", "tweet"],
+        "zakar-temperature-readings": ["day", "geospatial_x", "geospatial_y", "temperature"],
+        "zakar-fire-alerts": ["event_day", "notification_day", "geospatial_x", "geospatial_y"],
+        "zakar-fire-predictions": ["event_day", "geospatial_x", "geospatial_y"],
+    }
+
+
+@pytest.mark.parametrize("table", [*PUBLIC, PREDICTIONS, *TRUTH], ids=lambda table: table.name)
+def test_every_column_says_its_unit_and_meaning_and_is_never_null(table: Table) -> None:
+    assert table.day == table.schema.names[0]
+    for column in table.columns:
+        assert column.unit
+        assert column.doc
+        assert not table.schema.field(column.name).nullable

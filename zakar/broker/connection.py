@@ -22,6 +22,7 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 from zakar.errors import ConfigError, ServerError
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
+LOST = (nats.errors.Error, OSError)  # what a request raises when no answer comes
 _SCHEMES = ("nats", "tls")
 _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from zakar.broker.connection import Connection, Delivery
+from zakar.broker.connection import LOST, Connection, Delivery
 from zakar.broker.station import look
 from zakar.errors import ServerError
 
@@ -15,25 +15,34 @@ _PATIENCE = 60.0
 async def read(connection: Connection, stream: str, limit: int | None = None) -> AsyncIterator[list[bytes]]:
     """Yield the payloads that a partition holds now, in stream order, in lists as they come.
 
-    Goes on from the last message received if the connection is lost. Raises ServerError if nothing comes for
-    a minute, ApiError if the server refuses.
+    Goes on from the last message received if the connection is lost. Raises ServerError if the server does not
+    answer for a minute, ApiError if it refuses.
     """
-    state = await look(connection, stream)
-    if state is None or state.messages == 0:
-        return
-    last, after, left = state.last, 0, limit
-    while after < last:
-        async for sequence, payloads in _pull(connection, stream, after + 1, last):
-            if left is not None and left <= len(payloads):
-                yield payloads[:left]
-                return
-            yield payloads
-            left = None if left is None else left - len(payloads)
-            after = sequence
+    loop = asyncio.get_running_loop()
+    last: int | None = None
+    after, left, heard = 0, limit, loop.time()
+    while last is None or after < last:
+        try:
+            if last is None:
+                state = await look(connection, stream)
+                last = state.last if state is not None and state.messages else 0
+            async for sequence, payloads in _pull(connection, stream, after + 1, last):
+                if left is not None and left <= len(payloads):
+                    yield payloads[:left]
+                    return
+                yield payloads
+                left = None if left is None else left - len(payloads)
+                after, heard = sequence, loop.time()
+        except LOST as error:
+            if connection.is_closed or loop.time() - heard > _PATIENCE:
+                raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
+            await asyncio.sleep(0.5)
 
 
 async def _pull(connection: Connection, stream: str, first: int, last: int) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Yield (sequence of the last one, payloads) from ``first`` on until ``last`` or a lost connection."""
+    if first > last:
+        return
     losses = connection.losses
     arrived: asyncio.Queue[list[Delivery]] = asyncio.Queue()
     inbox = connection.new_inbox()

@@ -1,5 +1,7 @@
 """`zakar demo`: the main job from nothing to proof."""
 
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -74,9 +76,12 @@ def demo(
 
 
 def _next_steps(folder: Path) -> str:
-    return (
-        "\nThree things to try next:\n"
-        f"  zakar broker                              # in another terminal, then: zakar load {folder}\n"
-        "  zakar consume zakar-fire-alerts --limit 5 # what a participant reads\n"
-        f"  zakar check {folder}              # the data held against the figures of 2023"
-    )
+    # As it was called, where it is not on PATH: from a clone, .venv/bin/zakar.
+    zakar = "zakar" if shutil.which("zakar") else sys.argv[0]
+    steps = {
+        f"{zakar} broker": f"in another terminal; then fill it: {zakar} load {folder}",
+        f"{zakar} consume zakar-fire-alerts --limit 5": "what a participant reads from it",
+        f"{zakar} check {folder}": "the data held against its checksums and the figures of 2023",
+    }
+    width = max(map(len, steps))
+    return "\nThree things to try next:\n" + "\n".join(f"  {step:{width}}  # {why}" for step, why in steps.items())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import msgspec
-import nats.errors
 import typer
 from rich import box
 from rich.console import Console
@@ -231,5 +230,5 @@ async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO, st
                 sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
                 if stop.is_set():
                     raise KeyboardInterrupt
-        except (ApiError, nats.errors.Error) as error:
+        except ApiError as error:
             raise ServerError(f"{who.shown}: reading `{name}` failed: {error}") from error

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import nats.errors
 import pyarrow as pa
 
 from zakar.broker import station
-from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.broker.station import Stream
 from zakar.dataset import store, wire
 from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
@@ -117,7 +116,7 @@ async def load(
             openings = await _prepare(connection, dataset, targets, mode, recreate, replicas)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
-        except (nats.errors.Error, OSError) as error:
+        except LOST as error:
             raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
         tallies = [(opening.target, Tally(opening.stored)) for opening in openings]
 
@@ -231,7 +230,7 @@ async def _open(connection: Connection, target: Target, found: Stream | None, mo
             return _Opening(target, fenced.last, wanted, owner, why)
         adopted = await station.adopt(connection, target.stream, marked)
         return _Opening(target, adopted.last, batch=False, owner=owner, why=why)
-    except (ApiError, nats.errors.Error) as error:
+    except (ApiError, *LOST) as error:
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
         quiet = await _quiet(connection, target.stream) if found.batched else found.last

@@ -10,11 +10,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
-import nats.errors
 import pyarrow as pa
 
 from zakar.broker import station
-from zakar.broker.connection import ApiError, Connection, Delivery
+from zakar.broker.connection import LOST, ApiError, Connection, Delivery
 from zakar.errors import StoppedError
 from zakar.loader.dialect import AckEach, Dialect, FastBatch, Refusal
 from zakar.loader.frames import Frames
@@ -198,7 +197,7 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
         if not attempt.settled:
             await connection.send(memoryview(dialect.finish(window.sent)))
         await _answered(connection, attempt)
-    except (OSError, nats.errors.Error):
+    except LOST:
         return  # the connection is lost; what became of the rest, the stream will tell
     finally:
         if window.in_flight and attempt.connected and attempt.refusal is None and not attempt.ended:
@@ -288,7 +287,7 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
         except ApiError as error:
             if error.code not in _PASSING:
                 raise StoppedError(_refused(stream, (error.code, error.description), attempt.window.acked)) from error
-        except (OSError, nats.errors.Error):
+        except LOST:
             pass  # not connected again yet, or no answer in time: ask again
         if job.stop.is_set() or connection.is_closed or loop.time() > patience:
             raise StoppedError(_gave_up(stream, attempt.refusal))
