@@ -57,6 +57,7 @@ def simulate(
 
     Raises ConfigError if ``out`` is in the way or cannot be written.
     """
+    out = out.absolute()
     check_free(out, overwrite)
     executor.submit(int)  # workers start while the phrases are read
     phrase_file = phrases.find(scenario.tweets.phrases, source.parent)

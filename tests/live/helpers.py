@@ -38,7 +38,8 @@ def started(*words: str) -> "subprocess.Popen[bytes]":
 
 def clean() -> dict[str, str]:
     """The environment without connection settings that a developer may have in it."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("NATS_")} | {"COLUMNS": "200"}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NATS_")}
+    return kept | {"COLUMNS": "200", "XDG_CONFIG_HOME": os.devnull}
 
 
 async def stored(connection: Connection, streams: list[str] = STREAMS) -> int:

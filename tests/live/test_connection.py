@@ -1,5 +1,7 @@
 import asyncio
 import datetime
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,41 @@ def test_connection_settings_come_from_the_environment_too(sample: Dataset):
         done = zakar("load", str(sample.root), NATS_URL=server.url, NATS_USER="ana", NATS_PASSWORD="pw")
         assert done.returncode == 0, done.stderr
         assert "pw" not in done.stderr
+
+
+def _context(home: Path, name: str, **values: str) -> None:
+    folder = home / "nats" / "context"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({"description": "a test", **values}), encoding="utf-8")
+
+
+def test_a_context_of_the_nats_tool_says_where_and_who(sample: Dataset, tmp_path: Path):
+    with running(ServerSettings(user="ana", password="pw")) as server:
+        _context(tmp_path, "mine", url=server.url, user="ana", password="pw")
+        _context(tmp_path, "wrong", url=server.url, user="ana", password="no")
+        where, home = str(sample.root), str(tmp_path)
+        assert zakar("load", where, "--context", "mine", XDG_CONFIG_HOME=home).returncode == 0
+        refused = zakar("verify", where, "--context", "wrong", XDG_CONFIG_HOME=home)
+        assert refused.returncode == 3
+        assert zakar("verify", where, "--context", "wrong", "--password", "pw", XDG_CONFIG_HOME=home).returncode == 0
+        (tmp_path / "nats" / "context.txt").write_text("mine", encoding="utf-8")
+        assert zakar("verify", where, XDG_CONFIG_HOME=home).returncode == 0
+        assert zakar("verify", where, XDG_CONFIG_HOME=home, NATS_CONTEXT="wrong").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none", None, "no such context.*known: other"),
+        ("bad", "{", "not a context file"),
+        ("typed", '{"url": 4222}', "not a context file"),
+        ("nsc", '{"nsc": "nsc://O/A/U"}', "`nsc` is not supported"),
+    ],
+)
+def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: Path, name: str, content, said: str):
+    _context(tmp_path, "other")
+    if content is not None:
+        (tmp_path / "nats" / "context" / f"{name}.json").write_text(content, encoding="utf-8")
+    done = zakar("load", str(sample.root), "--context", name, XDG_CONFIG_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert re.search(said, done.stderr), done.stderr

@@ -58,7 +58,10 @@ def test_other_row_groups_are_the_same_content(folder: Path) -> None:
         ("temperature_readings", lambda rows: one_more(rows, "temperature")),
         ("temperature_readings", lambda rows: one_more(rows, "geospatial_y")),
         ("fire_alerts", lambda rows: one_more(rows, "notification_day")),
-        ("tweets", lambda rows: replaced(rows, "tweet", pc.replace_substring(rows["tweet"], "a", "e", max_replacements=1))),
+        (
+            "tweets",
+            lambda rows: replaced(rows, "tweet", pc.replace_substring(rows["tweet"], "a", "e", max_replacements=1)),
+        ),
         ("tweets", swapped),
         ("temperature_readings", swapped),
         ("tweets", lambda rows: rows.slice(1)),
@@ -78,7 +81,7 @@ def test_a_changed_fingerprint_is_found(folder: Path) -> None:
 
 def test_days_that_go_back_are_told_with_their_file(folder: Path) -> None:
     rewrite(folder, "tweets", 1, lambda rows: rows.take(list(range(rows.num_rows))[::-1]))
-    with pytest.raises(MismatchError, match=r"public/tweets/part-00001\.parquet.*goes back"):
+    with pytest.raises(MismatchError, match=r"tweets/part-00001\.parquet.*goes back"):
         failed(folder)
 
 

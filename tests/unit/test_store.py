@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import edit_manifest, rewrite
 
-from zakar.dataset import card, store
+from zakar.dataset import card, store, wire
 from zakar.dataset.manifest import Manifest, software
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TRUTH, TWEETS, Table
 from zakar.dataset.store import Dataset
@@ -167,6 +167,14 @@ def test_a_manifest_of_a_later_format_is_told_whatever_else_it_holds(folder: Pat
     assert f"{folder}/manifest.json: format 7" in refusal(folder, MismatchError)
 
 
+@pytest.mark.parametrize("name", ["../../../x.parquet", "part-00001.parquet", "/etc/passwd", ""])
+def test_a_manifest_that_leads_out_of_the_dataset_is_refused(folder: Path, name: str) -> None:
+    edit_manifest(folder, lambda values: values["tables"]["tweets"]["files"][0].update(name=name))
+    message = refusal(folder, MismatchError)
+    assert "manifest.json" in message
+    assert "part-00000.parquet" in message
+
+
 @pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
 def test_a_table_that_the_manifest_lacks_is_named(folder: Path, table: Table) -> None:
     edit_manifest(folder, lambda values: values["tables"].pop(table.name))
@@ -194,6 +202,13 @@ def test_the_manifests_sizes_are_those_of_the_files(pristine: Path, table: Table
     assert [(file.name, file.bytes) for file in entry.files] == [(p.name, p.stat().st_size) for p in paths]
     assert [file.rows for file in entry.files] == [pq.ParquetFile(path).metadata.num_rows for path in paths]
     assert entry.columns == {column.name: str(column.type) for column in table.columns}
+
+
+@pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
+def test_the_manifests_wire_bytes_are_what_is_sent(pristine: Path, table: Table) -> None:
+    dataset = store.open_dataset(str(pristine))
+    sent = b"".join(row for batch in store.batches(dataset, table) for row in wire.encode(batch).to_pylist())
+    assert dataset.manifest.tables[table.name].wire_bytes == len(sent) > 0
 
 
 def test_the_card_mentions_every_column_table_and_station(pristine: Path) -> None:

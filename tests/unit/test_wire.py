@@ -18,7 +18,9 @@ SCHEMA = pa.schema(
         pa.field("last words", pa.string(), nullable=False),
     ]
 )
-ROWS = st.lists(st.fixed_dictionaries({"day": INT32, "said": TEXT, "x": INT16, "last words": TEXT}), max_size=20)
+ROWS = st.lists(
+    st.tuples(INT32, TEXT, INT16, TEXT).map(lambda values: dict(zip(SCHEMA.names, values, strict=True))), max_size=12
+)
 
 
 def batch(rows: list[dict[str, int | str]], schema: pa.Schema = SCHEMA) -> pa.RecordBatch:

@@ -33,7 +33,7 @@ def _days(dataset: Dataset, table: Table) -> Iterator[tuple[int, bytes]]:
         try:
             yield from content.day_digests(table, rows)
         except ValueError as error:
-            raise MismatchError(f"{table.name}/{name}: {error}; simulate the dataset again") from error
+            raise MismatchError(f"public/{table.name}/{name}: {error}; simulate the dataset again") from error
 
 
 def _same(identifier: str, name: str, told: str, found: str) -> Check:

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zakar.broker import context as contexts
 from zakar.broker.connection import DEFAULT_SERVER, Access
 from zakar.errors import ConfigError
 
@@ -34,6 +35,15 @@ Server = Annotated[
         "-s",
         envvar="NATS_URL",
         help=f"Address of the broker [default: {DEFAULT_SERVER}].",
+        rich_help_panel=_AUTH,
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        envvar="NATS_CONTEXT",
+        help="Context of the nats tool [default: the selected one].",
         rich_help_panel=_AUTH,
     ),
 ]
@@ -67,6 +77,7 @@ TlsKey = Annotated[
 
 def access(
     server: list[str] | None,
+    context: str | None,
     user: str | None,
     password: str | None,
     token: str | None,
@@ -76,9 +87,15 @@ def access(
     tlscert: Path | None,
     tlskey: Path | None,
 ) -> Access:
-    """Turn connection options into access settings."""
-    servers = tuple(address for entry in server or [DEFAULT_SERVER] for address in entry.split(",") if address)
-    return Access(servers, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    """Turn connection options into access settings.
+
+    As with the `nats` tool, options go over a named context, and the selected context counts where no server is
+    given.
+    """
+    servers = tuple(address.strip() for entry in server or [] for address in entry.split(",") if address.strip())
+    given = Access(servers or Access.servers, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    name = context or (None if servers else contexts.selected())
+    return contexts.over(contexts.read(name), given, servers) if name else given
 
 
 def split(names: str | None) -> list[str] | None:

@@ -49,6 +49,7 @@ def load_command(
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
     ] = False,
+    context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
     token: common.Token = None,
@@ -64,7 +65,7 @@ def load_command(
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where)
-    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     pace = Pace(in_flight, ack_timeout, give_up_after)
     report = metered_load(dataset, who, split(tables), pace, mode=mode, recreate=recreate, replicas=replicas)
     if json:
@@ -80,6 +81,7 @@ def verify_command(
     where: Dataset,
     server: common.Server = None,
     tables: Tables = None,
+    context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
     token: common.Token = None,
@@ -95,7 +97,7 @@ def verify_command(
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where)
-    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     comparisons = metered_verify(dataset, who, split(tables))
     ok = all(c.ok for c in comparisons.values())
     if json:
@@ -118,6 +120,7 @@ def consume_command(
     server: common.Server = None,
     out: Annotated[Path | None, typer.Option(help="File to write [default: standard output].")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
+    context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
     token: common.Token = None,
@@ -131,7 +134,7 @@ def consume_command(
 
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
-    who = access(server, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     try:
         with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
             run(lambda stop: _consume(name, who, limit, sink, stop))

@@ -75,12 +75,16 @@ def encode(manifest: Manifest | PrivateManifest) -> bytes:
 def decode(content: bytes, source: str) -> Manifest:
     """Read a manifest. Raises MismatchError naming ``source`` if it is none, or of another format."""
     try:
-        manifest = msgspec.json.decode(content, type=Manifest)
+        found = msgspec.json.decode(content, type=_Format).format
+        if found == FORMAT:
+            return msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
         raise MismatchError(f"{source}: not a zakar manifest: {error}") from error
-    if manifest.format != FORMAT:
-        raise MismatchError(
-            f"{source}: format {manifest.format}, this zakar reads format {FORMAT}; "
-            "simulate the dataset again or install the zakar that wrote it"
-        )
-    return manifest
+    raise MismatchError(
+        f"{source}: format {found}, this zakar reads format {FORMAT}; "
+        "simulate the dataset again or install the zakar that wrote it"
+    )
+
+
+class _Format(Struct):
+    format: int

@@ -44,11 +44,13 @@ def size(batch: pa.RecordBatch) -> int:
 
 def _digits(values: np.ndarray) -> int:
     """Return the number of characters of integers in decimal, signs included."""
-    values = values.astype(np.int64)
-    characters = len(values) + int(np.count_nonzero(values < 0))
-    magnitude = np.abs(values)
+    negative = values < 0
+    characters = len(values) + int(np.count_nonzero(negative))
+    # Unsigned, since the least integer has no positive of its own size.
+    magnitude = np.where(negative, -(values.astype(np.int64) + 1), values).astype(np.uint64) + negative
+    most = int(magnitude.max(initial=0))
     limit = 10
-    while len(magnitude) and limit <= magnitude.max():
+    while limit <= most:
         characters += int(np.count_nonzero(magnitude >= limit))
         limit *= 10
     return characters

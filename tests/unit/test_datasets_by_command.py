@@ -1,0 +1,101 @@
+"""The commands that need no broker, as a user runs them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from making import edit_manifest, rewrite
+
+import zakar
+from zakar import scenario
+from zakar.dataset.schema import PREDICTIONS, PUBLIC
+
+TINY = scenario.find("tiny").read_text(encoding="utf-8")
+
+
+def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "zakar", *words]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, cwd=folder)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def scenario_file(folder: Path, old: str, new: str) -> str:
+    assert TINY.count(old) == 1
+    (folder / "mine.toml").write_text(TINY.replace(old, new), encoding="utf-8")
+    return "mine.toml"
+
+
+def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Path) -> None:
+    printed = json.loads(run(tmp_path, "schema", "--json").stdout)
+    for table in (*PUBLIC, PREDICTIONS):
+        assert printed[table.name]["station"] == table.station
+        assert [column["name"] for column in printed[table.name]["columns"]] == table.schema.names
+        assert all(column["unit"] and column["doc"] for column in printed[table.name]["columns"])
+    text = run(tmp_path, "schema").stdout
+    assert all(table.station in text for table in (*PUBLIC, PREDICTIONS))
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").stdout == f"zakar {zakar.__version__}\n"
+
+
+def test_options_go_over_the_scenarios_seed_and_days(tmp_path: Path) -> None:
+    done = run(tmp_path, "simulate", "tiny", "--out", "x", "--seed", "5", "--days", "9", "--dry-run", "--json")
+    said = {"dataset": "x", "scenario": "tiny", "seed": 5, "days": 9, "cells": 100, "dry_run": True}
+    assert json.loads(done.stdout) == said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("width = 10", "widht = 10", "did you mean `width`?"),
+        ("burnable_cells = 53", "burnable_cells = 530", "fires.burnable_cells"),
+        ('phrases = "en" ', 'phrases = "klingon" ', "no phrase table `klingon`"),
+        ("seed = 2023", "seed = = 2023", "not valid TOML"),
+    ],
+)
+def test_a_scenario_that_cannot_be_used_exits_2_with_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    done = run(tmp_path, "simulate", scenario_file(tmp_path, old, new), "--out", "x")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
+def test_the_working_folder_can_be_filled_or_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "simulate", "tiny", "--out", ".", "--days", "5", "--workers", "1")
+    assert done.returncode in {0, 2}
+    assert (tmp_path / "manifest.json").is_file() == (done.returncode == 0)
+
+
+def test_check_of_changed_content_exits_1_and_names_the_table(pristine: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(pristine, tmp_path / "dataset"))
+
+    def hotter(rows: pa.Table) -> pa.Table:
+        temperature = pa.array([n + 1 for n in rows["temperature"].to_pylist()], pa.int16())
+        return rows.set_column(3, rows.schema.field(3), temperature)
+
+    rewrite(folder, "temperature_readings", 0, hotter)
+    done = run(tmp_path, "check", "dataset", "--json")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "temperature_readings" in done.stderr
+    checked = json.loads(done.stdout)
+    assert checked["ok"] is False
+    assert {check["id"] for check in checked["checks"] if not check["ok"]} == {
+        "content/temperature_readings",
+        "content/fingerprint",
+    }
+
+
+def test_a_suite_of_checks_that_is_unknown_exits_1(pristine: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(pristine, tmp_path / "dataset"))
+    edit_manifest(folder, lambda values: values["scenario"].update(checks="modern"))
+    done = run(tmp_path, "check", "dataset")
+    assert done.returncode == 1
+    assert "`modern`" in done.stderr

@@ -1,0 +1,79 @@
+"""Connection settings saved by the `nats` tool: its context files."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from zakar.broker.connection import Access
+from zakar.errors import ConfigError
+
+
+class _Context(Struct):
+    """The keys of a context file that say where the broker is and who is asking."""
+
+    url: str = ""
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    creds: str = ""
+    nkey: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    nsc: str = ""
+    socks_proxy: str = ""
+
+
+def folder() -> Path:
+    """Return where the `nats` tool keeps its configuration."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nats"
+
+
+def selected() -> str | None:
+    """Return the name of the context that `nats context select` chose, None if there is none."""
+    try:
+        return (folder() / "context.txt").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def read(name: str) -> Access:
+    """Return the access settings of a context. Raises ConfigError naming the file and what is wrong with it."""
+    path = folder() / "context" / f"{name}.json"
+    try:
+        context = msgspec.json.decode(path.read_bytes(), type=_Context)
+    except OSError as error:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise ConfigError(f"--context {name}: no such context in {path.parent} (known: {known})") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: not a context file: {error}") from error
+    unusable = "nsc" if context.nsc else "socks_proxy" if context.socks_proxy else ""
+    if unusable:
+        raise ConfigError(f"{path}: `{unusable}` is not supported; save a context with `creds` or a direct `url`")
+    servers = tuple(url.strip() for url in context.url.split(",") if url.strip())
+    return Access(
+        servers=servers or Access.servers,
+        user=context.user or None,
+        password=context.password or None,
+        token=context.token or None,
+        creds=_path(context.creds),
+        nkey=_path(context.nkey),
+        tls_ca=_path(context.ca),
+        tls_cert=_path(context.cert),
+        tls_key=_path(context.key),
+    )
+
+
+def over(context: Access, given: Access, servers: tuple[str, ...]) -> Access:
+    """Return a context's settings with those that were given in their place; ``servers`` empty if none were."""
+    names = ("user", "password", "token", "creds", "nkey", "tls_ca", "tls_cert", "tls_key")
+    changes: dict[str, Any] = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    return replace(context, servers=servers or context.servers, **changes)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
