@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,25 @@ def test_a_server_that_never_comes_back_ends_the_load_with_what_to_do(large: Dat
             await asyncio.to_thread(stack.close)
         with pytest.raises(StoppedError, match=r"no progress for too long.*run this again"):
             await loading
+
+    asyncio.run(main())
+
+
+def test_patience_counts_from_the_last_progress(large: Dataset, access: Access):
+    async def main() -> None:
+        async with proxied(access.servers[0]) as proxy:
+            pace = Pace(100, give_up_after=1)
+            through = Access(servers=(proxy.url,))
+            began, cut = time.monotonic(), asyncio.Event()
+
+            def progress(_: Progress) -> None:
+                if time.monotonic() - began > 1.5 and not cut.is_set():
+                    cut.set()
+                    proxy.cut()
+
+            report = await load(large, through, PUBLIC, pace, mode=Mode.NONBLOCKING, progress=progress)
+            assert cut.is_set()
+            assert report.acknowledged == report.records
 
     asyncio.run(main())
 

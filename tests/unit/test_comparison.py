@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 
 import pyarrow as pa
 from hypothesis import given
@@ -67,7 +68,7 @@ def counted(table: list[bytes], station: list[bytes]) -> Comparison:
         stored=len(station),
         missing=(wanted - held).total(),
         duplicates=sum(max(0, held[row] - wanted[row]) for row in wanted),
-        out_of_order=sum(later < earlier for earlier, later in zip(order, order[1:], strict=False)),
+        out_of_order=sum(later < earlier for earlier, later in pairwise(order)),
         different=sum(number for row, number in held.items() if row not in wanted),
     )
 

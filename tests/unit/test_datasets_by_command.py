@@ -54,9 +54,7 @@ def test_options_go_over_the_scenarios_seed_and_days(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("width = 10", "widht = 10", "did you mean `width`?"),
-        ("burnable_cells = 53", "burnable_cells = 530", "fires.burnable_cells"),
         ('phrases = "en" ', 'phrases = "klingon" ', "no phrase table `klingon`"),
-        ("seed = 2023", "seed = = 2023", "not valid TOML"),
     ],
 )
 def test_a_scenario_that_cannot_be_used_exits_2_with_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -19,7 +19,10 @@ from zakar.simulate import simulate
 
 SAMPLE = ROOT / "data" / "sample"
 SOURCE = scenario.find("tiny")
-SHORT = tiny(calendar={"days": 400}, tweets={"per_day_mean": 6.0, "per_day_least": 1, "per_day_most": 9})
+SHORT = tiny(  # two short years and a bit
+    calendar={"days": 120, "days_per_year": 50},
+    fires={"season_first": 1, "season_last": 50},
+)
 
 
 class Failing(Executor):
@@ -105,8 +108,8 @@ def test_the_return_value_is_the_manifest_on_disk(tmp_path: Path, one_worker: Th
 
 def test_progress_tells_every_day_once(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
     told: list[int] = []
-    simulate(SHORT, SOURCE, tmp_path / "out", one_worker, block_days=100, progress=told.append)
-    assert sum(told) == 400
+    simulate(SHORT, SOURCE, tmp_path / "out", one_worker, block_days=40, progress=told.append)
+    assert sum(told) == 120
 
 
 def test_truth_stands_row_by_row_beside_what_is_seen(pristine: Path) -> None:
@@ -161,7 +164,7 @@ def test_overwrite_replaces_a_dataset_and_leaves_nothing_of_it(tmp_path: Path, o
 def test_an_empty_folder_is_filled(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
     (tmp_path / "out").mkdir()
     simulate(SHORT, SOURCE, tmp_path / "out", one_worker)
-    assert store.open_dataset(str(tmp_path / "out")).manifest.days == 400
+    assert store.open_dataset(str(tmp_path / "out")).manifest.days == 120
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a worker died"), MemoryError()])
@@ -202,7 +205,7 @@ def test_the_working_folder_itself_can_be_filled_or_is_refused(
     except ConfigError:
         assert list(tmp_path.iterdir()) == []
     else:
-        assert store.open_dataset(str(tmp_path)).manifest.days == 400
+        assert store.open_dataset(str(tmp_path)).manifest.days == 120
 
 
 def test_public_files_tell_nothing_of_what_is_private(pristine: Path) -> None:

@@ -53,7 +53,7 @@ def refusal(folder: Path, kind: type[ZakarError]) -> str:
 
 @pytest.mark.parametrize("table", PUBLIC, ids=lambda table: table.name)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_batches_yield_exactly_the_rows_from_the_start_on(
     grouped: Dataset, whole: dict[str, pa.Table], table: Table, data: st.DataObject
 ) -> None:

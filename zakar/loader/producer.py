@@ -88,6 +88,7 @@ class _Attempt:
         self.answers = 0  # chunks of them
         self.answered = 0  # messages
         self.ended = False
+        self.overdue = 0  # messages whose ack deadline passed
         self.refusal: Refusal | None = None
         self.woken = asyncio.Event()
         self._connection = job.connection
@@ -144,9 +145,10 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
             raise StoppedError(
                 f"`{job.stream}`: the server denies this user: {job.connection.denied}; give it the right"
             )
-        if window.in_flight == 0 and attempt.refusal is None and window.acked > attempt.start:
+        if window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
-            continue
+            if window.in_flight == 0 and attempt.refusal is None:
+                continue
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
             raise StoppedError(_refused(job.stream, attempt.refusal, tally.stored))
 
@@ -200,8 +202,9 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
     except LOST:
         return  # the connection is lost; what became of the rest, the stream will tell
     finally:
-        if window.in_flight and attempt.connected and attempt.refusal is None and not attempt.ended:
-            tally.timeouts += window.in_flight
+        if attempt.connected and not attempt.settled and attempt.refusal is None:
+            attempt.overdue = max(attempt.overdue, window.in_flight)
+        tally.timeouts += attempt.overdue
         note()
         tally.in_flight = 0
         await ahead.aclose()
@@ -237,6 +240,7 @@ async def _room(connection: Connection, attempt: _Attempt) -> bool:
     while attempt.connected and attempt.refusal is None and not attempt.ended:
         now = loop.time()
         if window.deadline is not None and now >= window.deadline:
+            attempt.overdue = window.in_flight
             return False
         if window.room:
             return True
