@@ -99,7 +99,7 @@ def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path
 
 
 @pytest.mark.parametrize("mode", MOSTLY)
-@pytest.mark.parametrize("cuts", [1, 5])
+@pytest.mark.parametrize("cuts", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, access: Access, cuts: int, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:

@@ -2,6 +2,7 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from making import ROOT, simulated, tiny
 from zakar import scenario
 from zakar.dataset import card, store
 from zakar.dataset.manifest import Manifest
-from zakar.errors import ConfigError
+from zakar.errors import ConfigError, ZakarError
 from zakar.scenario import Scenario
 from zakar.simulate import simulate
 
@@ -178,6 +179,12 @@ def test_a_full_disk_is_told_and_leaves_no_folder(tmp_path: Path) -> None:
     full = OSError(28, "No space left on device", "part-00002.parquet")
     with pytest.raises(ConfigError, match=r"part-00002\.parquet: cannot be written: No space left on device"):
         simulate(SHORT, SOURCE, tmp_path / "out", Failing(full), block_days=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_is_killed_is_told_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(ZakarError):
+        simulate(SHORT, SOURCE, tmp_path / "out", Failing(BrokenProcessPool("killed")), block_days=16)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """Two years of the tiny island's posts: numbers, form, and that no form gives fire posts away."""
 
 import re
+import string
 import unicodedata
 from collections.abc import Callable
 
@@ -47,7 +48,7 @@ def words(text: str) -> int:
 
 
 def emoji(text: str) -> int:
-    return sum(unicodedata.category(c) == "So" for c in text)
+    return sum(unicodedata.category(c) == "So" for c in text if not c.isascii())
 
 
 def auc(values: np.ndarray, positive: np.ndarray) -> float:
@@ -99,7 +100,7 @@ def test_posts_have_between_the_least_and_the_most_words(posts: Posts) -> None:
 
 
 @given(st.integers(4, 36), st.integers(20, 48), st.integers(0, 2**32))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_words_stay_within_any_range_that_a_scenario_accepts(least: int, most: int, seed: int) -> None:
     least = min(least, most)
     try:
@@ -155,9 +156,9 @@ def test_the_share_of_figurative_posts_is_the_setting(posts: Posts) -> None:
     [
         len,
         words,
-        lambda text: sum(c.isupper() for c in text) / max(1, sum(c.isalpha() for c in text)),
-        lambda text: sum(unicodedata.category(c).startswith("P") for c in text),
-        lambda text: sum(c.isdigit() for c in text),
+        lambda text: sum(map(text.count, string.ascii_uppercase)) / len(text),
+        lambda text: sum(map(text.count, string.punctuation)),
+        lambda text: sum(map(text.count, string.digits)),
         lambda text: text.count("#"),
         emoji,
         lambda text: text.count("@"),

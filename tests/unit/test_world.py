@@ -107,7 +107,7 @@ def test_the_island_is_warmest_a_quarter_into_the_year() -> None:
 
 
 @given(SEEDS, st.data())
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_a_cut_holds_its_days_and_the_fires_that_echo_in_them(seed: int, data: st.DataObject) -> None:
     scenario = hot(seed)
     whole, echo = history(scenario), year.echo_days(scenario)
