@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TRUTH, TWEETS, Table
 from zakar.dataset.store import Part
-from zakar.errors import ConfigError
+from zakar.errors import ConfigError, ZakarError
 from zakar.observe import alerts, phrases, sensors, tweets
 from zakar.scenario import Scenario
 from zakar.seeds import Seeds
@@ -73,6 +73,8 @@ def simulate(
         parts = _gather(tasks, progress)
         written = _finish(scenario, parts, partial)
         _move(partial, out)
+    except BrokenExecutor as error:
+        raise ZakarError("a worker was killed, perhaps for lack of memory; try fewer --workers") from error
     except OSError as error:
         raise ConfigError(f"{error.filename or out}: cannot be written: {error.strerror or error}") from error
     finally:
