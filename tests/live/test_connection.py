@@ -83,6 +83,36 @@ def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path)
         _connect(Access(servers=(server.url,), tls_ca=ca))
 
 
+@pytest.mark.parametrize("by", ["scheme", "authority"])
+def test_where_tls_is_wanted_no_password_goes_to_a_server_without_it(tmp_path: Path, by: str):
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+    heard: list[bytes] = []
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'INFO {"server_id":"X","version":"2.15.1","headers":true,"max_payload":1048576}\r\n')
+            while data := await reader.read(4_096):
+                heard.append(data)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        access = Access(
+            servers=(f"{'tls' if by == 'scheme' else 'nats'}://127.0.0.1:{port}",),
+            user="ana",
+            password="s3cret",
+            tls_ca=ca if by == "authority" else None,
+        )
+        with pytest.raises(ServerError, match="does not offer TLS"):
+            await connect(access)
+        await asyncio.sleep(0.1)
+        server.close()
+
+    asyncio.run(main())
+    assert b"".join(heard) == b""
+
+
 def test_a_chunk_of_tapped_messages_comes_whole_wherever_the_bytes_are_cut(access: Access):
     async def main() -> None:
         async with publisher(access) as connection:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from helpers import assert_whole, free_port, proxied, publisher, started, stored, until, zakar
 
@@ -188,6 +189,36 @@ def test_a_server_that_never_comes_back_ends_the_load_with_what_to_do(large: Dat
             await loading
 
     asyncio.run(main())
+
+
+def _stalled(large: Dataset, mode: Mode, presses: int) -> int:
+    """Load into a server that stops taking anything; return the loader's exit code."""
+    with running(ServerSettings()) as server:
+        access = Access(servers=(server.url,))
+        nats_server = psutil.Process(server.process.pid).children()[0]
+        process = started(
+            "load", _root(large), "--server", server.url, "--mode", mode, "--in-flight", "100000",
+            "--give-up-after", "3", "--ack-timeout", "2",
+        )  # fmt: skip
+        try:
+            asyncio.run(_reached(access, 20_000))
+            nats_server.suspend()
+            for _ in range(presses):
+                time.sleep(1)
+                process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            nats_server.resume()
+        assert b"Traceback" not in errors
+        return process.returncode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("presses", "code"), [(0, 4), pytest.param(1, 130, marks=pytest.mark.slow), (2, 130)])
+def test_a_server_that_stops_taking_anything_holds_nobody(large: Dataset, mode: Mode, presses: int, code: int):
+    assert _stalled(large, mode, presses) == code
 
 
 def test_patience_counts_from_the_last_progress(large: Dataset, access: Access):

@@ -27,6 +27,7 @@ _SCHEMES = ("nats", "tls")
 _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25
 _DENIED = 403
+_LAST_FLUSH = 1.0
 
 
 class Delivery(NamedTuple):
@@ -61,6 +62,13 @@ class Access:
         return ", ".join(_shown(server) for server in self.servers)
 
 
+class PlaintextError(nats.errors.Error):
+    """TLS is wanted, and the server does not speak it."""
+
+    def __str__(self) -> str:
+        return "the server does not offer TLS"
+
+
 class ApiError(Exception):
     """JetStream's refusal of a request. ``code`` is its ``err_code``, 0 where nobody answers for it."""
 
@@ -77,8 +85,9 @@ class Connection(Client):
     ``watchers`` are events that are set at each loss and each return of the connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, needs_tls: bool = False) -> None:
         super().__init__()
+        self._needs_tls = needs_tls
         self.taps: dict[int, Tap] = {}
         self.losses = 0
         self.wire_bytes = 0
@@ -143,6 +152,37 @@ class Connection(Client):
             raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))
         return answer
 
+    async def close(self) -> None:
+        """Send what is still pending, for as long as that takes no more than a moment, and close."""
+        with contextlib.suppress(*LOST):
+            if self.is_connected:
+                async with asyncio.timeout(_LAST_FLUSH):
+                    await self.flush()
+        await super().close()
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
+        # whoever sits between could have the password by not asking.
+        if initial_connection and self._needs_tls and not info.get("tls_required"):
+            raise PlaintextError
+        await super()._process_info(info, initial_connection)
+
+    async def _attempt_reconnect(self) -> None:
+        self._abort()
+        with contextlib.suppress(asyncio.InvalidStateError):  # nats-py resolves a future twice if closed meanwhile
+            await super()._attempt_reconnect()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self._abort()
+        self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
+
+    def _abort(self) -> None:
+        """Drop the socket: waiting for a stalled one to take what is unsent, as nats-py would, may never end."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         tap = self.taps.get(sid)
         if tap is None:
@@ -199,7 +239,7 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     """
     for server in access.servers:
         _check_address(server)
-    connection = Connection()
+    connection = Connection(needs_tls=_wants_tls(access))
 
     async def on_change() -> None:
         for event in connection.watchers:
@@ -269,7 +309,7 @@ def _credentials(access: Access) -> dict[str, Any]:
         options["user_credentials"] = str(access.creds)
     if access.nkey:
         options["nkeys_seed"] = str(access.nkey)
-    if access.tls_ca or access.tls_cert or any(urlsplit(s).scheme in {"tls", "wss"} for s in access.servers):
+    if _wants_tls(access):
         try:
             context = ssl.create_default_context(cafile=access.tls_ca)
             if access.tls_cert:
@@ -278,6 +318,10 @@ def _credentials(access: Access) -> dict[str, Any]:
             raise ConfigError(f"TLS files cannot be used: {error}") from error
         options["tls"] = context
     return options
+
+
+def _wants_tls(access: Access) -> bool:
+    return bool(access.tls_ca or access.tls_cert) or any(urlsplit(s).scheme == "tls" for s in access.servers)
 
 
 def _refusal(access: Access, problems: list[Exception]) -> str:
@@ -289,6 +333,8 @@ def _refusal(access: Access, problems: list[Exception]) -> str:
             f"{access.shown}: the server refuses these credentials; "
             "check --user and --password, --token, --creds or --nkey"
         )
+    if isinstance(problem, PlaintextError):
+        return f"{access.shown}: TLS is asked for and {text}; nothing was sent to it, no credentials either"
     if isinstance(problem, ssl.SSLError):
         return f"{access.shown}: TLS failed: {text}; check --tlsca, --tlscert and the server's name"
     if isinstance(problem, TimeoutError):

@@ -62,10 +62,10 @@ async def limits(connection: Connection) -> dict[str, int]:
     return {**answer["limits"], "storage": answer["storage"]}
 
 
-async def look(connection: Connection, stream: str) -> Stream | None:
+async def look(connection: Connection, stream: str, patience: float = 10.0) -> Stream | None:
     """Return a partition as the server has it, None where there is no such stream. Raises ApiError."""
     try:
-        answer = await connection.api(f"STREAM.INFO.{stream}")
+        answer = await connection.api(f"STREAM.INFO.{stream}", patience=patience)
     except ApiError as error:
         if error.code == STREAM_NOT_FOUND:
             return None

@@ -26,6 +26,7 @@ _PASSING = {0, 10008, 10009, 10167, 10169, _WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH}
 _FULL = {10047, 10077, 10023, 10122, 10074}  # storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
+_LOOK = 10.0  # seconds for the server to say where a stream stands
 _QUIET = 0.25  # a stream that has not grown for so long has taken what was under way
 _OTHER_WRITERS = 3  # refusals with another's messages in our place, until we stop
 
@@ -85,7 +86,6 @@ class _Attempt:
             self.dialect = FastBatch(subject, inbox, start, job.total, job.pace.in_flight)
         self.window = Window(job.pace.in_flight, job.pace.ack_timeout, start)
         self.start = start
-        self.answers = 0  # chunks of them
         self.answered = 0  # messages
         self.ended = False
         self.overdue = 0  # messages whose ack deadline passed
@@ -108,7 +108,6 @@ class _Attempt:
     def on_answers(self, chunk: list[Delivery]) -> None:
         """Take answers as they come."""
         answer = self.dialect.take(chunk)
-        self.answers += 1
         self.answered += answer.messages
         self.ended = self.ended or answer.ended
         self.refusal = self.refusal or answer.refusal
@@ -187,11 +186,12 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
             if block.largest > connection.max_payload:
                 raise StoppedError(_too_large(job.stream, window.sent, block.largest, connection.max_payload))
             at = 0
-            while at < len(block) and not job.stop.is_set() and await _room(connection, attempt):
+            while at < len(block) and await _room(job, attempt):
                 number = min(window.room, len(block) - at, _WRITE)
                 window.send(number, loop.time())
                 tally.sent += number
-                await connection.send(block.cut(at, at + number))
+                async with asyncio.timeout(window.ack_timeout):  # a stalled link would hold us for ever
+                    await connection.send(block.cut(at, at + number))
                 at += number
                 note()
             if at < len(block) or window.sent >= job.total:
@@ -232,12 +232,12 @@ async def _ahead(blocks: Iterator[Frames]) -> AsyncGenerator[Frames, None]:
         await asyncio.wait([coming])  # nothing must go on reading files behind our back
 
 
-async def _room(connection: Connection, attempt: _Attempt) -> bool:
-    """Wait until the window has room; return False if something went wrong instead."""
-    window, loop = attempt.window, asyncio.get_running_loop()
+async def _room(job: Job, attempt: _Attempt) -> bool:
+    """Wait until the window has room; return False if something went wrong, or we are told to stop, instead."""
+    connection, window, loop = job.connection, attempt.window, asyncio.get_running_loop()
     await asyncio.sleep(0)  # acks must not wait behind a fast sender
     pinged = loop.time()
-    while attempt.connected and attempt.refusal is None and not attempt.ended:
+    while attempt.connected and attempt.refusal is None and not attempt.ended and not job.stop.is_set():
         now = loop.time()
         if window.deadline is not None and now >= window.deadline:
             attempt.overdue = window.in_flight
@@ -247,18 +247,19 @@ async def _room(connection: Connection, attempt: _Attempt) -> bool:
         if now - pinged >= window.ack_timeout / _PINGS:
             pinged = now
             await connection.send(memoryview(attempt.dialect.ping(window.sent)))
-        await attempt.wait(min(window.deadline or now, pinged + window.ack_timeout / _PINGS))
+        # Acks wake us; the second is for a stop.
+        await attempt.wait(min(window.deadline or now, pinged + window.ack_timeout / _PINGS, now + 1.0))
     return False
 
 
 async def _answered(connection: Connection, attempt: _Attempt) -> None:
     """Wait until every message is answered, or no answer has come for the length of an ack deadline."""
     window, loop = attempt.window, asyncio.get_running_loop()
-    answers, heard = attempt.answers, loop.time()
+    acked, heard = window.acked, loop.time()
     while window.in_flight and attempt.connected and not attempt.settled:
         await attempt.wait(loop.time() + window.ack_timeout / _PINGS)
-        if attempt.answers > answers:
-            answers, heard = attempt.answers, loop.time()
+        if window.acked > acked:
+            acked, heard = window.acked, loop.time()
         elif loop.time() - heard >= window.ack_timeout:
             return
         else:
@@ -275,7 +276,8 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
     stored = -1
     while True:
         try:
-            found = await station.look(connection, stream) if connection.is_connected else None
+            left = min(_LOOK, max(1.0, patience - loop.time()))
+            found = await station.look(connection, stream, left) if connection.is_connected else None
             if found is not None and not found.unbroken:
                 raise StoppedError(
                     f"`{stream}` has lost messages while it was being filled: {found.messages:,} are left of "
