@@ -214,6 +214,28 @@ def _stalled(large: Dataset, mode: Mode, presses: int) -> int:
         return process.returncode
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("deed", ["publish", "purge", "delete"])
+def test_what_others_do_to_a_stream_during_a_load_is_never_called_done(
+    large: Dataset, access: Access, mode: Mode, deed: str
+):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            jetstream = connection.jetstream()
+            loading = asyncio.create_task(load(large, access, [TWEETS], Pace(2_000), mode=mode))
+            await _reached(access, 20_000)
+            if deed == "publish":
+                await jetstream.publish("zakar-tweets$1.final", b"a test message")
+            elif deed == "purge":
+                await jetstream.purge_stream("zakar-tweets$1", seq=10_000)
+            else:
+                await jetstream.delete_msg("zakar-tweets$1", 10_000)
+            with pytest.raises(StoppedError, match=r"zakar-tweets\$1.*--recreate"):
+                await loading
+
+    asyncio.run(main())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("presses", "code"), [(0, 4), pytest.param(1, 130, marks=pytest.mark.slow), (2, 130)])

@@ -87,13 +87,15 @@ def _deliveries(*payloads: object) -> list[Delivery]:
     return [Delivery(b"_INBOX", b"", b"", json.dumps(payload, separators=(",", ":")).encode()) for payload in payloads]
 
 
-def test_acks_are_cumulative_and_a_refusal_among_them_is_kept():
+def test_acks_are_cumulative_but_prove_nothing_after_a_refusal():
     chunk = _deliveries(
         {"stream": "s", "seq": 7},
         {"error": {"code": 400, "err_code": 10071, "description": "wrong"}, "stream": "s", "seq": 0},
         {"stream": "s", "seq": 8, "domain": "hub"},
     )
-    assert AckEach("s", "i").take(chunk) == Answer(8, 3, (10071, "wrong"))
+    dialect = AckEach("s", "i")
+    assert dialect.take(chunk) == Answer(7, 3, (10071, "wrong"))
+    assert dialect.take(_deliveries({"stream": "s", "seq": 9})) == Answer(None, 1)
 
 
 def test_an_ack_with_a_space_before_its_sequence_is_read():
@@ -113,6 +115,13 @@ def test_a_flow_ack_counts_from_where_the_batch_began():
     assert dialect.take(_deliveries({"stream": "s", "seq": 1_777, "batch": "b", "count": 777})) == Answer(
         1_777, ended=True
     )
+
+
+def test_a_batch_among_which_something_else_was_stored_is_refused():
+    ended = FastBatch("s", "i", 100, 200, 500).take(
+        _deliveries({"stream": "s", "seq": 201, "batch": "b", "count": 100})
+    )
+    assert ended.refusal is not None
 
 
 def test_an_error_within_a_batch_is_kept_until_its_end():
@@ -211,6 +220,14 @@ def test_a_beginning_of_this_table_and_an_empty_stream_are_filled():
         ({"last": 11, "messages": 11}, b"row", "the table only 10"),
         ({}, b"other", "differs from the dataset at message 4"),
         ({}, None, "differs from the dataset at message 4"),
+        ({"first": 2}, b"row", "has lost messages"),
+        ({"retention": "interest"}, b"row", "its retention is interest"),
+        ({"retention": "workqueue"}, b"row", "its retention is workqueue"),
+        ({"max_messages": 9}, b"row", "its max_msgs is 9"),
+        ({"max_messages_a_subject": 9}, b"row", "its max_msgs_per_subject is 9"),
+        ({"max_age": 1.0}, b"row", "its max_age is 1 s"),
+        ({"max_bytes": 500, "discard": "old"}, b"row", "its max_bytes is 500"),
+        ({"sealed": True}, b"row", "it is sealed"),
     ],
 )
 def test_a_stream_that_holds_anything_else_is_refused(changes, stored, said: str):

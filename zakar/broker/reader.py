@@ -12,15 +12,17 @@ _EXPIRES = 30.0
 _PATIENCE = 60.0
 
 
-async def read(connection: Connection, stream: str, limit: int | None = None) -> AsyncIterator[list[bytes]]:
-    """Yield the payloads that a partition holds now, in stream order, in lists as they come.
+async def read(
+    connection: Connection, stream: str, limit: int | None = None, first: int = 1
+) -> AsyncIterator[list[bytes]]:
+    """Yield the payloads that a partition holds now from sequence ``first`` on, in order, in lists as they come.
 
     Goes on from the last message received if the connection is lost. Raises ServerError if the server does not
     answer for a minute, ApiError if it refuses.
     """
     loop = asyncio.get_running_loop()
     last: int | None = None
-    after, left, heard = 0, limit, loop.time()
+    after, left, heard = first - 1, limit, loop.time()
     while last is None or after < last:
         try:
             if last is None:

@@ -31,11 +31,17 @@ class Stream:
     subjects: tuple[str, ...]
     metadata: dict[str, str]
     batched: bool
+    retention: str = "limits"
+    discard: str = "new"
+    max_messages: int = -1
+    max_messages_a_subject: int = -1
+    max_age: float = 0.0  # seconds, 0 for ever
+    sealed: bool = False
 
     @property
     def unbroken(self) -> bool:
-        """Whether every message from the first sequence to the last is still there."""
-        return self.messages == self.last
+        """Whether every message from sequence 1 to the last is still there."""
+        return self.messages == self.last and (self.first == 1 or self.last == 0)
 
 
 def stream_name(station: str, partition: int = 1) -> str:
@@ -150,4 +156,10 @@ def _stream(answer: Any) -> Stream:
         subjects=tuple(config.get("subjects", ())),
         metadata=config.get("metadata", {}),
         batched=config.get("allow_batched", False),
+        retention=config.get("retention", "limits"),
+        discard=config.get("discard", "old"),
+        max_messages=config.get("max_msgs", -1),
+        max_messages_a_subject=config.get("max_msgs_per_subject", -1),
+        max_age=config.get("max_age", 0) / 1e9,
+        sealed=config.get("sealed", False),
     )

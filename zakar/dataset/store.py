@@ -171,6 +171,11 @@ def _check_files(dataset: Dataset, table: Table) -> None:
             )
     for path, file in zip(dataset.files(table.name), entry.files, strict=True):
         _check_file(dataset.filesystem, path, file, table)
+    if entry.rows != sum(file.rows for file in entry.files) or min(entry.rows, entry.wire_bytes) < 0:
+        raise MismatchError(
+            f"{posixpath.join(dataset.root, manifest.NAME)}: `{table.name}` has {entry.rows} rows, its files "
+            f"{sum(file.rows for file in entry.files)}; simulate the dataset again"
+        )
 
 
 def _check_file(filesystem: Any, path: str, file: File, table: Table) -> None:

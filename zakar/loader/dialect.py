@@ -18,6 +18,7 @@ from zakar.loader.frames import Frames
 
 Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, and its description
 
+WRONG_LAST_SEQUENCE = 10071
 _FLOW_MOST = 500  # messages between two acks of a batch; servers do not go further apart
 _COMMIT_STORED, _COMMIT, _PING = 2, 3, 4  # operations of ADR-50 beyond starting and appending
 
@@ -60,19 +61,24 @@ class AckEach:
     def __init__(self, subject: str, inbox: str) -> None:
         self.inbox = inbox
         self._subject = subject
+        self._refused = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads, each with the sequence that it expects to follow."""
         return frames.expecting(payloads, after, self._subject, self.inbox)
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
-        """Acks are cumulative, since a message is refused unless it follows: the last good one says it all."""
+        """Read acks: cumulative up to the first refusal, since a message is refused unless it follows.
+
+        After a refusal they prove nothing: another's message may have taken the refused one's place.
+        """
         last: bytes | None = None
         refusal: Refusal | None = None
         for delivery in chunk:
             if delivery.headers or b'"error"' in delivery.payload:
                 refusal = refusal or _refusal(delivery)
-            else:
+                self._refused = True
+            elif not self._refused:
                 last = delivery.payload
         return Answer(None if last is None else _sequence(last), len(chunk), refusal)
 
@@ -119,6 +125,8 @@ class FastBatch:
                 refusal, ended = refusal or _error(answer["error"]), ended or kind is None
             elif kind is None:
                 acked, ended = self._start + answer["count"], True
+                if answer["seq"] != acked:  # something else was stored among them
+                    refusal = refusal or (WRONG_LAST_SEQUENCE, f"the batch ends at sequence {answer['seq']}")
         return Answer(acked, 0, refusal, ended)
 
     def ping(self, sent: int) -> bytes:

@@ -9,6 +9,7 @@ from zakar.loader.frames import stored_bytes
 
 TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
 _SPARE = 1.05  # room over the computed size, for what the store adds
+_AGE_LEAST = 86_400.0  # seconds that a message must live, for a load to be of use
 _PREDICTIONS_BYTES = 256 << 20  # for an account that demands a size
 
 
@@ -69,6 +70,9 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
         return Refusal(found.name, what)
 
     fingerprint = found.metadata.get(FINGERPRINT)
+    forgets = _forgets(target, found)
+    if forgets:
+        return refuse(f"would not keep every message: {forgets}")
     if f"{found.name}.>" not in found.subjects:
         return refuse(f"is another's: its subjects are {', '.join(found.subjects) or 'none'}")
     if fingerprint is None:
@@ -90,3 +94,20 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     if last_row != last_stored:
         return refuse(f"differs from the dataset at message {found.last:,}")
     return None
+
+
+def _forgets(target: Target, found: Stream) -> str:
+    """Return the setting by which a stream would lose some of a table's messages; empty if there is none."""
+    if found.sealed:
+        return "it is sealed"
+    if found.retention != "limits":
+        return f"its retention is {found.retention}"
+    if 0 < found.max_messages < target.records:
+        return f"its max_msgs is {found.max_messages:,}"
+    if 0 < found.max_messages_a_subject < target.records:
+        return f"its max_msgs_per_subject is {found.max_messages_a_subject:,}"
+    if 0 < found.max_age < _AGE_LEAST:
+        return f"its max_age is {found.max_age:,.0f} s"
+    if found.discard == "old" and 0 < found.max_bytes < target.max_bytes:
+        return f"its max_bytes is {found.max_bytes:,}, and it discards old messages"
+    return ""

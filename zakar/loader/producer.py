@@ -12,23 +12,23 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from zakar.broker import station
+from zakar.broker import reader, station
 from zakar.broker.connection import LOST, ApiError, Connection, Delivery
-from zakar.errors import StoppedError
-from zakar.loader.dialect import AckEach, Dialect, FastBatch, Refusal
+from zakar.errors import ServerError, StoppedError
+from zakar.loader.dialect import WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatch, Refusal
 from zakar.loader.frames import Frames
 from zakar.loader.window import Window
 
-_WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH = 10071, 10208
+_UNKNOWN_BATCH = 10208
 # Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
 # a timeout inside a cluster.
-_PASSING = {0, 10008, 10009, 10167, 10169, _WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH}
+_PASSING = {0, 10008, 10009, 10167, 10169, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH}
 _FULL = {10047, 10077, 10023, 10122, 10074}  # storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _LOOK = 10.0  # seconds for the server to say where a stream stands
 _QUIET = 0.25  # a stream that has not grown for so long has taken what was under way
-_OTHER_WRITERS = 3  # refusals with another's messages in our place, until we stop
+_OTHER_WRITERS = 3  # times that another's messages, equal to ours, took their places, until we stop
 
 _OTHER = "another loader is writing into it; let it finish, or stop it and run this again"
 
@@ -135,6 +135,7 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
     loop, pace = asyncio.get_running_loop(), job.pace
     patience = loop.time() + pace.give_up_after
     highest, others = tally.stored, 0
+    sound = tally.stored  # up to here the stream is known to hold the table's rows
     while tally.stored < job.total and not job.stop.is_set():
         attempt = _Attempt(job, tally.stored)
         window = attempt.window
@@ -151,7 +152,11 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
             raise StoppedError(_refused(job.stream, attempt.refusal, tally.stored))
 
+        # In a batch another's message would shift all that follow, so its last acknowledged one tells.
         stored = await _settled(job, attempt, patience)
+        sound = max(sound, min(window.acked, stored) - job.batch)
+        await _compare(job, sound, stored)
+        sound = stored
         tally.retries += max(0, window.sent - stored)
         tally.acknowledged += max(0, min(stored, window.sent) - window.acked)
         if stored > attempt.start:
@@ -165,6 +170,8 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
             raise StoppedError(_gave_up(job.stream, attempt.refusal))
         tally.stored = stored
         progress()
+    if tally.stored >= job.total:
+        await _final(job, patience)
 
 
 async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable[[], None]) -> None:
@@ -211,6 +218,8 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
         connection.watchers.discard(attempt.woken)
         if tap is not None:
             await connection.untap(tap)
+        note()  # with what came meanwhile
+        tally.in_flight = 0
 
 
 def _blocks(job: Job, attempt: _Attempt) -> Iterator[Frames]:
@@ -230,6 +239,8 @@ async def _ahead(blocks: Iterator[Frames]) -> AsyncGenerator[Frames, None]:
             yield block
     finally:
         await asyncio.wait([coming])  # nothing must go on reading files behind our back
+        if not coming.cancelled():
+            coming.exception()  # of a block that nobody waits for any more
 
 
 async def _room(job: Job, attempt: _Attempt) -> bool:
@@ -298,6 +309,60 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
         if job.stop.is_set() or connection.is_closed or loop.time() > patience:
             raise StoppedError(_gave_up(stream, attempt.refusal))
         await asyncio.sleep(_QUIET)
+
+
+async def _compare(job: Job, after: int, last: int) -> None:
+    """Hold what a stream stored after sequence ``after``, to ``last``, against the table's rows.
+
+    After trouble this is what tells late frames of ours from another's messages. Raises StoppedError if it
+    differs or cannot be read.
+    """
+    if last > job.total:
+        raise StoppedError(_foreign(job.stream, job.total + 1))
+    if last <= after:
+        return
+    rows = job.payloads(after)
+    head = pa.array([], pa.binary())
+    try:
+        async for chunk in reader.read(job.connection, job.stream, last - after, after + 1):
+            found = pa.array(chunk, pa.binary())
+            while len(found):
+                head = head if len(head) else next(rows)
+                size = min(len(head), len(found))
+                if not head[:size].equals(found[:size]):
+                    raise StoppedError(_foreign(job.stream, after + 1))
+                head, found, after = head[size:], found[size:], after + size
+    except (ApiError, ServerError) as error:
+        raise StoppedError(f"`{job.stream}`: cannot be read back ({error}); run this again") from error
+
+
+async def _final(job: Job, patience: float) -> None:
+    """Make sure, now that all is sent, that the stream holds all of it and nothing else.
+
+    Raises StoppedError if it does not.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            found = await station.look(job.connection, job.stream)
+            break
+        except (ApiError, *LOST) as error:
+            if loop.time() > patience or job.stop.is_set() or job.connection.is_closed:
+                raise StoppedError(f"`{job.stream}`: the server does not say what it holds ({error})") from error
+            await asyncio.sleep(_QUIET)
+    if found is None or not found.unbroken or found.last != job.total:
+        holds = "nothing" if found is None else f"{found.messages:,} messages, the last with number {found.last:,}"
+        raise StoppedError(
+            f"`{job.stream}` should hold {job.total:,} messages and holds {holds}: somebody else wrote, purged or "
+            "deleted; find out who, then load with --recreate"
+        )
+
+
+def _foreign(stream: str, sequence: int) -> str:
+    return (
+        f"`{stream}`: message {sequence:,} or one soon after is not the table's: somebody else writes into it; "
+        "find out who, then load with --recreate"
+    )
 
 
 def _too_large(stream: str, after: int, largest: int, limit: int) -> str:

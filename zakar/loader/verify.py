@@ -1,11 +1,12 @@
 """Compare stations with the dataset, message by message, in Arrow."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from zakar.broker import reader, station
 from zakar.broker.connection import Access, ApiError, connected
@@ -75,67 +76,93 @@ async def compare(
 ) -> Comparison:
     """Compare what is stored with what ``expected()`` yields, in order.
 
-    While the two agree, only a chunk of each is in memory.
+    While the two agree, only a chunk of each is in memory; from the first difference on, 16 bytes a message.
     """
     agreed = 0
     coming = expected()
     head = pa.array([], pa.binary())  # what is expected next
-    rest: list[pa.Array] = []  # what was stored from the first difference on
+    rest: list[np.ndarray] = []  # digests of what was stored from the first difference on
+    differs = False
     async for chunk in stored:
         progress(len(chunk))
         found = pa.array(chunk, pa.binary())
-        while not rest and len(found):
-            if len(head) == 0:
-                head = next(coming, head)
+        while not differs and len(found):
+            while len(head) == 0 and (batch := next(coming, None)) is not None:
+                head = batch
             size = min(len(head), len(found))
             if size == 0 or not head[:size].equals(found[:size]):
+                differs = True
                 break
             agreed += size
             head, found = head[size:], found[size:]
         if len(found):
-            rest.append(found)
-    left = pa.concat_arrays([head, *coming])
-    extra = pa.concat_arrays(rest) if rest else pa.array([], pa.binary())
-    return difference(_first(expected(), agreed), agreed, left, extra)
+            rest.append(_digests(found))
+    if not differs and len(head) == 0 and next((b for b in coming if len(b)), None) is None:
+        return Comparison(agreed, agreed)
+    wanted = _together([_digests(batch) for batch in expected()])
+    return difference(wanted, _together([wanted[:agreed], *rest]))
 
 
-def difference(agreed: Iterator[pa.Array], agreed_messages: int, expected: pa.Array, stored: pa.Array) -> Comparison:
-    """Compare the rests of two streams after the ``agreed`` messages, which are the same in both."""
-    table = pc.unique(expected)
-    want = pc.index_in(expected, table).to_numpy(zero_copy_only=False)
-    have = pc.index_in(stored, table)
-    unknown = stored.filter(have.is_null())
-    again = 0  # second copies of what was agreed on
-    if len(unknown):
-        known_before = np.zeros(len(unknown), bool)
-        for batch in agreed:
-            known_before |= pc.is_in(unknown, batch).to_numpy(zero_copy_only=False)
-        again = int(np.count_nonzero(known_before))
-    have = have.drop_null().to_numpy(zero_copy_only=False)
+def difference(expected: np.ndarray, stored: np.ndarray) -> Comparison:
+    """Compare two streams of messages, given their digests, shape (messages,), in order."""
+    table, want = np.unique(expected, return_inverse=True)
+    at = np.searchsorted(table, stored)
+    at[at == len(table)] = 0
+    known = table[at] == stored if len(table) else np.zeros(len(stored), bool)
+    have = at[known]
     wanted = np.bincount(want, minlength=len(table))
     held = np.bincount(have, minlength=len(table))
 
     # The k-th copy of a message belongs where the table has its k-th copy; copies beyond are duplicates.
     order, copy = np.argsort(want, kind="stable"), _copy_numbers(have)
-    known = copy < wanted[have]
+    due = copy < wanted[have]
     first = np.cumsum(wanted) - wanted
-    places = order[first[have[known]] + copy[known]]
+    places = order[first[have[due]] + copy[due]]
     return Comparison(
-        expected=agreed_messages + len(expected),
-        stored=agreed_messages + len(stored),
+        expected=len(expected),
+        stored=len(stored),
         missing=int(np.maximum(wanted - held, 0).sum()),
-        duplicates=int(np.maximum(held - wanted, 0).sum()) + again,
+        duplicates=int(np.maximum(held - wanted, 0).sum()),
         out_of_order=int(np.count_nonzero(np.diff(places) < 0)),
-        different=len(unknown) - again,
+        different=int(np.count_nonzero(~known)),
     )
 
 
-def _first(batches: Iterator[pa.Array], messages: int) -> Iterator[pa.Array]:
-    for batch in batches:
-        if messages <= 0:
-            return
-        yield batch[:messages]
-        messages -= len(batch)
+def _digests(messages: pa.Array) -> np.ndarray:
+    """Return 128 bits of each message, shape (messages,): memory must not grow with what is compared.
+
+    A multilinear hash with random coefficients, two of 64 bits: it tells two messages apart but for a chance
+    of some 2^-100.
+    """
+    offsets = np.frombuffer(messages.buffers()[1], np.int32)[messages.offset : messages.offset + len(messages) + 1]
+    lengths = np.diff(offsets)
+    data = messages.buffers()[2]
+    text = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data is not None else np.empty(0, np.uint8)
+    place = np.arange(len(text)) - np.repeat(offsets[:-1] - offsets[0], lengths)
+    digests = np.empty((len(messages), 2), np.uint64)
+    for half, coefficients in enumerate(_coefficients(int(lengths.max(initial=0)) + 1)):
+        terms = (text.astype(np.uint64) + 1) * coefficients[place + 1]
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
+        ends = offsets - offsets[0]
+        digests[:, half] = sums[ends[1:]] - sums[ends[:-1]] + lengths.astype(np.uint64) * coefficients[0]
+    return digests.view([("high", np.uint64), ("low", np.uint64)]).ravel()
+
+
+@lru_cache(maxsize=1)
+def _seed() -> int:
+    return secrets.randbits(128)
+
+
+@lru_cache(maxsize=8)
+def _coefficients(number: int) -> np.ndarray:
+    """Return two rows of random odd coefficients; longer rows begin with the shorter ones."""
+    size = 1 << (number - 1).bit_length()
+    rows = [np.random.default_rng([_seed(), half]).integers(0, 2**64, size, np.uint64) for half in range(2)]
+    return np.stack(rows) | np.uint64(1)
+
+
+def _together(digests: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, [("high", np.uint64), ("low", np.uint64)]), *digests])
 
 
 def _copy_numbers(codes: np.ndarray) -> np.ndarray:
