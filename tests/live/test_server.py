@@ -151,6 +151,32 @@ def test_secrets_of_the_server_are_in_no_file_and_no_argument():
             asyncio.run(ask(Access(servers=(server.url,), user="maria", password="wrong")))
 
 
+@pytest.mark.parametrize("text", ["tëst-ünï", "😀", "a\x01b\x7fc", "q'\"\\ $x", "12345", "tab\there"])
+def test_any_password_and_any_folder_will_do(tmp_path: Path, text: str):
+    folder = tmp_path / (text if text.isprintable() and sys.platform != "win32" else "plain")
+
+    async def ask(access: Access) -> int:
+        async with connected(access) as connection:
+            return (await station.limits(connection))["storage"]
+
+    with running(ServerSettings(user="ana", password=text, store=folder)) as server:
+        assert asyncio.run(ask(Access(servers=(server.url,), user="ana", password=text))) == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ServerSettings(user="", password=""),
+        ServerSettings(token=""),
+        ServerSettings(user="u", password="$2a$11$x"),
+        ServerSettings(listen="::1%lo"),
+    ],
+)
+def test_credentials_that_would_open_or_lock_the_broker_are_refused(settings: ServerSettings):
+    with pytest.raises(ConfigError), running(settings):
+        pass
+
+
 def test_the_server_is_the_one_installed_with_zakar():
     assert binary().is_file()
     assert os.access(binary(), os.X_OK)

@@ -1,12 +1,14 @@
 import asyncio
 
+import pytest
 from helpers import compared, proxied, publisher
 
-from zakar.broker import station
+from zakar.broker import reader, station
 from zakar.broker.connection import Access
 from zakar.dataset import store, wire
-from zakar.dataset.schema import ALERTS, PUBLIC
+from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
+from zakar.errors import ServerError
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import Comparison, verify
@@ -70,6 +72,42 @@ def test_stations_that_are_not_there_miss_everything(sample: Dataset, access: Ac
 def test_another_datasets_stations_are_told_apart(sample: Dataset, other: Dataset, access: Access):
     asyncio.run(load(other, access, PUBLIC, Pace()))
     assert not any(comparison.ok for comparison in asyncio.run(compared(sample, access)).values())
+
+
+@pytest.mark.parametrize("deed", ["delete", "purge"])
+def test_a_stream_that_goes_while_it_is_read_holds_nobody(large: Dataset, access: Access, deed: str):
+    async def main() -> list[int]:
+        await load(large, access, [TWEETS], Pace())
+        stream = station.stream_name(TWEETS.station)
+        read = []
+        async with publisher(access) as connection, publisher(access) as other:
+            async for payloads in reader.read(connection, stream):
+                if not read:
+                    jetstream = other.jetstream()
+                    await (jetstream.delete_stream(stream) if deed == "delete" else jetstream.purge_stream(stream))
+                read.append(len(payloads))
+        return read
+
+    if deed == "delete":
+        with pytest.raises(ServerError, match="is gone"):
+            asyncio.run(main())
+    else:
+        assert sum(asyncio.run(main())) < large.manifest.tables["tweets"].rows
+
+
+@pytest.mark.slow
+def test_a_reader_that_pauses_past_its_consumers_life_goes_on(large: Dataset, access: Access):
+    async def main() -> int:
+        await load(large, access, [TWEETS], Pace())
+        read = 0
+        async with publisher(access) as connection:
+            async for payloads in reader.read(connection, station.stream_name(TWEETS.station)):
+                if read == 0:
+                    await asyncio.sleep(45)
+                read += len(payloads)
+        return read
+
+    assert asyncio.run(main()) == large.manifest.tables["tweets"].rows
 
 
 def test_a_connection_cut_while_reading_back_misses_nothing(sample: Dataset, access: Access):

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import nats.errors
+import nkeys
 from nats.aio.client import Client
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
@@ -307,8 +308,10 @@ def _credentials(access: Access) -> dict[str, Any]:
     options: dict[str, Any] = {"user": access.user, "password": access.password, "token": access.token}
     if access.creds:
         options["user_credentials"] = str(access.creds)
+        _check_seed(access.creds, access.creds.read_bytes().partition(b"NKEY SEED-----")[2].split(b"---")[0].strip())
     if access.nkey:
         options["nkeys_seed"] = str(access.nkey)
+        _check_seed(access.nkey, access.nkey.read_bytes().strip())
     if _wants_tls(access):
         try:
             context = ssl.create_default_context(cafile=access.tls_ca)
@@ -318,6 +321,14 @@ def _credentials(access: Access) -> dict[str, Any]:
             raise ConfigError(f"TLS files cannot be used: {error}") from error
         options["tls"] = context
     return options
+
+
+def _check_seed(path: Path, seed: bytes) -> None:
+    """Raise ConfigError if a file's NKey seed cannot be one."""
+    try:
+        nkeys.from_seed(bytearray(seed))
+    except (nkeys.NkeysError, ValueError) as error:
+        raise ConfigError(f"{path}: holds no usable NKey seed") from error
 
 
 def _wants_tls(access: Access) -> bool:

@@ -37,7 +37,7 @@ def selected() -> str | None:
     """Return the name of the context that `nats context select` chose, None if there is none."""
     try:
         return (folder() / "context.txt").read_text(encoding="utf-8").strip() or None
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 
@@ -49,7 +49,7 @@ def read(name: str) -> Access:
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
         raise ConfigError(f"--context {name}: no such context in {path.parent} (known: {known})") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a context file: {error}") from error
     unusable = "nsc" if context.nsc else "socks_proxy" if context.socks_proxy else ""
     if unusable:
@@ -76,4 +76,7 @@ def over(context: Access, given: Access, servers: tuple[str, ...]) -> Access:
 
 
 def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError as error:
+        raise ConfigError(f"{text}: no such home folder") from error

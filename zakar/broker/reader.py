@@ -10,6 +10,7 @@ from zakar.errors import ServerError
 _PULL = 8_192  # messages asked for at once; two pulls are under way, so the server never waits
 _EXPIRES = 30.0
 _PATIENCE = 60.0
+_AGAIN = 0.25  # seconds before another consumer is made
 
 
 async def read(
@@ -17,17 +18,22 @@ async def read(
 ) -> AsyncIterator[list[bytes]]:
     """Yield the payloads that a partition holds now from sequence ``first`` on, in order, in lists as they come.
 
-    Goes on from the last message received if the connection is lost. Raises ServerError if the server does not
-    answer for a minute, ApiError if it refuses.
+    Goes on from the last message received if the connection or the consumer is lost, which happens too when
+    whoever takes the lists pauses. Raises ServerError if the stream vanishes or the server does not answer for a
+    minute, ApiError if it refuses.
     """
     loop = asyncio.get_running_loop()
     last: int | None = None
     after, left, heard = first - 1, limit, loop.time()
     while last is None or after < last:
         try:
+            state = await look(connection, stream)
             if last is None:
-                state = await look(connection, stream)
                 last = state.last if state is not None and state.messages else 0
+            elif state is None:
+                raise ServerError(f"`{stream}` is gone: somebody deleted it while it was read")
+            if state is None or state.messages == 0 or state.first > last:
+                return  # nothing, or nothing any more
             async for sequence, payloads in _pull(connection, stream, after + 1, last):
                 if left is not None and left <= len(payloads):
                     yield payloads[:left]
@@ -36,13 +42,19 @@ async def read(
                 left = None if left is None else left - len(payloads)
                 after, heard = sequence, loop.time()
         except LOST as error:
-            if connection.is_closed or loop.time() - heard > _PATIENCE:
+            if connection.is_closed:
                 raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
-            await asyncio.sleep(0.5)
+        if last is None or after < last:
+            if loop.time() - heard > _PATIENCE:
+                raise ServerError(f"`{stream}`: no message for {_PATIENCE:g} s while reading")
+            await asyncio.sleep(_AGAIN)
 
 
 async def _pull(connection: Connection, stream: str, first: int, last: int) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Yield (sequence of the last one, payloads) from ``first`` on until ``last`` or a lost connection."""
+    """Yield (sequence reached, payloads) from ``first`` on until ``last``, a loss, or the end of a pull.
+
+    A pull that ends unfilled says that the consumer is gone or has nothing more for us: not for us to know which.
+    """
     if first > last:
         return
     losses = connection.losses
@@ -53,30 +65,25 @@ async def _pull(connection: Connection, stream: str, first: int, last: int) -> A
         consumer = await _consumer(connection, stream, first)
         pull = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         request = b'{"batch":%d,"expires":%d}' % (_PULL, int(_EXPIRES * 1e9))
-        asked = received = 0
-        sequence = first - 1
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
-        while sequence < last and connection.losses == losses:
+        asked = received = waited = 0
+        ended = False
+        while not ended and connection.losses == losses and waited < _PATIENCE:
             while asked - received <= _PULL:
                 await connection.publish(pull, request, reply=inbox)
                 asked += _PULL
             try:
                 chunk = await asyncio.wait_for(arrived.get(), 1.0)
             except TimeoutError:
-                if loop.time() - heard > _PATIENCE:
-                    raise ServerError(f"`{stream}`: no message for {_PATIENCE:g} s while reading") from None
+                waited += 1
                 continue
-            heard = loop.time()
             messages = [d for d in chunk if d.reply.startswith(b"$JS.ACK.")]
-            if len(messages) < len(chunk):  # a pull that ended unfilled; ask again
-                asked = received + len(messages)
+            ended = len(messages) < len(chunk)
             if messages:
                 received += len(messages)
                 sequence, pending = _sequences(messages[-1].reply)
-                yield sequence, [d.payload for d in messages]
-                if pending == 0:
-                    sequence = last
+                ended = ended or sequence >= last or pending == 0
+                yield last if pending == 0 else sequence, [d.payload for d in messages]
+                waited = 0
     finally:
         await connection.untap(tap)
 

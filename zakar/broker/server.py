@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -56,7 +57,13 @@ class Server:
 
 
 def check(settings: ServerSettings) -> None:
-    """Refuse settings that would open the broker to strangers. Raises ConfigError."""
+    """Refuse settings that would open the broker to strangers, or lock everybody out. Raises ConfigError."""
+    if "" in (settings.user, settings.password, settings.token):
+        raise ConfigError("--user, --password and --token must not be empty")
+    if settings.password and settings.password.startswith("$2a$"):
+        raise ConfigError("--password must not begin with $2a$: the server would take it for a bcrypt hash")
+    if "%" in settings.listen:
+        raise ConfigError(f"--listen {settings.listen}: give an address without a zone")
     if (settings.user is None) != (settings.password is None):
         raise ConfigError("--user and --password go together")
     if settings.user and settings.token:
@@ -132,7 +139,7 @@ def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
     config = folder / "server.conf"
     config.write_text(_config(settings, folder, store), encoding="utf-8")
     secrets = {
-        variable: json.dumps(getattr(settings, key)) for key, variable in _SECRETS.items() if getattr(settings, key)
+        variable: _quoted(getattr(settings, key)) for key, variable in _SECRETS.items() if getattr(settings, key)
     }
     command = [sys.executable, "-I", guard.__file__, str(folder), str(binary()), "-c", str(config)]
     with (folder / "server.log").open("wb") as log:
@@ -154,17 +161,23 @@ def _config(settings: ServerSettings, folder: Path, store: Path) -> str:
     lines = [
         f'listen: "{listen}:{settings.port or -1}"',
         "server_name: zakar",
-        f"ports_file_dir: {json.dumps(folder.as_posix())}",
-        f"jetstream {{ store_dir: {json.dumps(store.absolute().as_posix())} }}",
+        f"ports_file_dir: {_quoted(folder.as_posix())}",
+        f"jetstream {{ store_dir: {_quoted(store.absolute().as_posix())} }}",
     ]
     if settings.user:
         lines.append("authorization { user: $ZAKAR_BROKER_USER, password: $ZAKAR_BROKER_PASSWORD }")
     if settings.token:
         lines.append("authorization { token: $ZAKAR_BROKER_TOKEN }")
     if settings.tls_cert and settings.tls_key:
-        cert, key = (json.dumps(p.absolute().as_posix()) for p in (settings.tls_cert, settings.tls_key))
+        cert, key = (_quoted(p.absolute().as_posix()) for p in (settings.tls_cert, settings.tls_key))
         lines.append(f"tls {{ cert_file: {cert}, key_file: {key} }}")
     return "\n".join([*lines, settings.extra, ""])
+
+
+def _quoted(text: str) -> str:
+    """Quote for the server's configuration, which knows other escapes than JSON does."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return re.sub(r"\\u00([0-9a-f]{2})", r"\\x\1", quoted).replace("\x7f", "\\x7f")
 
 
 def _wait_ready(settings: ServerSettings, process: "subprocess.Popen[bytes]", folder: Path) -> str:

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from zakar.broker.connection import ApiError, Connection
+from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.errors import ServerError
 
 STREAM_NOT_FOUND = 10059
@@ -65,6 +65,8 @@ async def limits(connection: Connection) -> dict[str, int]:
                 "or use `zakar broker`"
             ) from error
         raise ServerError(f"the server refuses JetStream requests: {error}") from error
+    except LOST as error:
+        raise ServerError(f"the server does not answer JetStream requests ({str(error) or 'no answer'})") from error
     return {**answer["limits"], "storage": answer["storage"]}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Coroutine
@@ -27,6 +28,7 @@ from zakar.loader.producer import Pace
 from zakar.loader.verify import Comparison, verify
 
 _T = TypeVar("_T")
+_STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
 
@@ -135,13 +137,15 @@ def consume_command(
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    if not _STATION.fullmatch(name):
+        raise ConfigError(f"`{name[:80]}` is no station's name; `zakar schema` shows those of the dataset")
     try:
         with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
-            run(lambda stop: _consume(name, who, limit, sink, stop))
+            run(lambda stop: interruptible(_consume(name, who, limit, sink), stop))
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        raise ConfigError(f"--out {out}: cannot be written: {error.strerror}") from error
+        raise ConfigError(f"{out or 'standard output'}: cannot be written: {error.strerror or error}") from error
 
 
 def metered_load(
@@ -222,7 +226,7 @@ async def interruptible(work: Coroutine[Any, Any, _T], stop: asyncio.Event) -> _
     return task.result()
 
 
-async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO, stop: asyncio.Event) -> None:
+async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO) -> None:
     async with connected(who, "zakar consume") as connection:
         await station.limits(connection)
         stream = station.stream_name(name)
@@ -231,7 +235,5 @@ async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO, st
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
             async for payloads in reader.read(connection, stream, limit):
                 sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
-                if stop.is_set():
-                    raise KeyboardInterrupt
         except ApiError as error:
             raise ServerError(f"{who.shown}: reading `{name}` failed: {error}") from error

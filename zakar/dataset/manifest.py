@@ -78,7 +78,7 @@ def decode(content: bytes, source: str) -> Manifest:
         found = msgspec.json.decode(content, type=_Format).format
         if found == FORMAT:
             return msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MismatchError(f"{source}: not a zakar manifest: {error}") from error
     raise MismatchError(
         f"{source}: format {found}, this zakar reads format {FORMAT}; "
