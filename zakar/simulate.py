@@ -57,7 +57,7 @@ def simulate(
 
     Raises ConfigError if ``out`` is in the way or cannot be written.
     """
-    out = out.absolute()
+    out = out.resolve()
     check_free(out, overwrite)
     executor.submit(int)  # workers start while the phrases are read
     phrase_file = phrases.find(scenario.tweets.phrases, source.parent)
@@ -72,6 +72,7 @@ def simulate(
         ]
         parts = _gather(tasks, progress)
         written = _finish(scenario, parts, partial)
+        check_free(out, overwrite)  # somebody else may have been quicker
         _move(partial, out)
     except BrokenExecutor as error:
         raise ZakarError("a worker was killed, perhaps for lack of memory; try fewer --workers") from error
@@ -125,8 +126,11 @@ def observe(block: Block) -> Iterator[tuple[Table, pa.Table]]:
 
 def check_free(out: Path, overwrite: bool) -> None:
     """Raise ConfigError if ``out`` holds something that must not be replaced."""
-    if not out.exists():
-        return
+    try:
+        if not out.exists():
+            return
+    except OSError as error:
+        raise ConfigError(f"{str(out)[:80]}: cannot be used: {error.strerror}") from error
     if not out.is_dir():
         raise ConfigError(f"{out}: is a file; give --out a folder that does not exist yet")
     is_dataset = (out / manifest.NAME).is_file()

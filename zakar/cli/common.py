@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -168,6 +169,18 @@ def run(main: Callable[[asyncio.Event], Awaitable[_T]]) -> _T:
     return asyncio.run(runner())
 
 
+async def until_stopped(work: Coroutine[Any, Any, _T], stop: asyncio.Event) -> _T:
+    """Await ``work``, which changes nothing, unless ``stop`` is set first (KeyboardInterrupt)."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise KeyboardInterrupt
+    return task.result()
+
+
 def workers(number: int | None) -> Executor:
     """Return the executor that emits blocks: processes, or this very process for one worker."""
     number = os.cpu_count() or 1 if number is None else number
@@ -176,8 +189,17 @@ def workers(number: int | None) -> Executor:
     if number == 1:
         return ThreadPoolExecutor(1)
     # Spawned on every platform alike; Ctrl-C is the parent's to handle.
-    return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _ignore_interrupts)
+    return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin_work)
 
 
-def _ignore_interrupts() -> None:
+def _begin_work() -> None:
+    """Leave Ctrl-C to the parent, and end with it however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()

@@ -51,3 +51,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # standard output cannot be written to
+        Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
+        sys.exit(2)

@@ -6,9 +6,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, BinaryIO, TypeVar
 
 import msgspec
 import typer
@@ -19,7 +18,7 @@ from rich.table import Table
 from zakar.broker import reader, station
 from zakar.broker.connection import Access, ApiError, connected
 from zakar.cli import common
-from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
+from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell, until_stopped
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
@@ -141,7 +140,7 @@ def consume_command(
         raise ConfigError(f"`{name[:80]}` is no station's name; `zakar schema` shows those of the dataset")
     try:
         with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
-            run(lambda stop: interruptible(_consume(name, who, limit, sink), stop))
+            run(lambda stop: until_stopped(_consume(name, who, limit, sink), stop))
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -194,7 +193,7 @@ def metered_verify(dataset: store.Dataset, who: Access, names: list[str] | None)
             show(done, name)
 
         async def main(stop: asyncio.Event) -> dict[str, Comparison]:
-            return await interruptible(verify(dataset, who, tables, progress), stop)
+            return await until_stopped(verify(dataset, who, tables, progress), stop)
 
         return run(main)
 
@@ -212,18 +211,6 @@ def summary(report: LoadReport) -> str:
         f"{f' ({report.mode_reason})' if report.mode_reason else ''}"
         f"{trouble if report.retries or report.timeouts or report.reconnects else ''}"
     )
-
-
-async def interruptible(work: Coroutine[Any, Any, _T], stop: asyncio.Event) -> _T:
-    """Await ``work``, which changes nothing, unless ``stop`` is set first (KeyboardInterrupt)."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise KeyboardInterrupt
-    return task.result()
 
 
 async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO) -> None:

@@ -136,7 +136,7 @@ async def load(
             except StoppedError as error:
                 if stop.is_set():
                     break
-                if not any(t.sent for _, t in tallies):
+                if not any(t.stored for _, t in tallies):
                     raise ServerError(str(error)) from error
                 raise
         seconds = time.perf_counter() - began
