@@ -78,7 +78,9 @@ def rewrite(
     pq.write_table(rows, path, row_group_size=row_group)
 
     def adjust(values: dict[str, Any]) -> None:
-        file = values["tables"][table]["files"][number]
+        entry = values["tables"][table]
+        file = entry["files"][number]
         file["bytes"], file["rows"] = path.stat().st_size, rows.num_rows
+        entry["rows"] = sum(each["rows"] for each in entry["files"])
 
     edit_manifest(folder, adjust)
