@@ -1,6 +1,17 @@
-"""`python -m zakar`."""
+"""`zakar` and `python -m zakar`."""
 
-from zakar.cli.main import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it with code 130, while it still imports too."""
+    try:
+        from zakar.cli import main as cli  # noqa: PLC0415 - the slow part of starting, so inside the try
+
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -59,9 +59,7 @@ def simulate(
     """
     out = out.resolve()
     check_free(out, overwrite)
-    executor.submit(int)  # workers start while the phrases are read
-    phrase_file = phrases.find(scenario.tweets.phrases, source.parent)
-    phrases.load(phrase_file, Seeds(scenario.seed))  # a bad table is told here, not by a worker
+    phrase_file = phrase_table(scenario, source)  # a bad table is told here, not by a worker
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
         for folder in _FOLDERS.values():
@@ -71,7 +69,7 @@ def simulate(
             for block in blocks(scenario, Seeds(scenario.seed), phrase_file, block_days)
         ]
         parts = _gather(tasks, progress)
-        written = _finish(scenario, parts, partial)
+        written = _finish(scenario, phrase_file, parts, partial)
         check_free(out, overwrite)  # somebody else may have been quicker
         _move(partial, out)
     except BrokenExecutor as error:
@@ -124,6 +122,16 @@ def observe(block: Block) -> Iterator[tuple[Table, pa.Table]]:
         yield table, _rows(table, columns, height)
 
 
+def phrase_table(scenario: Scenario, source: Path) -> Path:
+    """Return the file of the phrase table that a scenario, read from ``source``, names.
+
+    Raises ConfigError if there is none, or one that cannot be used.
+    """
+    path = phrases.find(scenario.tweets.phrases, source.parent)
+    phrases.load(path, Seeds(scenario.seed))
+    return path
+
+
 def check_free(out: Path, overwrite: bool) -> None:
     """Raise ConfigError if ``out`` holds something that must not be replaced."""
     try:
@@ -153,7 +161,7 @@ def _gather(tasks: list[tuple[Block, "Future[list[Part]]"]], progress: Callable[
     return parts
 
 
-def _finish(scenario: Scenario, parts: list[Part], folder: Path) -> Manifest:
+def _finish(scenario: Scenario, phrase_file: Path, parts: list[Part], folder: Path) -> Manifest:
     """Write manifests and card beside the parts."""
     entries = {
         table.name: store.entry(table, [part for part in parts if part.table == table.name])
@@ -171,6 +179,7 @@ def _finish(scenario: Scenario, parts: list[Part], folder: Path) -> Manifest:
         tables=public,
         software=manifest.software(),
         scenario=msgspec.to_builtins(scenario),
+        phrases=phrases.digest(phrase_file),
     )
     private = PrivateManifest(
         format=manifest.FORMAT,

@@ -88,6 +88,7 @@ def test_a_stream_of_another_mode_is_gone_on_with_in_any_mode(sample: Dataset, a
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_user_who_may_not_update_streams_still_loads_safely_and_is_told_why(sample: Dataset):
     limited = """
     accounts { team {
@@ -311,6 +312,7 @@ def test_a_deleted_stream_is_told(sample: Dataset, access: Access, broker: Serve
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_message_too_large_for_the_server_is_told_before_it_cuts_the_connection(sample: Dataset, tmp_path: Path):
     store_folder = tmp_path / "store"
     with running(ServerSettings(store=store_folder)) as server:
@@ -335,6 +337,24 @@ def test_a_user_who_may_not_publish_is_told_at_once(sample: Dataset):
         access = Access(servers=(server.url,), user="ana", password="pw")
         with pytest.raises((ServerError, StoppedError), match=r"denies this user.*zakar-tweets"):
             asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+def test_a_user_without_an_inbox_is_told(sample: Dataset):
+    deaf = """
+    accounts { team {
+        jetstream: enabled
+        users: [{user: ana, password: pw, permissions: {publish: ">", subscribe: {deny: "_INBOX.>"}}}]
+    } }
+    """
+    with running(ServerSettings(extra=deaf)) as server:
+        access = Access(servers=(server.url,), user="ana", password="pw")
+        with pytest.raises(ServerError, match=r"(?i)permissions violation.*_inbox"):
+            asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+def test_more_replicas_than_the_server_has_are_refused_in_its_words(sample: Dataset, access: Access):
+    with pytest.raises(ServerError, match="refuses to set up the stations: replicas > 1 not supported"):
+        asyncio.run(load(sample, access, PUBLIC, Pace(), replicas=3))
 
 
 def test_a_file_damaged_in_the_middle_stops_the_load_with_its_name(sample: Dataset, access: Access, tmp_path: Path):

@@ -103,5 +103,11 @@ def test_a_figure_that_is_not_a_number_is_not_ok() -> None:
     assert not Check("id", "name", float("nan"), 1, 2, "source").ok
 
 
+def test_a_scenario_that_the_classic_suite_cannot_read_is_told(folder: Path) -> None:
+    edit_manifest(folder, lambda values: values["scenario"].pop("grid"))
+    with pytest.raises(MismatchError, match=r"manifest\.json: scenario: `grid` is missing"):
+        SUITES["classic"](store.open_dataset(str(folder)))
+
+
 def test_no_suite_means_no_figures(pristine: Path) -> None:
     assert SUITES["none"](store.open_dataset(str(pristine))) == []

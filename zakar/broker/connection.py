@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 from zakar.errors import ConfigError, ServerError
+from zakar.stopping import until_stopped
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 LOST = (nats.errors.Error, OSError)  # what a request raises when no answer comes
@@ -137,13 +138,17 @@ class Connection(Client):
         try:
             # A request that this user may not make is never answered; the server says so on the side.
             await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done() and asked.lower() in self.denied.lower():
+            about = self.denied.lower()
+            if not answering.done() and (asked.lower() in about or '"_inbox.' in about):
                 answering.cancel()
                 denied, self.denied = self.denied, ""
                 raise ApiError(_DENIED, denied)
             message = await answering
         except nats.errors.NoRespondersError as error:
             raise ApiError(0, "no JetStream answers here") from error
+        except nats.errors.MaxPayloadError as error:
+            needed = f"its max_payload is {self.max_payload:,} bytes, a request of {len(payload):,} does not fit"
+            raise ApiError(0, f"{needed}; raise it") from error
         finally:
             self.watchers.discard(changed)
             watching.cancel()
@@ -275,11 +280,13 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
             max_outstanding_pings=3,
             **options,
         )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
+    except BaseException as error:  # a cancelled one must not leave its socket open either
         transport: Any = connection._transport
         if transport is not None:
             transport.close()
-        raise ServerError(_refusal(access, [*problems, error])) from error
+        if isinstance(error, LOST):
+            raise ServerError(_refusal(access, [*problems, error])) from error
+        raise
     # Not until now, since nats-py would retry what a wrong password or certificate cannot mend. Once in, it
     # reconnects for as long as whoever uses the connection has patience.
     connection.options["allow_reconnect"] = True
@@ -288,9 +295,15 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(access: Access, name: str = "zakar") -> AsyncIterator[Connection]:
-    """Connect for the length of an ``async with`` block. Raises as ``connect`` does."""
-    connection = await connect(access, name)
+async def connected(
+    access: Access, name: str = "zakar", stop: asyncio.Event | None = None
+) -> AsyncIterator[Connection]:
+    """Connect for the length of an ``async with`` block.
+
+    Raises as ``connect`` does, and KeyboardInterrupt if ``stop`` is set meanwhile.
+    """
+    connecting = connect(access, name)
+    connection = await (connecting if stop is None else until_stopped(connecting, stop))
     try:
         yield connection
     finally:

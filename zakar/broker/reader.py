@@ -10,6 +10,7 @@ from zakar.errors import ServerError
 _PULL = 8_192  # messages asked for at once; two pulls are under way, so the server never waits
 _EXPIRES = 30.0
 _PATIENCE = 60.0
+_QUIET = 5  # seconds without a message, after which it is asked anew what there is
 _AGAIN = 0.25  # seconds before another consumer is made
 
 
@@ -67,7 +68,7 @@ async def _pull(connection: Connection, stream: str, first: int, last: int) -> A
         request = b'{"batch":%d,"expires":%d}' % (_PULL, int(_EXPIRES * 1e9))
         asked = received = waited = 0
         ended = False
-        while not ended and connection.losses == losses and waited < _PATIENCE:
+        while not ended and connection.losses == losses and waited < _QUIET:
             while asked - received <= _PULL:
                 await connection.publish(pull, request, reply=inbox)
                 asked += _PULL

@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -112,6 +112,7 @@ def tell(text: str) -> None:
 def give(report: object) -> None:
     """Print a report as one JSON object on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    sys.stdout.flush()  # where nothing can be written, it is told here
 
 
 @contextlib.contextmanager
@@ -169,18 +170,6 @@ def run(main: Callable[[asyncio.Event], Awaitable[_T]]) -> _T:
     return asyncio.run(runner())
 
 
-async def until_stopped(work: Coroutine[Any, Any, _T], stop: asyncio.Event) -> _T:
-    """Await ``work``, which changes nothing, unless ``stop`` is set first (KeyboardInterrupt)."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise KeyboardInterrupt
-    return task.result()
-
-
 def workers(number: int | None) -> Executor:
     """Return the executor that emits blocks: processes, or this very process for one worker."""
     number = os.cpu_count() or 1 if number is None else number
@@ -188,8 +177,15 @@ def workers(number: int | None) -> Executor:
         raise ConfigError(f"--workers {number}: give at least 1")
     if number == 1:
         return ThreadPoolExecutor(1)
-    # Spawned on every platform alike; Ctrl-C is the parent's to handle.
-    return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin_work)
+    # Spawned on every platform alike. Ctrl-C is the parent's to handle: workers inherit that it is ignored, for
+    # until they get to say so themselves it would end them with a traceback.
+    executor = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin_work)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        executor.submit(int)  # starts all of them
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return executor
 
 
 def _begin_work() -> None:

@@ -19,7 +19,7 @@ from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.errors import MismatchError
 from zakar.scenario import Scenario
-from zakar.simulate import check_free, simulate
+from zakar.simulate import check_free, phrase_table, simulate
 
 ScenarioName = Annotated[
     str, typer.Argument(metavar="[SCENARIO]", help="A scenario that comes with zakar, or a TOML file.")
@@ -32,7 +32,7 @@ def simulate_command(
     out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of the scenario's.")] = None,
     days: Annotated[int | None, typer.Option(help="Number of days, in place of the scenario's.")] = None,
-    number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].")] = None,
+    number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
     json: Json = False,
@@ -47,6 +47,7 @@ def simulate_command(
     scenario = settings(path, seed, days)
     if dry_run:
         check_free(out, overwrite)
+        phrase_table(scenario, path)
         report = {
             "dataset": str(out),
             "scenario": scenario.name,

@@ -25,7 +25,7 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the dataset [default: data/demo-SCENARIO, made anew].")
     ] = None,
-    number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].")] = None,
+    number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
     json: Json = False,
 ) -> None:
     """Simulate, start a broker, load, read everything back, and say what to try next.

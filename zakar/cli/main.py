@@ -49,8 +49,6 @@ def main() -> None:
     except ZakarError as error:
         Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except OSError as error:  # standard output cannot be written to
         Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
         sys.exit(2)

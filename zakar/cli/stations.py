@@ -18,13 +18,14 @@ from rich.table import Table
 from zakar.broker import reader, station
 from zakar.broker.connection import Access, ApiError, connected
 from zakar.cli import common
-from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell, until_stopped
+from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
 from zakar.loader.load import LoadReport, Mode, Progress, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import Comparison, verify
+from zakar.stopping import until_stopped
 
 _T = TypeVar("_T")
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")

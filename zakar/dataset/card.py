@@ -1,5 +1,7 @@
 """README.md of a dataset: the card that travels with the data, from the schema and the manifest."""
 
+import msgspec
+
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
 
@@ -10,7 +12,7 @@ def render(manifest: Manifest) -> str:
     software = ", ".join(f"{name} {version}" for name, version in manifest.software.items())
     lines = [
         "---",
-        f"pretty_name: {manifest.title}",
+        f"pretty_name: {msgspec.json.encode(manifest.title).decode()}",
         "license: cc-by-4.0",
         "tags: [wildfire, simulation, synthetic, streaming]",
         "---",

@@ -35,7 +35,10 @@ class TableEntry(Struct, frozen=True, omit_defaults=True):
 
 
 class Manifest(Struct, frozen=True):
-    """The published description of a dataset; it says nothing of what is private."""
+    """The published description of a dataset; it says nothing of what is private.
+
+    ``phrases`` is the SHA-256 of the phrase table that the posts came from.
+    """
 
     format: int
     name: str
@@ -46,6 +49,7 @@ class Manifest(Struct, frozen=True):
     tables: dict[str, TableEntry]
     software: dict[str, str]
     scenario: dict[str, object]
+    phrases: str = ""
 
     @property
     def records(self) -> int:

@@ -18,7 +18,8 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
 from zakar.loader import plan
 from zakar.loader.plan import Target
-from zakar.loader.producer import Job, Pace, Tally, produce
+from zakar.loader.producer import FULL, Job, Pace, Tally, produce
+from zakar.stopping import until_stopped
 
 _OLD = "nats-server {} has no fast ingest, which came with 2.14"
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
@@ -104,16 +105,17 @@ async def load(
     what is in flight is drained and the report says ``interrupted``.
 
     Raises ServerError if nothing was sent, StoppedError after something was, MismatchError if a station
-    holds anything else.
+    holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
     """
     stop = stop or asyncio.Event()
     if mode is Mode.BLOCKING:
         pace = replace(pace, in_flight=1)
-    async with connected(access, "zakar load") as connection:
+    async with connected(access, "zakar load", stop) as connection:
         began = time.perf_counter()
         targets = [plan.target(dataset.manifest, table) for table in tables]
         try:
-            openings = await _prepare(connection, dataset, targets, mode, recreate, replicas)
+            preparing = _prepare(connection, dataset, targets, mode, recreate, replicas, pace.give_up_after)
+            openings = await until_stopped(preparing, stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
@@ -173,7 +175,13 @@ class _Opening:
 
 
 async def _prepare(
-    connection: Connection, dataset: Dataset, targets: list[Target], mode: Mode, recreate: bool, replicas: int
+    connection: Connection,
+    dataset: Dataset,
+    targets: list[Target],
+    mode: Mode,
+    recreate: bool,
+    replicas: int,
+    patience: float,
 ) -> list[_Opening]:
     """Make every station ready before anything is sent."""
     limits = await station.limits(connection)
@@ -199,7 +207,7 @@ async def _prepare(
             + ". Load elsewhere, or delete what is there and start over with --recreate"
         )
 
-    openings = [await _open(connection, target, found[target.stream], mode, replicas) for target in targets]
+    openings = [await _open(connection, target, found[target.stream], mode, replicas, patience) for target in targets]
     predictions = station.stream_name(PREDICTIONS.station)
     if await station.look(connection, predictions) is None:
         said = plan.metadata(PREDICTIONS, dataset.manifest)
@@ -207,7 +215,9 @@ async def _prepare(
     return openings
 
 
-async def _open(connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int) -> _Opening:
+async def _open(
+    connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int, patience: float
+) -> _Opening:
     """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
@@ -217,6 +227,8 @@ async def _open(connection: Connection, target: Target, found: Stream | None, mo
         try:
             await station.create(connection, target.stream, marked, target.max_bytes, replicas)
         except ApiError as error:
+            if error.code not in FULL:
+                raise
             raise ServerError(
                 f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
                 f"{error}; raise the account's or the server's storage, or load fewer --tables"
@@ -233,15 +245,20 @@ async def _open(connection: Connection, target: Target, found: Stream | None, mo
     except (ApiError, *LOST) as error:
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
-        quiet = await _quiet(connection, target.stream) if found.batched else found.last
+        quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
         return _Opening(target, quiet, batch=False, owner=None, why=f"this user may not update streams: {error}")
 
 
-async def _quiet(connection: Connection, stream: str) -> int:
-    """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length."""
+async def _quiet(connection: Connection, stream: str, patience: float) -> int:
+    """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length.
+
+    Raises ServerError if the stream goes on growing for ``patience`` seconds.
+    """
     loop = asyncio.get_running_loop()
-    last, since = -1, loop.time()
+    last, since, until = -1, loop.time(), loop.time() + max(patience, 2 * _BATCH_IDLE)
     while loop.time() - since < _BATCH_IDLE:
+        if loop.time() > until:
+            raise ServerError(f"`{stream}`: another loader is writing into it; let it finish and run this again")
         state = await station.look(connection, stream)
         if state is not None and state.last != last:
             last, since = state.last, loop.time()

@@ -23,7 +23,7 @@ _UNKNOWN_BATCH = 10208
 # Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
 # a timeout inside a cluster.
 _PASSING = {0, 10008, 10009, 10167, 10169, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH}
-_FULL = {10047, 10077, 10023, 10122, 10074}  # storage, max_bytes, resources, in their several forms
+FULL = {10047, 10077, 10023, 10122}  # storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _LOOK = 10.0  # seconds for the server to say where a stream stands
@@ -374,7 +374,7 @@ def _too_large(stream: str, after: int, largest: int, limit: int) -> str:
 
 def _refused(stream: str, refusal: tuple[int, str], stored: int) -> str:
     code, description = refusal
-    if code in _FULL:
+    if code in FULL:
         return (
             f"`{stream}` is full after {stored:,} messages ({description}); "
             "give the account or the stream more storage and run this again: it goes on from there"

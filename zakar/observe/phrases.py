@@ -5,6 +5,7 @@ pieces, case, typos, joints, end marks, hashtags and emoji are drawn without loo
 make up for a short core, so that neither length nor form gives a topic away.
 """
 
+import hashlib
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,11 @@ def load(path: Path, seeds: Seeds) -> Phrases:
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
     return _expanded(scenario.read_text(path), path, seeds)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a phrase table's text, whatever its line ends."""
+    return hashlib.sha256(scenario.read_text(path).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)

@@ -1,5 +1,7 @@
 """Temperature readings."""
 
+import math
+
 import numpy as np
 
 from zakar.scenario import EveryCellSensors, Grid
@@ -24,7 +26,7 @@ def every_cell(sensors: EveryCellSensors, grid: Grid, seeds: Seeds, truth: Truth
         cells = fires.between(day, day).cell
         excess = seeds.stream("sensors/fire", day).gamma(shape, scale, len(cells))
         row = temperature[day - first_day]
-        row[cells] = np.maximum(row[cells], sensors.fire_least_f + excess)
+        row[cells] = np.maximum(row[cells], math.ceil(sensors.fire_least_f) + excess)
 
     return {
         "day": np.repeat(truth.days, grid.cells),
