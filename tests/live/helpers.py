@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,9 +31,13 @@ def zakar(*words: str, cwd: Path | None = None, **environment: str) -> "subproce
 
 
 def started(*words: str) -> "subprocess.Popen[bytes]":
-    """Start a zakar command."""
+    """Start a zakar command, with Ctrl-C as at a terminal even if the tests themselves run in the background."""
     return subprocess.Popen(
-        [sys.executable, "-m", "zakar", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean()
+        [sys.executable, "-m", "zakar", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean(),
+        preexec_fn=None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
