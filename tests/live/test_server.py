@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import STREAMS, free_port, stored, zakar
+from helpers import STREAMS, free_port, started, stored, zakar
 
 from zakar.broker import station
 from zakar.broker.connection import Access, connected
@@ -112,15 +112,14 @@ def test_a_killed_guard_leaves_no_server_behind():
 
 def test_the_broker_command_prints_its_address_and_stops_cleanly(tmp_path: Path):
     port = free_port()
-    command = [sys.executable, "-m", "zakar", "broker", "--port", str(port), "--store", str(tmp_path / "s")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = started("broker", "--port", str(port), "--store", str(tmp_path / "s"))
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == f"nats://127.0.0.1:{port}"
+    assert process.stdout.readline().strip().decode() == f"nats://127.0.0.1:{port}"
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "Traceback" not in errors
+    assert b"Traceback" not in errors
     assert not psutil.wait_procs(children, timeout=30)[1]
 
 
