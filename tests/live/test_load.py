@@ -58,6 +58,21 @@ def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access
     assert report.acknowledged == report.records
 
 
+@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
+def test_the_limit_sets_itself_unless_told(sample: Dataset, access: Access, mode: Mode):
+    report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+    assert 16 <= report.in_flight_limit <= 65_536
+    assert (report.acknowledged, report.timeouts, report.retries) == (report.records, 0, 0)
+    asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
+def test_a_rate_is_kept(sample: Dataset, access: Access, mode: Mode):
+    report = asyncio.run(load(sample, access, [TWEETS], Pace(rate=5_000), mode=mode))
+    assert report.messages_per_second <= 5_050
+    assert report.acknowledged == report.records
+
+
 def test_blocking_waits_for_each_ack(sample: Dataset, access: Access):
     seen: list[Progress] = []
     report = asyncio.run(load(sample, access, [ALERTS], Pace(), mode=Mode.BLOCKING, progress=seen.append))

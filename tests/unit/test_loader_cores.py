@@ -134,7 +134,7 @@ def test_an_error_within_a_batch_is_kept_until_its_end():
 
 
 def test_a_batch_can_be_asked_for_its_acks_and_ended_early():
-    dialect = FastBatch("s$1.final", "_INBOX.a", 100, 200, 40)
+    dialect = FastBatch("s$1.final", "_INBOX.a", 100, 200, 10)
     assert _parsed(dialect.ping(150)) == [("s$1.final", "_INBOX.a.b.10.fail.50.4.$FI", b"", b"")]
     assert _parsed(dialect.finish(150)) == [("s$1.final", "_INBOX.a.b.10.fail.51.3.$FI", b"", b"")]
     assert dialect.finish(100) == b""  # nothing was sent
@@ -167,7 +167,7 @@ class WindowMachine(RuleBasedStateMachine):
 
     @rule(sequence=st.integers(90, 200))
     def ack(self, sequence: int) -> None:
-        self.window.ack(sequence)
+        self.window.ack(sequence, self.now)
         self.acked = max(self.acked, min(sequence, self.sent))
 
     @invariant()

@@ -14,7 +14,7 @@ def test_after_the_limit_nothing_may_be_sent_until_half_is_stored(limit: int, st
     for stored in range(limit):
         drained = limit - stored <= limit // 2
         assert window.room == (stored if drained else 0)
-        window.ack(start + stored + 1)
+        window.ack(start + stored + 1, 0.0)
     assert window.room == limit
 
 
@@ -34,7 +34,7 @@ def test_late_repeated_and_early_acks_do_no_harm(limit: int, start: int, acks: l
     window.send(limit, 0.0)
     for ack in acks:
         before = window.acked
-        window.ack(start + ack)
+        window.ack(start + ack, 0.0)
         assert before <= window.acked <= window.sent == start + limit
         assert window.acked == max(before, min(start + ack, start + limit))
 
@@ -53,9 +53,9 @@ def test_the_deadline_is_that_of_the_oldest_block_not_yet_stored_whole() -> None
     window.send(10, 1.0)
     window.send(10, 2.0)
     assert window.deadline == 16.0
-    window.ack(1009)
+    window.ack(1009, 0.0)
     assert window.deadline == 16.0
-    window.ack(1010)
+    window.ack(1010, 0.0)
     assert window.deadline == 17.0
-    window.ack(1020)
+    window.ack(1020, 0.0)
     assert window.deadline is None

@@ -28,6 +28,7 @@ from zakar.loader.verify import Comparison, verify
 from zakar.stopping import until_stopped
 
 _T = TypeVar("_T")
+_IN_FLIGHT_MOST = 100_000
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
@@ -39,8 +40,9 @@ def load_command(
         Mode, typer.Option(help="One message at a time, an ack each, fast ingest, or what the server allows.")
     ] = Mode.AUTO,
     in_flight: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Messages sent and not yet acknowledged, at most.")
-    ] = Pace.in_flight,
+        str, typer.Option(metavar="auto|N", help="Messages sent and not yet acknowledged, at most.")
+    ] = "auto",
+    rate: Annotated[float | None, typer.Option(min=1, help="Messages a second, at most.")] = None,
     ack_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until an ack is overdue.")] = Pace.ack_timeout,
     give_up_after: Annotated[
         float, typer.Option(min=1, help="Seconds without progress until the load stops.")
@@ -68,7 +70,7 @@ def load_command(
     """
     dataset = store.open_dataset(where)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
-    pace = Pace(in_flight, ack_timeout, give_up_after)
+    pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
     report = metered_load(dataset, who, split(tables), pace, mode=mode, recreate=recreate, replicas=replicas)
     if json:
         give(msgspec.to_builtins(report))
@@ -77,6 +79,15 @@ def load_command(
     if report.interrupted:
         tell("interrupted: run the same command again to go on from what is stored")
         raise typer.Exit(130)
+
+
+def _in_flight(text: str) -> int | None:
+    """Read a limit on messages in flight; None for one that sets itself."""
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _IN_FLIGHT_MOST:
+        raise ConfigError(f"--in-flight {text}: give auto, or a number from 1 to {_IN_FLIGHT_MOST:,}")
+    return int(text)
 
 
 def verify_command(

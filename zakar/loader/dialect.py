@@ -19,7 +19,6 @@ from zakar.loader.frames import Frames
 Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, and its description
 
 WRONG_LAST_SEQUENCE = 10071
-_FLOW_MOST = 500  # messages between two acks of a batch; servers do not go further apart
 _COMMIT_STORED, _COMMIT, _PING = 2, 3, 4  # operations of ADR-50 beyond starting and appending
 
 
@@ -38,9 +37,10 @@ class Answer:
 
 
 class Dialect(Protocol):
-    """A way to publish one attempt's messages into one stream."""
+    """A way to publish one attempt's messages into one stream. ``flow``: messages between two acks, if not 1."""
 
     inbox: str
+    flow: int | None
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads to be stored right after sequence ``after``."""
@@ -57,6 +57,8 @@ class Dialect(Protocol):
 
 class AckEach:
     """An ack for every message, each refused unless it follows the one before."""
+
+    flow: int | None = None
 
     def __init__(self, subject: str, inbox: str) -> None:
         self.inbox = inbox
@@ -94,15 +96,15 @@ class AckEach:
 
 
 class FastBatch:
-    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every few hundred messages."""
+    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every ``flow`` messages or sooner."""
 
-    def __init__(self, subject: str, inbox: str, start: int, total: int, limit: int) -> None:
+    def __init__(self, subject: str, inbox: str, start: int, total: int, flow: int) -> None:
         self.inbox = f"{inbox}.>"
+        self.flow: int | None = flow
         self._subject = subject
         self._start = start
         self._total = total
-        # With a small window, acks must come more often than it fills.
-        self._reply = f"{inbox}.b.{max(1, min(_FLOW_MOST, limit // 4))}.fail."
+        self._reply = f"{inbox}.b.{flow}.fail."
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads as the batch's next; the last message of all commits it."""

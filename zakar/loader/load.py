@@ -17,8 +17,10 @@ from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
 from zakar.loader import plan
+from zakar.loader.estimate import Estimate
 from zakar.loader.plan import Target
 from zakar.loader.producer import FULL, Job, Pace, Tally, produce
+from zakar.loader.schedule import Schedule
 from zakar.stopping import until_stopped
 
 _OLD = "nats-server {} has no fast ingest, which came with 2.14"
@@ -122,6 +124,8 @@ async def load(
             raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
         tallies = [(opening.target, Tally(opening.stored)) for opening in openings]
 
+        estimate = Estimate(pace.ack_timeout)
+        schedule = None if pace.rate is None else Schedule(pace.rate, asyncio.get_running_loop().time())
         for opening, (target, tally) in zip(openings, tallies, strict=True):
             job = Job(
                 connection,
@@ -129,6 +133,8 @@ async def load(
                 _payloads(dataset, target.table),
                 target.records,
                 pace,
+                estimate,
+                schedule,
                 stop,
                 opening.batch,
                 opening.owner,
@@ -157,7 +163,7 @@ async def load(
             mode_reason="; ".join(dict.fromkeys(opening.why for opening in openings if opening.why)),
             transport="tcp",
             wire_bytes=connection.wire_bytes,
-            in_flight_limit=pace.in_flight,
+            in_flight_limit=pace.in_flight or max(tally.limit for _, tally in tallies),
             interrupted=stop.is_set() and any(t.stored < target.records for target, t in tallies),
             stations={target.table.station: StationReport(target.records, tally.sent, 1) for target, tally in tallies},
         )

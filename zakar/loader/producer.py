@@ -16,8 +16,10 @@ from zakar.broker import reader, station
 from zakar.broker.connection import LOST, ApiError, Connection, Delivery
 from zakar.errors import ServerError, StoppedError
 from zakar.loader.dialect import WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatch, Refusal
+from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
-from zakar.loader.window import Window
+from zakar.loader.schedule import Schedule
+from zakar.loader.window import AutoWindow, Window
 
 _UNKNOWN_BATCH = 10208
 # Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
@@ -37,11 +39,16 @@ Payloads = Callable[[int], Iterator[pa.Array]]
 
 @dataclass(frozen=True)
 class Pace:
-    """How a producer sends: messages in flight at most, seconds until an ack is overdue, and patience."""
+    """How a producer sends.
 
-    in_flight: int = 4_000
+    ``in_flight``: messages at most, None for what the link takes. ``ack_timeout``: seconds until an ack is overdue.
+    ``give_up_after``: seconds without progress. ``rate``: messages a second at most, None for as fast as can be.
+    """
+
+    in_flight: int | None = None
     ack_timeout: float = 15.0
     give_up_after: float = 300.0
+    rate: float | None = None
 
 
 @dataclass
@@ -54,6 +61,7 @@ class Tally:
     timeouts: int = 0
     retries: int = 0
     in_flight: int = 0
+    limit: int = 0  # messages in flight at most, as of late
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,9 @@ class Job:
 
     ``payloads(n)`` yields the wire objects from message n on, in arrays; there are ``total`` of them. ``batch``
     asks for fast ingest, which is safe only while no one else writes: ``owner`` is the mark that this loader left
-    in the stream's metadata when it fenced others off, None where it may not. Once ``stop`` is set, nothing more
-    is sent.
+    in the stream's metadata when it fenced others off, None where it may not. ``estimate`` is what is known of the
+    link, ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once
+    ``stop`` is set, nothing more is sent.
     """
 
     connection: Connection
@@ -71,6 +80,8 @@ class Job:
     payloads: Payloads
     total: int
     pace: Pace
+    estimate: Estimate
+    schedule: Schedule | None
     stop: asyncio.Event
     batch: bool = False
     owner: str | None = None
@@ -81,10 +92,14 @@ class _Attempt:
 
     def __init__(self, job: Job, start: int) -> None:
         subject, inbox = station.subject(job.stream), job.connection.new_inbox()
+        pace = job.pace
+        if pace.in_flight is None:
+            self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start)
+        else:
+            self.window = Window(pace.in_flight, pace.ack_timeout, start)
         self.dialect: Dialect = AckEach(subject, inbox)
         if job.batch:
-            self.dialect = FastBatch(subject, inbox, start, job.total, job.pace.in_flight)
-        self.window = Window(job.pace.in_flight, job.pace.ack_timeout, start)
+            self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow)
         self.start = start
         self.answered = 0  # messages
         self.ended = False
@@ -93,6 +108,7 @@ class _Attempt:
         self.woken = asyncio.Event()
         self._connection = job.connection
         self._losses = job.connection.losses
+        self._loop = asyncio.get_running_loop()
 
     @property
     def connected(self) -> bool:
@@ -112,7 +128,7 @@ class _Attempt:
         self.ended = self.ended or answer.ended
         self.refusal = self.refusal or answer.refusal
         if answer.acked is not None:
-            self.window.ack(answer.acked)
+            self.window.ack(answer.acked, self._loop.time())
         self.woken.set()
 
     async def wait(self, until: float) -> None:
@@ -181,7 +197,7 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
 
     def note() -> None:
         tally.acknowledged += window.acked - tally.stored
-        tally.stored, tally.in_flight = window.acked, window.in_flight
+        tally.stored, tally.in_flight, tally.limit = window.acked, window.in_flight, window.limit
         progress()
 
     connection.watchers.add(attempt.woken)
@@ -193,9 +209,11 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
             if block.largest > connection.max_payload:
                 raise StoppedError(_too_large(job.stream, window.sent, block.largest, connection.max_payload))
             at = 0
-            while at < len(block) and await _room(job, attempt):
-                number = min(window.room, len(block) - at, _WRITE)
+            while at < len(block) and (room := await _room(job, attempt)):
+                number = min(room, len(block) - at, _WRITE)
                 window.send(number, loop.time())
+                if job.schedule is not None:
+                    job.schedule.send(number)
                 tally.sent += number
                 async with asyncio.timeout(window.ack_timeout):  # a stalled link would hold us for ever
                     await connection.send(block.cut(at, at + number))
@@ -243,24 +261,31 @@ async def _ahead(blocks: Iterator[Frames]) -> AsyncGenerator[Frames, None]:
             coming.exception()  # of a block that nobody waits for any more
 
 
-async def _room(job: Job, attempt: _Attempt) -> bool:
-    """Wait until the window has room; return False if something went wrong, or we are told to stop, instead."""
-    connection, window, loop = job.connection, attempt.window, asyncio.get_running_loop()
+async def _room(job: Job, attempt: _Attempt) -> int:
+    """Wait until messages may be sent and return how many.
+
+    Returns 0 if instead something went wrong, the batch suits the window no more, or we are told to stop.
+    """
+    connection, window, dialect, loop = job.connection, attempt.window, attempt.dialect, asyncio.get_running_loop()
     await asyncio.sleep(0)  # acks must not wait behind a fast sender
     pinged = loop.time()
     while attempt.connected and attempt.refusal is None and not attempt.ended and not job.stop.is_set():
         now = loop.time()
         if window.deadline is not None and now >= window.deadline:
             attempt.overdue = window.in_flight
-            return False
-        if window.room:
-            return True
+            return 0
+        if dialect.flow and not window.suits(dialect.flow):
+            return 0
+        room, until = window.room, now + 1.0  # acks wake us; the second is for a stop
+        if room and job.schedule is not None:
+            room, until = min(room, job.schedule.due(now)), job.schedule.again
+        if room:
+            return room
         if now - pinged >= window.ack_timeout / _PINGS:
             pinged = now
-            await connection.send(memoryview(attempt.dialect.ping(window.sent)))
-        # Acks wake us; the second is for a stop.
-        await attempt.wait(min(window.deadline or now, pinged + window.ack_timeout / _PINGS, now + 1.0))
-    return False
+            await connection.send(memoryview(dialect.ping(window.sent)))
+        await attempt.wait(min(window.deadline or until, pinged + window.ack_timeout / _PINGS, until))
+    return 0
 
 
 async def _answered(connection: Connection, attempt: _Attempt) -> None:

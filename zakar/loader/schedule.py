@@ -1,0 +1,28 @@
+"""When messages are due, at a fixed rate. Pure; the clock is passed in."""
+
+_CATCH_UP = 1.0  # seconds behind the schedule that are made up for; the rest of an outage is not
+_PIECE = 0.01  # seconds' worth of messages that are sent together
+
+
+class Schedule:
+    """Messages at ``rate`` a second, each due at its own time whatever delayed those before it."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        self.rate = rate
+        self._next = now  # when the next message is due
+        self._piece = max(1, int(rate * _PIECE))
+
+    def due(self, now: float) -> int:
+        """Return how many messages are due; 0 until they are worth sending."""
+        self._next = max(self._next, now - _CATCH_UP)
+        number = int((now - self._next) * self.rate)
+        return number if number >= self._piece else 0
+
+    @property
+    def again(self) -> float:
+        """When the next piece is due."""
+        return self._next + self._piece / self.rate
+
+    def send(self, messages: int) -> None:
+        """Note that ``messages`` more were sent."""
+        self._next += messages / self.rate
