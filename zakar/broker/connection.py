@@ -20,12 +20,15 @@ import nkeys
 from nats.aio.client import Client
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
+from zakar.broker.websocket import PIECE, WebSocketTransport
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import until_stopped
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 LOST = (nats.errors.Error, OSError)  # what a request raises when no answer comes
-_SCHEMES = ("nats", "tls")
+_SCHEMES = ("nats", "tls", "ws", "wss")
+_TLS = ("tls", "wss")
+_WEBSOCKET = ("ws", "wss")
 _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25
 _DENIED = 403
@@ -59,9 +62,19 @@ class Access:
     tls_key: Path | None = None
 
     @property
+    def websocket(self) -> bool:
+        """Whether the servers are WebSocket addresses; a connection has one kind of them."""
+        return all(is_websocket(server) for server in self.servers)
+
+    @property
     def shown(self) -> str:
         """The servers' addresses without any user or password in them."""
         return ", ".join(_shown(server) for server in self.servers)
+
+
+def is_websocket(server: str) -> bool:
+    """Whether an address is that of a WebSocket."""
+    return urlsplit(server).scheme in _WEBSOCKET
 
 
 class PlaintextError(nats.errors.Error):
@@ -92,10 +105,20 @@ class Connection(Client):
         self._needs_tls = needs_tls
         self.taps: dict[int, Tap] = {}
         self.losses = 0
-        self.wire_bytes = 0
+        self._sent = 0  # bytes of blocks given to a TCP socket
         self.denied = ""  # what the server last said this user may not do
         self.watchers: set[asyncio.Event] = set()
         self._ps = _BulkParser(self)
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes of blocks given to the socket; through a WebSocket of everything, compressed."""
+        return self._transport.sent if isinstance(self._transport, WebSocketTransport) else self._sent
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the server agreed to compress."""
+        return isinstance(self._transport, WebSocketTransport) and self._transport.compressed
 
     async def tap(self, subject: str, handler: Tap) -> int:
         """Subscribe ``handler`` to chunks of messages; return the subscription's number."""
@@ -119,7 +142,7 @@ class Connection(Client):
         """
         if not self.is_connected or self._transport is None:
             raise ConnectionError("not connected")
-        self.wire_bytes += len(block)
+        self._sent += len(block)
         transport: Any = self._transport  # typed for bytes alone, though every transport takes a view
         transport.writelines([block])
         await transport.drain()
@@ -169,8 +192,12 @@ class Connection(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
         # whoever sits between could have the password by not asking.
-        if initial_connection and self._needs_tls and not info.get("tls_required"):
+        server = self._current_server
+        secured = info.get("tls_required") or (server is not None and server.uri.scheme == "wss")
+        if initial_connection and self._needs_tls and not secured:
             raise PlaintextError
+        if isinstance(self._transport, WebSocketTransport):
+            self._transport.piece = min(PIECE, info.get("max_payload", PIECE))
         await super()._process_info(info, initial_connection)
 
     async def _attempt_reconnect(self) -> None:
@@ -246,6 +273,8 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     for server in access.servers:
         _check_address(server)
     connection = Connection(needs_tls=_wants_tls(access))
+    if access.websocket:
+        connection._transport = WebSocketTransport()  # nats-py takes the one that is there
 
     async def on_change() -> None:
         for event in connection.watchers:
@@ -345,7 +374,7 @@ def _check_seed(path: Path, seed: bytes) -> None:
 
 
 def _wants_tls(access: Access) -> bool:
-    return bool(access.tls_ca or access.tls_cert) or any(urlsplit(s).scheme == "tls" for s in access.servers)
+    return bool(access.tls_ca or access.tls_cert) or any(urlsplit(s).scheme in _TLS for s in access.servers)
 
 
 def _refusal(access: Access, problems: list[Exception]) -> str:

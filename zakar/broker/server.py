@@ -27,7 +27,8 @@ _SECRETS = {"user": "ZAKAR_BROKER_USER", "password": "ZAKAR_BROKER_PASSWORD", "t
 class ServerSettings:
     """How the embedded server listens and stores.
 
-    ``port`` 0 takes a free one. ``store`` None keeps the streams in a temporary folder that goes with the
+    ``port`` 0 takes a free one, ``websocket_port`` too; None opens no WebSocket.
+    ``store`` None keeps the streams in a temporary folder that goes with the
     server. Credentials are handed to the server in its environment, never in a file.
     """
 
@@ -39,14 +40,16 @@ class ServerSettings:
     token: str | None = field(default=None, repr=False)
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    websocket_port: int | None = None
     extra: str = ""  # further lines of server configuration
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server that has answered."""
+    """A running server that has answered. ``websocket_url`` is empty if it opened no WebSocket."""
 
     url: str
+    websocket_url: str
     process: "subprocess.Popen[bytes]"
     folder: Path
 
@@ -114,7 +117,7 @@ def running(settings: ServerSettings) -> Iterator[Server]:
         folder = Path(name)
         process = _start(settings, folder)
         try:
-            yield Server(_wait_ready(settings, process, folder), process, folder)
+            yield Server(*_wait_ready(settings, process, folder), process, folder)
         finally:
             stop(process)
 
@@ -171,6 +174,11 @@ def _config(settings: ServerSettings, folder: Path, store: Path) -> str:
     if settings.tls_cert and settings.tls_key:
         cert, key = (_quoted(p.absolute().as_posix()) for p in (settings.tls_cert, settings.tls_key))
         lines.append(f"tls {{ cert_file: {cert}, key_file: {key} }}")
+    if settings.websocket_port is not None:
+        secured = lines[-1] if settings.tls_cert else "no_tls: true"
+        lines.append(
+            f'websocket {{ listen: "{listen}:{settings.websocket_port or -1}", compression: true, {secured} }}'
+        )
     return "\n".join([*lines, settings.extra, ""])
 
 
@@ -180,26 +188,31 @@ def _quoted(text: str) -> str:
     return re.sub(r"\\u00([0-9a-f]{2})", r"\\x\1", quoted).replace("\x7f", "\\x7f")
 
 
-def _wait_ready(settings: ServerSettings, process: "subprocess.Popen[bytes]", folder: Path) -> str:
-    """Wait until the server has told its port and answers on it; return its address."""
+def _wait_ready(settings: ServerSettings, process: "subprocess.Popen[bytes]", folder: Path) -> tuple[str, str]:
+    """Wait until the server has told its ports and answers; return its address and its WebSocket's."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerError(f"nats-server did not start: {_last_words(folder)}")
-        port = _port(folder)
+        port, websocket_port = _ports(folder)
         if port and _answers(settings.listen, port):
             host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
-            return f"{'tls' if settings.tls_cert else 'nats'}://{host}:{port}"
+            tcp, websocket = ("tls", "wss") if settings.tls_cert else ("nats", "ws")
+            return f"{tcp}://{host}:{port}", f"{websocket}://{host}:{websocket_port}" if websocket_port else ""
         time.sleep(0.01)
     raise ServerError(f"nats-server did not answer within {_START_SECONDS:g} s: {_last_words(folder)}")
 
 
-def _port(folder: Path) -> int | None:
+def _ports(folder: Path) -> tuple[int, int]:
+    """Return the port, and the WebSocket's; 0 where there is none yet, or none at all."""
     for path in folder.glob("*.ports"):
         with contextlib.suppress(OSError, ValueError, LookupError):  # it may be half written
             addresses = json.loads(path.read_text(encoding="utf-8"))
-            return int(addresses["nats"][0].rpartition(":")[2])
-    return None
+            port, websocket = (
+                int(addresses[kind][0].rpartition(":")[2]) if kind in addresses else 0 for kind in ("nats", "websocket")
+            )
+            return port, websocket
+    return 0, 0
 
 
 def _answers(listen: str, port: int) -> bool:

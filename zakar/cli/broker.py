@@ -16,6 +16,9 @@ from zakar.errors import ServerError
 
 def broker_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4222,
+    websocket_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the compressed WebSocket; 0 takes a free one.")
+    ] = 0,
     store: Annotated[
         Path | None, typer.Option(help="Folder that keeps the streams [default: a temporary one].")
     ] = None,
@@ -35,7 +38,7 @@ def broker_command(
 
     Example: `zakar broker --store my-broker`
     """
-    settings = ServerSettings(listen, port, store, user, password, token, tlscert, tlskey)
+    settings = ServerSettings(listen, port, store, user, password, token, tlscert, tlskey, websocket_port)
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -44,7 +47,7 @@ def broker_command(
     with running(settings) as server:
         kept = f"streams are kept in {store}" if store else "streams go when it stops; --store keeps them"
         try:
-            print(server.url, flush=True)
+            print(server.url, server.websocket_url, sep="\n", flush=True)
             tell(f"broker ready; {kept}; Ctrl-C stops it")
             while server.process.poll() is None:
                 time.sleep(0.2 if os.name == "nt" else 1.0)

@@ -161,7 +161,7 @@ async def load(
             reconnects=connection.stats["reconnects"],
             mode=str(_used(mode, openings)),
             mode_reason="; ".join(dict.fromkeys(opening.why for opening in openings if opening.why)),
-            transport="tcp",
+            transport="websocket" if access.websocket else "tcp",
             wire_bytes=connection.wire_bytes,
             in_flight_limit=pace.in_flight or max(tally.limit for _, tally in tallies),
             interrupted=stop.is_set() and any(t.stored < target.records for target, t in tallies),

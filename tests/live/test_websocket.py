@@ -1,0 +1,122 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+import trustme
+from helpers import assert_whole, proxied, started, stored, until, zakar
+
+from zakar.broker.connection import Access, connect, connected
+from zakar.broker.server import ServerSettings, running
+from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
+from zakar.dataset.store import Dataset
+from zakar.errors import ServerError
+from zakar.loader.load import Mode, load
+from zakar.loader.producer import Pace
+
+MODES = [Mode.NONBLOCKING, Mode.BATCH]
+WEBSOCKET = ServerSettings(websocket_port=0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_load_through_a_websocket_is_whole_and_compressed(sample: Dataset, mode: Mode):
+    with running(WEBSOCKET) as server:
+        access = Access(servers=(server.websocket_url,))
+        bytes_a_message = {}
+        for table in PUBLIC:
+            report = asyncio.run(load(sample, access, [table], Pace(), mode=mode))
+            assert (report.acknowledged, report.retries, report.timeouts) == (report.records, 0, 0)
+            assert report.transport == "websocket"
+            bytes_a_message[table] = report.wire_bytes / report.records
+        asyncio.run(assert_whole(sample, access))
+    plain = 150 if mode is Mode.BATCH else 180
+    assert bytes_a_message[READINGS] < plain / 6
+    assert bytes_a_message[TWEETS] < plain / 1.5
+
+
+def test_a_server_that_does_not_compress_is_used_as_it_is(sample: Dataset):
+    extra = 'websocket { listen: "127.0.0.1:-1", no_tls: true }'
+    with running(ServerSettings(extra=extra)) as server:
+
+        async def main() -> bool:
+            async with connected(access) as connection:
+                return connection.compressed
+
+        access = Access(servers=(server.websocket_url,))
+        assert not asyncio.run(main())
+        report = asyncio.run(load(sample, access, [ALERTS], Pace()))
+        assert report.wire_bytes > 100 * report.records
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(assert_whole(sample, access))
+
+
+def test_pieces_stay_under_the_servers_limit(sample: Dataset):
+    limit = 4_096
+    with running(ServerSettings(websocket_port=0, extra=f"max_payload: {limit}")) as server:
+        access = Access(servers=(server.websocket_url,))
+        report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+        assert (report.reconnects, report.acknowledged) == (0, report.records)
+        asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("mode", [pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow), Mode.BATCH])
+def test_a_websocket_cut_in_the_middle_loses_and_doubles_nothing(large: Dataset, mode: Mode):
+    async def main(url: str, direct: Access) -> None:
+        async with proxied(url) as proxy, connected(direct) as looking:
+            through = Access(servers=(proxy.url.replace("nats:", "ws:"),))
+            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(2_000), mode=mode))
+
+            async def half() -> bool:
+                return await stored(looking) > large.manifest.records // 2
+
+            await until(half)
+            proxy.cut()
+            report = await loading
+            assert (report.reconnects, report.acknowledged) == (1, report.records)
+            await assert_whole(large, direct)
+
+    with running(WEBSOCKET) as server:
+        asyncio.run(main(server.websocket_url, Access(servers=(server.url,))))
+
+
+def test_tls_and_passwords_are_checked_through_a_websocket_too(sample: Dataset, tmp_path: Path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    ca, cert, key = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    authority.cert_pem.write_to_path(ca)
+    certificate.private_key_pem.write_to_path(key)
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    settings = ServerSettings(websocket_port=0, tls_cert=cert, tls_key=key, user="ana", password="pw")
+
+    async def refused(access: Access, why: str) -> None:
+        with pytest.raises(ServerError, match=why):
+            await connect(access)
+
+    with running(settings) as server:
+        assert server.websocket_url.startswith("wss://")
+        access = Access(servers=(server.websocket_url,), user="ana", password="pw", tls_ca=ca)
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(assert_whole(sample, access))
+        asyncio.run(refused(Access(access.servers, user="ana", password="pw"), r"TLS failed.*--tlsca"))
+        asyncio.run(refused(Access(access.servers, user="ana", password="no", tls_ca=ca), "refuses these credentials"))
+        plain = server.websocket_url.replace("wss:", "ws:")
+        asyncio.run(refused(Access((plain,), user="ana", password="pw"), "cannot be reached"))
+
+
+def test_an_address_that_is_no_websocket_is_told():
+    with running(ServerSettings()) as server:
+        access = Access(servers=(server.url.replace("nats:", "ws:"),))
+        with pytest.raises(ServerError, match="no WebSocket here"):
+            asyncio.run(connect(access))
+
+
+def test_the_broker_command_prints_both_addresses_and_both_can_be_used(sample: Dataset):
+    process = started("broker", "--port", "0")
+    try:
+        assert process.stdout is not None
+        tcp, websocket = (process.stdout.readline().decode().strip() for _ in range(2))
+        assert (tcp[:7], websocket[:5]) == ("nats://", "ws://")
+        assert zakar("load", str(sample.root), "--server", websocket).returncode == 0
+        assert zakar("verify", str(sample.root), "--server", tcp).returncode == 0
+    finally:
+        process.terminate()
+        process.communicate()
