@@ -193,7 +193,7 @@ def test_jitter_neither_reorders_nor_loses_bytes_and_the_end_is_passed_on():
     _run(test)
 
 
-@pytest.mark.parametrize("up", [Direction(0.0, rate=80_000, queue=20_000), Direction(0.05, queue=20_000)])
+@pytest.mark.parametrize("up", [Direction(0.0, rate=80_000, queue=20_000), Direction(0.05, rate=100e6, queue=20_000)])
 def test_a_sender_is_held_back_by_the_rate_or_by_a_receiver_that_does_not_read(up: Direction):
     over = asyncio.Event()
 
@@ -217,7 +217,7 @@ def test_a_sender_is_held_back_by_the_rate_or_by_a_receiver_that_does_not_read(u
                             accepted += 4_096
             over.set()
             await asyncio.sleep(0)
-        # The queue, and what the kernels of both ends hold; an unbounded link would take hundreds of megabytes.
+        # The queue, the wire, and what the kernels of both ends hold; an unbounded link would take bytes for ever.
         assert 20_000 <= accepted <= 16_000_000
         if up.rate == 80_000:
             assert accepted <= 500_000

@@ -208,7 +208,11 @@ class _Clock:
 
 
 class _Flow:
-    """One direction of one connection. What has arrived and the receiver does not take is bounded too."""
+    """One direction of one connection.
+
+    While more than a queue has arrived that the receiver does not take, nothing more is read; what is on the wire by
+    then, a delay's worth at most, still arrives and is held.
+    """
 
     def __init__(self, source: socket.socket, target: socket.socket, way: "_Way") -> None:
         self.source, self.target, self.way = source, target, way
