@@ -1,4 +1,5 @@
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zakar.dataset import wire
-from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
 
 INT16, INT32 = st.integers(-(2**15), 2**15 - 1), st.integers(-(2**31), 2**31 - 1)
 TEXT = st.one_of(st.text(), st.text(alphabet=[chr(code) for code in range(0x20)] + ['"', "\\", "/", "\x7f", "a", "🔥"]))
@@ -76,3 +77,105 @@ def test_no_rows_are_no_messages(table: Table) -> None:
 def test_a_table_that_ends_in_text_closes_it() -> None:
     rows = batch([{"t": "a"}], pa.schema([("t", pa.string())]))
     assert wire.encode(rows).to_pylist() == [b'{"t":"a"}']
+
+
+@given(ROWS)
+def test_what_is_decoded_is_what_was_encoded(rows: list[dict[str, int | str]]) -> None:
+    sent = wire.encode(batch(rows)).to_pylist()
+    assert wire.decode(sent, SCHEMA).equals(pa.Table.from_batches([batch(rows)]))
+
+
+GOOD = b'{"event_day":1,"geospatial_x":2,"geospatial_y":3}'
+ODD = [
+    b' {"geospatial_y" : 3,\r\n"geospatial_x":2,\t"event_day":1}\n',
+    b'{"geospatial_y":3,"geospatial_x":2,"event_day":1}',
+    b'{"\\u0065vent_day":1,"geospatial_x":2,"geospatial_y":3}',
+]
+
+
+@given(st.lists(st.sampled_from([GOOD, *ODD]), min_size=1, max_size=12))
+def test_layout_and_order_of_keys_do_not_matter(messages: list[bytes]) -> None:
+    rows = wire.decode(messages, PREDICTIONS.schema)
+    assert rows.to_pylist() == [{"event_day": 1, "geospatial_x": 2, "geospatial_y": 3}] * len(messages)
+
+
+def prediction(day: str) -> bytes:
+    return f'{{"event_day":{day},"geospatial_x":2,"geospatial_y":3}}'.encode()
+
+
+BAD = {
+    b"": "is no JSON",
+    b"fire!": "is no JSON",
+    b"\xff\xfe": "is no JSON",
+    b"7": "is no JSON object",
+    b"[" + GOOD + b"]": "is no JSON object",
+    GOOD + GOOD: "is no JSON",
+    GOOD + b"\n" + GOOD: "is no JSON",
+    GOOD + b"\0" + GOOD: "is no JSON",
+    b"\xef\xbb\xbf" + GOOD: "is no JSON",
+    GOOD[:-1] + b',"event_day":1}': "has a key twice",
+    GOOD[:-1] + b',"team":"red"}': "has `team`, which is no column",
+    b'{"event_day":1,"geospatial_x":2}': "lacks `geospatial_y`",
+    b"{}": "lacks `event_day`",
+    prediction('"1"'): "`event_day` is '\"1\"', not int32",
+    prediction("1.0"): "`event_day` is '1.0', not int32",
+    prediction("true"): "not int32",
+    prediction("null"): "`event_day` is 'null', not int32",
+    prediction("2147483648"): "not int32",
+    prediction("1" * 400): "not int32|is no JSON",
+    prediction("NaN"): "is no JSON",
+    prediction("[" * 100_000 + "]" * 100_000): "nested too deeply",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("others", [[], [GOOD] * 5, [ODD[0]] * 3])
+def test_the_first_message_that_is_no_row_is_named(bad: bytes, others: list[bytes]) -> None:
+    with pytest.raises(wire.RowError) as caught:
+        wire.decode([*others, bad, GOOD, bad], PREDICTIONS.schema)
+    assert caught.value.index == len(others)
+    assert re.search(BAD[bad], caught.value.why)
+    assert len(caught.value.why) < 250
+
+
+@given(st.lists(st.sampled_from([GOOD, *ODD, *BAD]) | st.binary(max_size=60), min_size=1, max_size=12))
+def test_messages_are_rows_one_each_or_the_first_that_is_none_is_named(messages: list[bytes]) -> None:
+    def alone(message: bytes) -> pa.Table | None:
+        try:
+            return wire.decode([message], PREDICTIONS.schema)
+        except wire.RowError:
+            return None
+
+    found = [alone(message) for message in messages]
+    if None in found:
+        with pytest.raises(wire.RowError) as caught:
+            wire.decode(messages, PREDICTIONS.schema)
+        assert caught.value.index == found.index(None)
+    else:
+        assert wire.decode(messages, PREDICTIONS.schema).equals(pa.concat_tables(found).combine_chunks())
+
+
+def test_text_that_is_no_utf8_is_no_row() -> None:
+    with pytest.raises(wire.RowError, match="message 1: .* is no JSON"):
+        wire.decode([b'{"t":"a"}', b'{"t":"\xed\xa0\x80"}'], pa.schema([("t", pa.string())]))
+
+
+def test_without_a_schema_columns_and_types_are_those_that_fit_all() -> None:
+    messages = [b'{"a":1,"when":"2026-01-01"}', b'{"a":2.5,"who":{"at":["2026-01-01T00:00:00Z"]}}']
+    assert wire.decode(messages).to_pylist() == [
+        {"a": 1.0, "when": "2026-01-01", "who": None},
+        {"a": 2.5, "when": None, "who": {"at": ["2026-01-01T00:00:00Z"]}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b'{"a":"x"}', "changed from number to string"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b"x", "is no JSON"),
+    ],
+)
+def test_without_a_schema_the_first_message_that_fits_no_columns_is_named(bad: bytes, why: str) -> None:
+    with pytest.raises(wire.RowError, match=f"message 2: .*{why}"):
+        wire.decode([b'{"a":1}', b'{"b":[1]}', bad])

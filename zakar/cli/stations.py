@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import enum
 import os
 import re
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, BinaryIO, TypeVar
 
@@ -16,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access, ApiError, connected
+from zakar.broker.connection import Access, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.dataset import store
@@ -24,6 +26,7 @@ from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
 from zakar.loader.load import LoadReport, Mode, Progress, load
 from zakar.loader.producer import Pace
+from zakar.loader.unload import unload
 from zakar.loader.verify import Comparison, verify
 from zakar.stopping import until_stopped
 
@@ -31,6 +34,13 @@ _T = TypeVar("_T")
 _IN_FLIGHT_MOST = 100_000
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
+
+
+class Format(enum.StrEnum):
+    """How a station is written out."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 def load_command(
@@ -131,6 +141,9 @@ def verify_command(
 def consume_command(
     name: Annotated[str, typer.Argument(metavar="STATION", help="A station, such as zakar-fire-alerts.")],
     server: common.Server = None,
+    form: Annotated[Format, typer.Option("--format", help="A JSON object a line, or a table; that needs --out.")] = (
+        Format.JSONL
+    ),
     out: Annotated[Path | None, typer.Option(help="File to write [default: standard output].")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
     context: common.Context = None,
@@ -143,13 +156,19 @@ def consume_command(
     tlscert: common.TlsCert = None,
     tlskey: common.TlsKey = None,
 ) -> None:
-    """Read a station out, from its first message to its last now, as JSON lines.
+    """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     if not _STATION.fullmatch(name):
         raise ConfigError(f"`{name[:80]}` is no station's name; `zakar schema` shows those of the dataset")
+    if form is Format.PARQUET:
+        if out is None:
+            raise ConfigError("--format parquet: give --out the name of a file to write")
+        rows = run(lambda stop: until_stopped(_unload(name, who, limit, out), stop))
+        tell(f"{out}: {rows:,} rows")
+        return
     try:
         with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
             run(lambda stop: until_stopped(_consume(name, who, limit, sink), stop))
@@ -226,13 +245,24 @@ def summary(report: LoadReport) -> str:
 
 
 async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO) -> None:
+    async with _opened(name, who) as connection:
+        async for payloads in reader.read(connection, station.stream_name(name), limit):
+            sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
+
+
+async def _unload(name: str, who: Access, limit: int | None, out: Path) -> int:
+    async with _opened(name, who) as connection:
+        return await unload(connection, name, out, limit)
+
+
+@contextlib.asynccontextmanager
+async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
+    """Connect to a server that has the station. Raises MismatchError where there is none."""
     async with connected(who, "zakar consume") as connection:
         await station.limits(connection)
-        stream = station.stream_name(name)
         try:
-            if await station.look(connection, stream) is None:
+            if await station.look(connection, station.stream_name(name)) is None:
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
-            async for payloads in reader.read(connection, stream, limit):
-                sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
+            yield connection
         except ApiError as error:
             raise ServerError(f"{who.shown}: reading `{name}` failed: {error}") from error

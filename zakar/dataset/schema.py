@@ -97,3 +97,8 @@ TRUTH = (
 def public(name: str) -> Table:
     """Return a public table by name. Raises KeyError."""
     return {table.name: table for table in PUBLIC}[name]
+
+
+def carried_by(station: str) -> Table | None:
+    """Return the table that a station carries, by the station's name; None if it is no station of a dataset's."""
+    return {table.station: table for table in (*PUBLIC, PREDICTIONS)}.get(station)

@@ -1,8 +1,9 @@
 """The dataset on disk or in an object store: Parquet parts written and read by the batch."""
 
 import contextlib
+import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,20 +55,67 @@ def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
     Texts are stored plain, since they rarely repeat; the rest as dictionaries. zstd level 1.
     """
     path = folder / part_name(number)
-    pq.write_table(
-        rows,
-        path,
-        row_group_size=_ROW_GROUP,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=[c.name for c in table.columns if not pa.types.is_string(c.type)],
-    )
+    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **_options(rows.schema))
     return Part(
         table=table.name,
         file=File(path.name, rows.num_rows, path.stat().st_size),
         wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table in PUBLIC else 0,
         days=content.day_digests(table, rows),
     )
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield a function that writes rows to a Parquet file, which gets its name once the block has ended well.
+
+    The first rows, of which there may be none, say what columns there are. The function raises ValueError for
+    columns that Parquet cannot hold. Raises ConfigError if ``path`` is in the way or cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no file; give --out the name of one")
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    writer: pq.ParquetWriter | None = None
+
+    def write(rows: pa.Table) -> None:
+        nonlocal writer
+        if not rows.schema.names:
+            raise ValueError("without any key there is no column")
+        with _writable(path):
+            try:
+                writer = writer or pq.ParquetWriter(partial, rows.schema, **_options(rows.schema))
+                writer.write_table(rows, _ROW_GROUP)
+            except pa.ArrowException as error:
+                raise ValueError(f"Parquet cannot hold this: {error}") from error
+
+    try:
+        yield write
+        with _writable(path):
+            if writer is not None:
+                writer.close()
+                partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError, pa.ArrowException):  # of a file that is given up
+            if writer is not None:
+                writer.close()
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file that cannot be written into a ConfigError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    """Return how files are written."""
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [field.name for field in schema if not pa.types.is_string(field.type)],
+    }
 
 
 def entry(table: Table, parts: list[Part]) -> TableEntry:
