@@ -12,7 +12,7 @@ MESSAGE_NOT_FOUND = 10037
 NAME_IN_USE = 10058
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
 _FAST_INGEST = (2, 14)  # server version
-_NO_JETSTREAM = (0, 10039, 10076)
+NO_JETSTREAM = (0, 10039, 10076)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Stream:
     max_messages_a_subject: int = -1
     max_age: float = 0.0  # seconds, 0 for ever
     sealed: bool = False
+    storage: str = "file"
+    replicas: int = 1
 
     @property
     def unbroken(self) -> bool:
@@ -56,10 +58,16 @@ def subject(stream: str) -> str:
 
 async def limits(connection: Connection) -> dict[str, int]:
     """Return the account's JetStream limits and use. Raises ServerError where there is no JetStream."""
+    answer = await info(connection)
+    return {**answer["limits"], "storage": answer["storage"]}
+
+
+async def info(connection: Connection) -> Any:
+    """Return what JetStream says of the account. Raises ServerError where there is no JetStream."""
     try:
-        answer = await connection.api("INFO")
+        return await connection.api("INFO")
     except ApiError as error:
-        if error.code in _NO_JETSTREAM:
+        if error.code in NO_JETSTREAM:
             raise ServerError(
                 "the server has no JetStream, or not for this account; start it with JetStream enabled, "
                 "or use `zakar broker`"
@@ -67,7 +75,22 @@ async def limits(connection: Connection) -> dict[str, int]:
         raise ServerError(f"the server refuses JetStream requests: {error}") from error
     except LOST as error:
         raise ServerError(f"the server does not answer JetStream requests ({str(error) or 'no answer'})") from error
-    return {**answer["limits"], "storage": answer["storage"]}
+
+
+async def every(connection: Connection) -> list[Stream]:
+    """Return all streams of the account. Raises ApiError."""
+    found: list[Stream] = []
+    while True:
+        page = await connection.api("STREAM.LIST", {"offset": len(found)})
+        found += [_stream(answer) for answer in page["streams"] or ()]
+        if not page["streams"] or len(found) >= page["total"]:
+            return found
+
+
+async def capturing(connection: Connection, subject: str) -> list[str]:
+    """Return the names of the streams that would store what is published to ``subject``. Raises ApiError."""
+    answer = await connection.api("STREAM.NAMES", {"subject": subject})
+    return list(answer["streams"] or ())
 
 
 async def look(connection: Connection, stream: str, patience: float = 10.0) -> Stream | None:
@@ -164,4 +187,6 @@ def _stream(answer: Any) -> Stream:
         max_messages_a_subject=config.get("max_msgs_per_subject", -1),
         max_age=config.get("max_age", 0) / 1e9,
         sealed=config.get("sealed", False),
+        storage=config.get("storage", "file"),
+        replicas=config.get("num_replicas", 1),
     )

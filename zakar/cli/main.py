@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 import zakar
-from zakar.cli import broker, dataset, demo, stations
+from zakar.cli import broker, dataset, demo, doctor, stations
 from zakar.errors import ZakarError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("broker")(broker.broker_command)
 app.command("load")(stations.load_command)
 app.command("verify")(stations.verify_command)
 app.command("consume")(stations.consume_command)
+app.command("doctor")(doctor.doctor_command)
 
 
 def main() -> None:

@@ -191,8 +191,7 @@ async def _prepare(
 ) -> list[_Opening]:
     """Make every station ready before anything is sent."""
     limits = await station.limits(connection)
-    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
-        raise ServerError(f"--mode batch: {_OLD.format(connection.connected_server_version)}; use --mode auto")
+    check_mode(connection, mode)
     found = {target.stream: await station.look(connection, target.stream) for target in targets}
     if recreate:
         for stream in [stream for stream, state in found.items() if state is not None]:
@@ -202,11 +201,8 @@ async def _prepare(
     refusals = []
     for target in targets:
         state = found[target.stream]
-        if state is not None:
-            last_row = _row(dataset, target, state.last)
-            last_stored = await station.message(connection, target.stream, state.last) if last_row else None
-            refusal = plan.judge(target, state, last_row, last_stored)
-            refusals += [refusal] if refusal else []
+        refusal = await judged(connection, dataset, target, state) if state is not None else None
+        refusals += [refusal] if refusal else []
     if refusals:
         raise MismatchError(
             "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
@@ -221,6 +217,19 @@ async def _prepare(
     return openings
 
 
+def check_mode(connection: Connection, mode: Mode) -> None:
+    """Raise ServerError if the server does not know a mode."""
+    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
+        raise ServerError(f"--mode batch: {_OLD.format(connection.version)}; use --mode auto")
+
+
+async def judged(connection: Connection, dataset: Dataset, target: Target, found: Stream) -> Refusal | None:
+    """Return why an existing stream cannot be filled, None if it can. Looks, and changes nothing. Raises ApiError."""
+    last_row = _row(dataset, target, found.last)
+    last_stored = await station.message(connection, target.stream, found.last) if last_row else None
+    return plan.judge(target, found, last_row, last_stored)
+
+
 async def _open(
     connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int, patience: float
 ) -> _Opening:
@@ -228,7 +237,7 @@ async def _open(
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
     wanted = mode in {Mode.AUTO, Mode.BATCH} and station.offers_fast_ingest(connection)
-    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.connected_server_version)
+    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.version)
     if found is None:
         try:
             await station.create(connection, target.stream, marked, target.max_bytes, replicas)

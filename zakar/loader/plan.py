@@ -15,7 +15,7 @@ _PREDICTIONS_BYTES = 256 << 20  # for an account that demands a size
 
 @dataclass(frozen=True)
 class Target:
-    """One partition to be filled with ``records`` messages."""
+    """One partition to be filled with ``records`` messages, whose payloads come to ``wire_bytes``."""
 
     table: Table
     stream: str
@@ -23,6 +23,7 @@ class Target:
     records: int
     max_bytes: int
     metadata: dict[str, str]
+    wire_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,25 @@ def target(manifest: Manifest, table: Table) -> Target:
     """Return the partition that carries a table."""
     entry = manifest.tables[table.name]
     stream = stream_name(table.station)
-    needed = stored_bytes(entry.wire_bytes, entry.rows, subject(stream))
     return Target(
         table=table,
         stream=stream,
         subject=subject(stream),
         records=entry.rows,
-        max_bytes=int(needed * _SPARE) + (1 << 20),
+        max_bytes=size(entry.wire_bytes, entry.rows, stream),
         metadata=metadata(table, manifest),
+        wire_bytes=entry.wire_bytes,
     )
+
+
+def size(wire_bytes: int, messages: int, stream: str) -> int:
+    """Return the bytes that a stream is given for so many messages, whose payloads come to ``wire_bytes``."""
+    return int(stored_bytes(wire_bytes, messages, subject(stream)) * _SPARE) + (1 << 20)
+
+
+def least_bytes(wire_bytes: int, messages: int, stream: str) -> int:
+    """Return the bytes that so many messages take in a stream at least: without any header."""
+    return stored_bytes(wire_bytes, 0, "") + messages * (30 + len(subject(stream)))
 
 
 def metadata(table: Table, manifest: Manifest) -> dict[str, str]:
@@ -55,7 +66,9 @@ def metadata(table: Table, manifest: Manifest) -> dict[str, str]:
 
 def predictions_bytes(limits: dict[str, int]) -> int:
     """Return the size to ask for the predictions' station: none, unless the account demands one."""
-    return _PREDICTIONS_BYTES if limits.get("max_bytes_required") else -1
+    most = limits.get("storage_max_stream_bytes", -1)
+    size = min(_PREDICTIONS_BYTES, most) if most > 0 else _PREDICTIONS_BYTES
+    return size if limits.get("max_bytes_required") else -1
 
 
 def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: bytes | None) -> Refusal | None:

@@ -1,0 +1,276 @@
+"""What a server offers, whether a dataset fits, and what a dry run says: held against what then happens."""
+
+import asyncio
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import trustme
+from helpers import free_port, publisher
+
+from zakar import scenario
+from zakar.__main__ import main
+from zakar.broker import link, station
+from zakar.broker.connection import Access
+from zakar.broker.server import Server, ServerSettings, running
+from zakar.dataset import store
+from zakar.dataset.schema import PUBLIC, TWEETS
+from zakar.dataset.store import Dataset
+from zakar.errors import ServerError
+from zakar.loader import plan
+from zakar.loader.doctor import examine
+from zakar.loader.load import Progress, load
+from zakar.loader.preview import Action
+from zakar.loader.producer import Pace
+from zakar.simulate import simulate
+
+QUOTA = """
+accounts {{ team {{
+    users: [{{user: ana, password: secret}}]
+    jetstream {{ max_mem: 1MB, {} }}
+}} }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(link, "_LEAST", 0.01)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command in this process; return its exit code, and what it said."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["zakar", *words])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return int(exit_.value.code or 0), said.out, said.err
+
+    return run
+
+
+def _limited(limits: str):
+    return running(ServerSettings(extra=QUOTA.format(limits)))
+
+
+def _ana(server: Server) -> Access:
+    return Access(servers=(server.url,), user="ana", password="secret")
+
+
+async def _part(dataset: Dataset, access: Access, messages: int) -> int:
+    """Load until so many messages are stored; return how many were."""
+    stop = asyncio.Event()
+
+    def progress(p: Progress) -> None:
+        if p.stored > messages:
+            stop.set()
+
+    return (await load(dataset, access, PUBLIC, Pace(200), stop=stop, progress=progress)).acknowledged
+
+
+def test_a_plain_server_is_described(access: Access, broker: Server):
+    found = asyncio.run(examine(access)).offer
+    assert found.server == broker.url
+    assert found.fast_ingest
+    assert not found.encrypted
+    assert found.max_payload == 1 << 20
+    assert found.account is not None
+    assert (found.account.left, found.account.streams, found.account.domain) == (None, 0, "")
+    assert 0 < found.link.round_trip < 1
+    assert found.link.rate is not None
+    assert found.link.rate > 1e6
+
+
+def test_doctor_prints_the_promised_keys_and_nothing_is_left(sample: Dataset, broker: Server, access: Access, command):
+    code, out, _ = command("doctor", str(sample.root), "--server", broker.url, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["ok"] is found["jetstream"] is True
+    assert set(found) >= {
+        "server", "version", "tls", "round_trip_seconds", "bytes_per_second", "messages_per_second", "max_payload",
+        "fast_ingest", "account", "stations", "needs", "left", "seconds", "days_that_fit", "missing",
+    }  # fmt: skip
+    targets = [plan.target(sample.manifest, table) for table in PUBLIC]
+    assert found["needs"] == sum(target.max_bytes for target in targets) + 1
+    assert found["missing"] == []
+    after = asyncio.run(examine(access)).offer.account
+    assert after is not None
+    assert (after.streams, after.used, after.committed) == (0, 0, 0)
+
+
+def test_secrets_are_never_shown(sample: Dataset, command):
+    with running(ServerSettings(user="ana", password="secret")) as server:
+        url = server.url.replace("//", "//ana:secret@")
+        code, out, err = command("doctor", str(sample.root), "--server", url)
+        assert code == 0
+        assert server.url in out
+        assert "secret" not in out + err
+        wrong, _, err = command("doctor", "--server", server.url, "--user", "ana", "--password", "wrong")
+    assert wrong == 3
+    assert "refuses these credentials" in err
+
+
+def test_a_domain_and_tls_are_told(tmp_path: Path):
+    authority = trustme.CA()
+    cert = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    cert.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    cert.private_key_pem.write_to_path(tmp_path / "key.pem")
+    settings = ServerSettings(
+        tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem", extra="jetstream { domain: hub }"
+    )
+    with running(settings) as server:
+        found = asyncio.run(examine(Access((server.url,), tls_ca=tmp_path / "ca.pem"))).offer
+    assert found.encrypted
+    assert found.account is not None
+    assert found.account.domain == "hub"
+
+
+def test_a_server_without_jetstream_exits_3_and_is_described_all_the_same(sample: Dataset, command):
+    with running(ServerSettings(extra="jetstream: false")) as server:
+        code, out, err = command("doctor", str(sample.root), "--server", server.url, "--json")
+        found = json.loads(out)
+        assert (code, found["ok"], found["jetstream"]) == (3, False, False)
+        assert found["bytes_per_second"] > 1e6
+        assert "start it with JetStream enabled" in found["missing"][0]
+        assert len(err.splitlines()) == 1
+        code, out, _ = command("doctor", "--server", server.url)
+        assert code == 3
+        assert "JetStream    no" in out
+
+
+def test_a_server_that_is_down_exits_3_with_a_line(command):
+    code, out, err = command("doctor", "--server", f"nats://127.0.0.1:{free_port()}")
+    assert (code, out) == (3, "")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_old_server_is_told_what_it_lacks(access: Access, broker: Server, monkeypatch, command):
+    monkeypatch.setattr(station, "_FAST_INGEST", (99, 0))
+    code, out, _ = command("doctor", "--server", broker.url)
+    assert code == 0
+    assert "missing: fast ingest: nats-server 2." in out
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        "max_file: 5MB",
+        "max_file: 300MB, disk_max_stream_bytes: 2MB",
+        "max_file: 7MB, max_bytes_required: true, disk_max_stream_bytes: 2MB",
+    ],
+)
+def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
+    sample: Dataset, tmp_path: Path, limits: str
+):
+    def loaded(access: Access, days: int) -> None:
+        path = scenario.find("tiny")
+        with ThreadPoolExecutor(1) as executor:
+            simulate(scenario.with_days(scenario.read(path), days), path, tmp_path / f"{days}", executor)
+        asyncio.run(load(store.open_dataset(str(tmp_path / f"{days}")), access, PUBLIC, Pace(), recreate=True))
+
+    with _limited(limits) as server:
+        days = asyncio.run(examine(_ana(server), sample)).days_that_fit
+        assert days is not None
+        assert 0 < days < 120
+        loaded(_ana(server), days)
+        with pytest.raises(ServerError, match="does not give"):
+            loaded(_ana(server), days + 1)
+
+
+def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_do(sample: Dataset, command):
+    with _limited("max_file: 5MB") as server:
+        words = ["doctor", str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret"]
+        code, out, err = command(*words)
+        assert code == 1
+        assert "storage: a load needs 7.2 MiB and the account has 5.0 MiB left" in out
+        assert re.search(r"`zakar simulate tiny --seed 2023 --days (\d+) --out \S+-\1-days`, then `zakar load", out)
+        assert len(err.splitlines()) == 1
+        code, out, _ = command(*words, "--json")
+        found = json.loads(out)
+        assert (code, found["ok"]) == (1, False)
+        assert 0 < found["days_that_fit"] < found["days"]
+        assert len(found["missing"]) == 2
+
+
+def test_not_a_single_day_may_fit_and_too_few_streams_be_allowed(sample: Dataset, command):
+    with _limited("max_file: 1MB, max_streams: 3") as server:
+        words = ["--server", server.url, "--user", "ana", "--password", "secret"]
+        code, out, _ = command("doctor", str(sample.root), *words)
+    assert code == 1
+    assert "there is not room for a single day" in out
+    assert "streams: 4 are to be created and the account has 0 of 3" in out
+
+
+def test_an_account_that_demands_sizes_needs_one_for_predictions(sample: Dataset):
+    with _limited("max_file: 1GB, max_bytes_required: true") as server:
+        found = asyncio.run(examine(_ana(server), sample))
+        assert found.seen is not None
+        assert found.seen.ok
+        before = found.seen.needs
+        asyncio.run(load(sample, _ana(server), PUBLIC, Pace()))
+        account = asyncio.run(examine(_ana(server))).offer.account
+        assert account is not None
+        assert account.committed == before > 256 << 20
+
+
+def test_streams_that_hold_the_dataset_are_paid_for(sample: Dataset, other: Dataset, command):
+    needed = sum(plan.target(sample.manifest, table).max_bytes for table in PUBLIC) + 1
+    with _limited(f"max_file: {needed}") as server:
+        access = _ana(server)
+        stored = asyncio.run(_part(sample, access, 9_000))
+        found = asyncio.run(examine(access, sample))
+        assert found.seen is not None
+        assert (found.seen.ok, found.seen.needs, found.seen.left) == (True, 0, 1)
+        assert sum(o.sends for o in found.seen.stations.values()) == sample.manifest.records - stored
+        actions = [found.seen.stations[table.station].action for table in PUBLIC]
+        assert actions == [Action.NOTHING, Action.CONTINUE, Action.CONTINUE]
+        words = ["--server", server.url, "--user", "ana", "--password", "secret"]
+        code, out, _ = command("doctor", str(other.root), *words)
+        assert code == 1
+        assert "start over with --recreate" in out
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+def test_a_stream_too_small_for_the_rest_is_told(sample: Dataset, access: Access):
+    async def main() -> None:
+        target = plan.target(sample.manifest, TWEETS)
+        async with publisher(access) as connection:
+            await station.create(connection, target.stream, target.metadata, 200_000)
+
+    asyncio.run(main())
+    seen = asyncio.run(examine(access, sample)).seen
+    assert seen is not None
+    assert len(seen.shortages) == 1
+    assert "will be full before the end: its max_bytes is 0.2 MiB" in seen.shortages[0]
+
+
+def test_where_a_stream_would_store_what_is_measured_with_nothing_is_sent(sample: Dataset, access: Access):
+    async def main() -> None:
+        async with publisher(access) as connection:
+            await connection.api("STREAM.CREATE.all", {"name": "all", "subjects": ["_INBOX.>"], "storage": "memory"})
+
+    asyncio.run(main())
+    found = asyncio.run(examine(access, sample))
+    assert (found.offer.link.rate, found.seconds) == (None, None)
+    assert "stream `all` would store it" in found.offer.link.why
+
+
+def test_a_user_with_few_rights_is_told_what_could_not_be_measured(sample: Dataset):
+    rights = """
+    accounts { team { jetstream: enabled, users: [
+        {user: ana, password: secret, permissions: {
+            publish: {deny: ["_INBOX.>", "$JS.API.STREAM.LIST"]}
+        }}
+    ] } }
+    """
+    with running(ServerSettings(extra=rights)) as server:
+        found = asyncio.run(examine(_ana(server), sample))
+    assert "may not publish it" in found.offer.link.why
+    assert found.seen is not None
+    assert found.seen.ok

@@ -1,0 +1,191 @@
+"""What a load needs of an account, of storage and of time."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import simulated, tiny
+
+from zakar.broker import account
+from zakar.broker.account import Account
+from zakar.broker.station import Stream
+from zakar.dataset import store, wire
+from zakar.dataset.schema import ALERTS, PUBLIC
+from zakar.errors import ServerError
+from zakar.loader import need, plan
+from zakar.loader.dialect import AckEach, FastBatch
+from zakar.loader.load import Mode
+from zakar.loader.need import Days
+from zakar.loader.plan import Refusal
+from zakar.loader.preview import Action, Outlook, outlook, shortages
+
+TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
+
+
+def _stream(**changes: Any) -> Stream:
+    values = {
+        "name": "a$1", "first": 1, "last": 4, "messages": 4, "bytes": 100, "max_bytes": 999, "subjects": ("a$1.>",),
+        "metadata": {}, "batched": True,
+    }  # fmt: skip
+    return Stream(**(values | changes))
+
+
+def _answer(**changes: Any) -> dict[str, Any]:
+    limits = {"max_storage": 1_000, "max_streams": -1, "storage_max_stream_bytes": -1, "max_bytes_required": False}
+    return {"storage": 60, "reserved_storage": 300, "streams": 2, "limits": limits} | changes
+
+
+def _account(**changes: Any) -> Account:
+    return replace(account.parse(_answer(), []), **changes)
+
+
+TABLES = st.integers(1, 30).flatmap(
+    lambda days: st.lists(
+        st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 300)), min_size=days, max_size=days).map(
+            lambda rows: Days(
+                "zakar-tweets$1", np.array([n for n, _ in rows]), np.array([n * size for n, size in rows])
+            )
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+
+
+def _sizes(tables: list[Days], days: int) -> list[int]:
+    return [plan.size(int(t.wire_bytes[:days].sum()), int(t.messages[:days].sum()), t.stream) for t in tables]
+
+
+@given(TABLES, st.none() | st.integers(0, 40 << 20), st.none() | st.integers(0, 20 << 20), st.integers(0, 1 << 20))
+def test_as_many_days_fit_as_can_be_created_and_not_one_more(tables, room, largest, besides):
+    def fits(days: int) -> bool:
+        sizes = _sizes(tables, days)
+        return (room is None or sum(sizes) + besides <= room) and (largest is None or max(sizes) <= largest)
+
+    days, all_days = need.whole_days(tables, room, largest, besides), len(tables[0].messages)
+    assert days == 0 or fits(days)
+    assert days == all_days or not fits(days + 1)
+
+
+def test_a_dataset_of_the_days_that_fit_fits(tmp_path: Path):
+    whole = simulated(tmp_path / "whole", tiny(calendar={"days": 120}))
+    days = [Days(f"{table.station}$1", *store.by_day(whole, table)) for table in PUBLIC]
+    room = 5_000_000
+    fit = need.whole_days(days, room)
+    assert 0 < fit < 120
+    for number, fits in ((fit, True), (fit + 1, False)):
+        shorter = simulated(tmp_path / f"{number}", tiny(calendar={"days": number}))
+        targets = [plan.target(shorter.manifest, table) for table in PUBLIC]
+        assert (sum(target.max_bytes for target in targets) <= room) == fits
+
+
+def test_days_are_counted_as_they_are_in_the_table(pristine: Path):
+    dataset = store.open_dataset(str(pristine))
+    for table in PUBLIC:
+        rows, size = store.by_day(dataset, table)
+        day = store.read(dataset, table)[table.day].to_numpy()
+        assert rows.tolist() == [int((day == n).sum()) for n in range(1, 50)]
+        assert size.sum() == dataset.manifest.tables[table.name].wire_bytes
+        assert size[:7].sum() == sum(
+            wire.size(batch) for batch in store.read(dataset, table).filter(pa.array(day <= 7)).to_batches()
+        )
+
+
+@pytest.mark.parametrize(
+    ("streams", "committed"),
+    [
+        ([], 300),
+        ([_stream(max_bytes=300, bytes=60)], 300),
+        ([_stream(max_bytes=300, bytes=10), _stream(max_bytes=-1, bytes=50)], 350),
+        ([_stream(max_bytes=-1, bytes=50, replicas=3)], 450),
+        ([_stream(max_bytes=-1, bytes=50, storage="memory")], 300),
+        (None, 360),  # nobody knows whose the used bytes are
+    ],
+)
+def test_what_streams_have_been_given_and_what_the_others_hold_is_spoken_for(streams, committed: int):
+    found = account.parse(_answer(), streams)
+    assert (found.committed, found.left) == (committed, 1_000 - committed)
+
+
+def test_an_account_may_have_no_limits_or_be_over_them():
+    limits = {"max_storage": -1, "max_streams": -1, "storage_max_stream_bytes": 0}
+    free = account.parse(_answer(limits=limits), [])
+    assert (free.left, free.max_streams, free.max_stream_bytes, free.size_required) == (None, None, None, False)
+    assert account.parse(_answer(reserved_storage=2_000), []).left == 0
+
+
+def test_where_replicas_are_counted_apart_theirs_alone_are_looked_at():
+    three = _answer()
+    tiers = {"R1": {"limits": {"max_storage": 0}}, "R3": three}
+    streams = [_stream(max_bytes=-1, bytes=50, replicas=3), _stream(max_bytes=-1, bytes=70)]
+    found = account.parse({"limits": {}, "domain": "hub", "tiers": tiers}, streams, replicas=3)
+    assert (found.domain, found.committed, found.left, found.tiered) == ("hub", 350, 650, True)
+    with pytest.raises(ServerError, match="5 replicas, only R1, R3; give --replicas"):
+        account.parse({"limits": {}, "tiers": tiers}, [], replicas=5)
+
+
+@pytest.mark.parametrize(
+    ("found", "refusal", "recreate", "action", "needs", "frees"),
+    [
+        (None, None, False, Action.CREATE, 999 * 3, 0),
+        (_stream(), None, False, Action.CONTINUE, 0, 999 * 3),
+        (_stream(max_bytes=-1), None, False, Action.CONTINUE, (999 - 100) * 3, 100 * 3),
+        (_stream(max_bytes=-1, bytes=2_000), None, False, Action.CONTINUE, 0, 2_000 * 3),
+        (_stream(last=10, messages=10), None, False, Action.NOTHING, 0, 999 * 3),
+        (_stream(), Refusal("a$1", "is sealed"), False, Action.REFUSE, 0, 999 * 3),
+        (_stream(), None, True, Action.RECREATE, 999 * 3, 999 * 3),
+    ],
+)
+def test_what_a_load_does_with_a_stream_and_what_it_needs_for_that(found, refusal, recreate, action, needs, frees):
+    seen = outlook(TARGET, found, refusal, Mode.BATCH, 3, recreate=recreate)
+    assert (seen.action, seen.needs, seen.frees) == (action, needs, frees)
+    sends = {Action.CREATE: 10, Action.RECREATE: 10, Action.CONTINUE: 6, Action.NOTHING: 0, Action.REFUSE: 0}
+    assert seen.sends == sends[action]
+
+
+OPEN = Outlook("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)
+
+
+@pytest.mark.parametrize(
+    ("stations", "changes", "said"),
+    [
+        ([OPEN], {}, []),
+        ([OPEN], {"max_bytes": None, "max_stream_bytes": None, "max_streams": None}, []),
+        ([OPEN, OPEN], {}, ["storage: a load needs"]),
+        ([OPEN], {"max_stream_bytes": 499}, ["storage: `a\\$1` needs"]),
+        ([OPEN, replace(OPEN, needs=0)], {"streams": 1, "max_streams": 2}, ["streams: 2 are to be created"]),
+        ([replace(OPEN, action=Action.CONTINUE, needs=0, max_bytes=299)], {}, ["will be full before the end"]),
+        ([replace(OPEN, action=Action.CONTINUE, needs=0, max_bytes=300)], {}, []),
+        ([replace(OPEN, action=Action.NOTHING, needs=0, max_bytes=299)], {"max_streams": 0}, []),
+    ],
+)
+def test_what_lacks_is_said(stations, changes, said: list[str]):
+    found = _account(**changes)
+    lines = list(shortages(stations, found, found.left))
+    assert len(lines) == len(said)
+    for line, beginning in zip(lines, said, strict=True):
+        assert re.search(beginning, line)
+
+
+@pytest.mark.parametrize("mode", ["batch", "nonblocking"])
+@pytest.mark.parametrize("records", [2, 99_999])
+def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
+    target = replace(TARGET, records=records, wire_bytes=records * 61)
+    inbox = "_INBOX." + 22 * "y"
+    dialect = FastBatch("a$1.final", inbox, 0, records + 1, 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
+    last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
+    assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2
+    assert need.frame_bytes(replace(target, records=0), mode) == 0
+
+
+def test_the_slowest_of_link_round_trip_and_server_decides_the_time():
+    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, 4_000) == 10  # the link
+    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, 4_000) == 1  # messages in flight
+    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, 4_000) == 10  # the server
+    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, 4_000) == pytest.approx(10, rel=0.01)

@@ -1,0 +1,215 @@
+"""`zakar doctor`, and what `zakar load --dry-run` says: what a server offers, what a dataset needs, what lacks."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+
+from zakar import scenario as scenarios
+from zakar.broker.account import Account
+from zakar.broker.link import Link
+from zakar.cli import common
+from zakar.cli.common import Json, access, give, run
+from zakar.dataset import store
+from zakar.dataset.store import Dataset
+from zakar.errors import MismatchError, ServerError
+from zakar.loader.doctor import Findings, examine
+from zakar.loader.preview import Action, Preview, mib
+from zakar.stopping import until_stopped
+
+_DOES = {
+    Action.CREATE: "create with {size}",
+    Action.RECREATE: "delete {stored:,} messages, create anew with {size}",
+    Action.CONTINUE: "go on after {stored:,} messages",
+    Action.NOTHING: "nothing: all is there",
+    Action.REFUSE: "REFUSE: {why}",
+}
+
+
+def doctor_command(
+    where: Annotated[
+        str | None, typer.Argument(metavar="[DIR]", help="A dataset, to see whether a load of it would fit.")
+    ] = None,
+    server: common.Server = None,
+    context: common.Context = None,
+    user: common.User = None,
+    password: common.Password = None,
+    token: common.Token = None,
+    creds: common.Creds = None,
+    nkey: common.Nkey = None,
+    tlsca: common.TlsCa = None,
+    tlscert: common.TlsCert = None,
+    tlskey: common.TlsKey = None,
+    json: Json = False,
+) -> None:
+    """Say what a server offers, whether a dataset fits, what is missing, and the fix.
+
+    Measures the link for about a second, with messages that go to no station. Nothing is created or changed.
+
+    Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
+    """
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    dataset = store.open_dataset(where) if where is not None else None
+    found = run(lambda stop: until_stopped(examine(who, dataset), stop))
+    missing = lacking(found, dataset, where)
+    if json:
+        give(
+            {
+                "ok": found.offer.account is not None and (found.seen is None or found.seen.ok),
+                **_offer(found, dataset),
+                **load_report(found, dataset),
+                "missing": missing,
+            }
+        )
+    else:
+        _show_offer(found, dataset)
+        show_preview(found, dataset, missing)
+    refuse(found, where)
+
+
+def refuse(found: Findings, where: str | None) -> None:
+    """Raise what keeps a load from being done: ServerError without JetStream, MismatchError if it does not fit."""
+    if found.offer.account is None:
+        raise ServerError(f"{found.offer.server}: {found.offer.lacks}")
+    seen = found.seen
+    if seen is not None and not seen.ok:
+        raise MismatchError(f"{where}: cannot be loaded; what is missing, and the fix, is said above")
+
+
+def lacking(found: Findings, dataset: Dataset | None, where: str | None) -> list[str]:
+    """Return a line for all that is missing or could be better, each with the fix."""
+    offer, seen = found.offer, found.seen
+    lines = [] if offer.account is not None else [offer.lacks]
+    if offer.account is not None and not offer.fast_ingest:
+        lines.append(f"fast ingest: nats-server {offer.version} has none; 2.14 and later load faster")
+    if offer.link.rate is None:
+        lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
+    if seen is None or dataset is None or where is None:
+        return lines
+    lines += [
+        f"station stream `{o.stream}` {o.why}; load elsewhere, or start over with --recreate"
+        for o in seen.refusals.values()
+    ]
+    lines += seen.shortages
+    days = found.days_that_fit
+    if days is not None:
+        recreate = any(o.action in {Action.CONTINUE, Action.NOTHING} and o.records for o in seen.stations.values())
+        lines.append(_shorter(dataset, where, days, " --recreate" if recreate else ""))
+    return lines
+
+
+def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -> None:
+    """Print what a load would do, and what is missing."""
+    console = Console(soft_wrap=True)
+    seen = found.seen
+    if seen is not None and dataset is not None:
+        grid = Table(Column("station", no_wrap=True), "a load would", "messages", "mode", "needs", box=box.SIMPLE)
+        for name, o in seen.stations.items():
+            does = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes))
+            sends = o.action not in {Action.NOTHING, Action.REFUSE}
+            grid.add_row(name, does, f"{o.sends:,}", o.mode if sends else "", mib(o.needs))
+        console.print(grid)
+        left = "no limit to what is left" if seen.left is None else f"{mib(seen.left)} left"
+        console.print(f"storage: {mib(seen.needs)} needed, {left} in the account", highlight=False)
+        if found.seconds is not None and _sends(seen):
+            estimate = "an estimate from the link and what servers were seen to store"
+            took = max(1, round(found.seconds))
+            console.print(f"time: about {took:,} s for {_sends(seen):,} messages, {estimate}", highlight=False)
+    for line in missing:
+        console.print(f"missing: {line}", markup=False, highlight=False)
+
+
+def _shorter(dataset: Dataset, where: str, days: int, recreate: str) -> str:
+    manifest = dataset.manifest
+    if days == 0:
+        return "there is not room for a single day"
+    name = manifest.name if manifest.name in scenarios.names() else "SCENARIO.toml"
+    out = shlex.quote(f"{Path(where).name if '://' in where else where.rstrip('/')}-{days}-days")
+    return (
+        f"the first {days:,} of {manifest.days:,} days have room: "
+        f"`zakar simulate {name} --seed {manifest.seed} --days {days} --out {out}`, "
+        f"then `zakar load {out}{recreate}`"
+    )
+
+
+def _show_offer(found: Findings, dataset: Dataset | None) -> None:
+    offer, account = found.offer, found.offer.account
+    rows = {
+        "server": f"{offer.server}, nats-server {offer.version}, {'TLS' if offer.encrypted else 'no TLS'}",
+        "round trip": f"{offer.link.round_trip * 1e3:,.2f} ms",
+        "rate": _rate(found.offer.link, with_messages=dataset is not None),
+        "max_payload": mib(offer.max_payload),
+        "JetStream": "no" if account is None else f"yes{', domain ' + account.domain if account.domain else ''}",
+        "fast ingest": "yes" if offer.fast_ingest else "no",
+    }
+    if account is not None:
+        rows["storage"] = (
+            f"{mib(account.used)} used, {mib(account.committed)} spoken for, of {_limit(account.max_bytes, mib)}; "
+            f"a stream: {_limit(account.max_stream_bytes, mib)}"
+            f"{', and it must have a size' if account.size_required else ''}"
+        )
+        rows["streams"] = f"{account.streams:,} of {_limit(account.max_streams, str)}"
+    console = Console(soft_wrap=True)
+    for name, text in rows.items():
+        console.print(f"{name:12} {text}", markup=False, highlight=False)
+
+
+def _rate(link: Link, *, with_messages: bool) -> str:
+    if link.rate is None:
+        return "not measured"
+    messages = f", {link.messages:,.0f} messages/s" if with_messages else ""
+    return f"{link.rate / 1e6:,.1f} MB/s{messages}, before the server stores anything"
+
+
+def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
+    offer = found.offer
+    return {
+        "server": offer.server,
+        "version": offer.version,
+        "tls": offer.encrypted,
+        "round_trip_seconds": offer.link.round_trip,
+        "bytes_per_second": offer.link.rate,
+        "messages_per_second": offer.link.messages if dataset is not None else None,
+        "max_payload": offer.max_payload,
+        "jetstream": offer.account is not None,
+        "fast_ingest": offer.fast_ingest,
+        "account": None if offer.account is None else _account(offer.account),
+    }
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {**msgspec.to_builtins(account), "left": account.left}
+
+
+def load_report(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
+    """Return the keys that say what a load would do, none without a dataset."""
+    seen = found.seen
+    if seen is None or dataset is None:
+        return {}
+    stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in seen.stations.items()}
+    return {
+        "stations": stations,
+        "sends": _sends(seen),
+        "needs": seen.needs,
+        "left": seen.left,
+        "seconds": found.seconds,
+        "days": dataset.manifest.days,
+        "days_that_fit": found.days_that_fit,
+    }
+
+
+def _sends(seen: Preview) -> int:
+    return sum(o.sends for o in seen.stations.values())
+
+
+def _size(size: int) -> str:
+    return mib(size) if size > 0 else "no limit"
+
+
+def _limit(value: int | None, show: Any) -> str:
+    return "no limit" if value is None else show(value)

@@ -1,0 +1,117 @@
+"""What a server offers, what a dataset needs of it, and what lacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from zakar.broker import account as accounts
+from zakar.broker import link as links
+from zakar.broker import station
+from zakar.broker.account import Account
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.link import Link
+from zakar.dataset import store, wire
+from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.store import Dataset
+from zakar.errors import ServerError
+from zakar.loader import preview as previews
+from zakar.loader.load import Mode
+from zakar.loader.preview import Preview
+from zakar.loader.producer import Pace
+
+_SAMPLE = 2_000  # messages of each table that a link is measured with
+_READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server offers. ``lacks`` says why there is no ``account``, if there is none."""
+
+    server: str
+    version: str
+    encrypted: bool
+    max_payload: int
+    fast_ingest: bool
+    link: Link
+    account: Account | None
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found: the server's offer, and, for a dataset, what a load would do and take.
+
+    ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice.
+    """
+
+    offer: Offer
+    seen: Preview | None = None
+    seconds: float | None = None
+    days_that_fit: int | None = None
+
+
+async def examine(
+    access: Access,
+    dataset: Dataset | None = None,
+    tables: Sequence[Table] = PUBLIC,
+    *,
+    mode: Mode = Mode.AUTO,
+    recreate: bool = False,
+    replicas: int = 1,
+    in_flight: int = Pace.in_flight,
+    name: str = "zakar doctor",
+) -> Findings:
+    """Look at a server, and at what a load of a dataset's ``tables`` would do to it; change nothing.
+
+    The link is measured with messages that go to no station. Raises ServerError if the server cannot be reached or
+    is lost, or does not know ``mode``; that it lacks JetStream is a finding. MismatchError for a damaged dataset.
+    """
+    payloads = _sample(dataset, tables)
+    async with connected(access, name) as connection:
+        try:
+            offer = await _offer(connection, payloads, replicas)
+            found = Findings(offer)
+            if dataset is None or offer.account is None:
+                return found
+            seen = await previews.preview(
+                connection, dataset, tables, offer.account, mode=mode, recreate=recreate, replicas=replicas
+            )
+        except ApiError as error:
+            raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
+        except LOST as error:
+            raise ServerError(f"{access.shown}: connection lost while looking: {error}") from error
+    found = replace(found, seen=seen, seconds=previews.predicted(dataset, tables, seen, offer.link, in_flight))
+    if not seen.shortages or seen.refusals:
+        return found
+    days = previews.days_that_fit(dataset, tables, seen, offer.account)
+    return replace(found, days_that_fit=days if days < dataset.manifest.days else None)
+
+
+async def _offer(connection: Connection, payloads: Sequence[bytes], replicas: int) -> Offer:
+    account, lacks = None, ""
+    try:
+        account = await accounts.read(connection, replicas)
+    except ServerError as error:
+        lacks = str(error)
+    url = connection.connected_url
+    return Offer(
+        server=Access((url.geturl(),)).shown if url else "",
+        version=connection.version,
+        encrypted=connection.encrypted,
+        max_payload=connection.max_payload,
+        fast_ingest=station.offers_fast_ingest(connection),
+        link=await links.measure(connection, payloads),
+        account=account,
+        lacks=lacks,
+    )
+
+
+def _sample(dataset: Dataset | None, tables: Sequence[Table]) -> list[bytes]:
+    """Return messages such as a load would send."""
+    if dataset is None:
+        return [_READING]
+    found: list[bytes] = []
+    for table in tables:
+        for batch in islice(store.batches(dataset, table, rows=_SAMPLE), 1):
+            found += wire.encode(batch).to_pylist()
+    return found or [_READING]

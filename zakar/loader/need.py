@@ -1,0 +1,73 @@
+"""What a load needs: bytes of storage, whole days where they do not suffice, and time. Pure."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from zakar.loader import plan
+from zakar.loader.dialect import AckEach, FastBatch
+from zakar.loader.plan import Target
+
+# Messages a second that a server was seen to store over a loopback, with the loader on the same two cores; see
+# benchmarks/README.md. A server that does more makes a load quicker than predicted.
+STORES = {"batch": 200_000, "nonblocking": 130_000}
+_ALONE = 1e-4  # seconds that storing a message alone takes beyond the round trip, seen likewise
+_INBOX = "_INBOX." + 22 * "x"
+
+
+@dataclass(frozen=True)
+class Days:
+    """A table's messages by day: ``messages`` and the bytes of their payloads, each of shape (days,)."""
+
+    stream: str
+    messages: np.ndarray
+    wire_bytes: np.ndarray
+
+
+def whole_days(tables: Sequence[Days], room: int | None, largest: int | None = None, besides: int = 0) -> int:
+    """Return how many days, from the first on, can be loaded into ``room`` bytes of storage, at most all there are.
+
+    Every stream is counted with the size that it would be created with, which may not exceed ``largest``;
+    ``besides`` are bytes that are needed anyway. None stands for no limit.
+    """
+    messages = [np.cumsum(table.messages) for table in tables]
+    wire_bytes = [np.cumsum(table.wire_bytes) for table in tables]
+
+    def too_large(days: int) -> bool:
+        last = days - 1
+        sizes = [
+            plan.size(int(size[last]), int(number[last]), table.stream)
+            for table, number, size in zip(tables, messages, wire_bytes, strict=True)
+        ]
+        return (room is not None and sum(sizes) + besides > room) or (largest is not None and max(sizes) > largest)
+
+    days = min((len(table.messages) for table in tables), default=0)
+    return bisect_right(range(1, days + 1), False, key=too_large)
+
+
+def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate: float, in_flight: int) -> float:
+    """Return an estimate of how long so many messages take, ``sent_bytes`` of frames together.
+
+    The slowest of three decides: the link's ``rate`` in bytes a second; as many messages as may be in flight each
+    ``round_trip`` seconds; and what a server stores.
+    """
+    if mode == "blocking":
+        return messages * (round_trip + _ALONE)
+    return max(sent_bytes / rate, messages * round_trip / in_flight, messages / STORES[mode])
+
+
+def frame_bytes(target: Target, mode: str) -> float:
+    """Return the mean number of bytes that a message of a table is sent as, its payload included."""
+    if target.records == 0:
+        return 0.0
+    payload = pa.array([b""], pa.binary())
+    dialect = (
+        FastBatch(target.subject, _INBOX, 0, target.records + 1, 4_000)
+        if mode == "batch"
+        else AckEach(target.subject, _INBOX)
+    )
+    digits = 2  # of the payload's length, where the empty one of the frame has one
+    return len(dialect.build(payload, target.records - 1).data) + digits + target.wire_bytes / target.records
