@@ -194,7 +194,7 @@ def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_
         code, out, _ = command(*words, "--json")
         found = json.loads(out)
         assert (code, found["ok"]) == (1, False)
-        assert 0 < found["days_that_fit"] < found["days"]
+        assert 0 < found["days_that_fit"] < sample.manifest.days
         assert len(found["missing"]) == 2
 
 
@@ -274,3 +274,74 @@ def test_a_user_with_few_rights_is_told_what_could_not_be_measured(sample: Datas
     assert "may not publish it" in found.offer.link.why
     assert found.seen is not None
     assert found.seen.ok
+
+
+async def _seen(access: Access) -> list[tuple[object, ...]]:
+    """Everything that a load could change on a server: streams, their configurations and what they hold."""
+    async with publisher(access) as connection:
+        page = await connection.api("STREAM.LIST", {"offset": 0})
+        account = await connection.api("INFO")
+    streams = sorted((s["config"]["name"], s["config"], s["state"]) for s in page["streams"] or ())
+    return [*streams, (account["storage"],)]
+
+
+@pytest.mark.parametrize("before", ["nothing", "half", "all", "another"])
+@pytest.mark.parametrize("options", [[], ["--recreate"], ["--mode", "nonblocking", "--tables", "fire_alerts"]])
+def test_a_dry_run_changes_nothing_and_says_what_a_load_then_does(
+    sample: Dataset, other: Dataset, broker: Server, access: Access, command, before: str, options: list[str]
+):
+    if before == "half":
+        asyncio.run(_part(sample, access, 9_000))
+    if before in {"all", "another"}:
+        asyncio.run(load(sample if before == "all" else other, access, PUBLIC, Pace()))
+    words = ["load", str(sample.root), "--server", broker.url, *options, "--json"]
+    at_first = asyncio.run(_seen(access))
+    code, out, _ = command(*words, "--dry-run")
+    assert asyncio.run(_seen(access)) == at_first
+    would = json.loads(out)
+    assert would["dry_run"] is True
+    done, out, _ = command(*words)
+    assert code == done
+    assert would["ok"] == (code == 0) == (before != "another" or options == ["--recreate"])
+    if code == 0:
+        did = json.loads(out)["stations"]
+        assert {name: s["sent"] for name, s in did.items()} == {
+            name: s["sends"] for name, s in would["stations"].items() if name in did
+        }
+        assert all(s["mode"] == json.loads(out)["mode"] for s in would["stations"].values() if s["sends"])
+
+
+def test_a_dry_run_says_for_each_station_what_would_be_done(sample: Dataset, broker: Server, access: Access, command):
+    words = ["load", str(sample.root), "--server", broker.url, "--dry-run"]
+    code, out, err = command(*words)
+    assert code == 0
+    assert out.count("create with 3.1 MiB") == 2
+    assert "time: about 1 s for 19,220 messages, an estimate" in out
+    assert "nothing was created" in err
+    stored = asyncio.run(_part(sample, access, 9_000))
+    _, out, _ = command(*words)
+    assert out.count("nothing: all is there") == 2  # posts and predictions
+    assert f"delete {stored - sample.manifest.tables['tweets'].rows:,} messages" in command(*words, "--recreate")[1]
+    assert f"go on after {stored - sample.manifest.tables['tweets'].rows:,} messages" in out
+
+
+def test_a_dry_run_that_would_be_refused_says_why_and_exits_1(
+    sample: Dataset, other: Dataset, broker: Server, access: Access, command
+):
+    asyncio.run(load(other, access, PUBLIC, Pace()))
+    code, out, err = command("load", str(sample.root), "--server", broker.url, "--dry-run")
+    assert code == 1
+    assert out.count("REFUSE: holds") == 3
+    assert "start over with --recreate" in out
+    assert len(err.splitlines()) == 1
+
+
+def test_a_dry_run_knows_the_modes_that_a_server_has(sample: Dataset, broker: Server, monkeypatch, command):
+    monkeypatch.setattr(station, "_FAST_INGEST", (99, 0))
+    words = ["load", str(sample.root), "--server", broker.url, "--dry-run"]
+    code, _, err = command(*words, "--mode", "batch")
+    assert code == 3
+    assert re.search(r"nats-server [\d.]+ has no fast ingest, which came with 2.14; use --mode auto", err)
+    code, out, _ = command(*words, "--json")
+    assert code == 0
+    assert {s["mode"] for s in json.loads(out)["stations"].values()} == {"nonblocking"}

@@ -1,25 +1,26 @@
 """`zakar doctor`, and what `zakar load --dry-run` says: what a server offers, what a dataset needs, what lacks."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Column, Table
 
 from zakar import scenario as scenarios
 from zakar.broker.account import Account
+from zakar.broker.connection import Access
 from zakar.broker.link import Link
 from zakar.cli import common
-from zakar.cli.common import Json, access, give, run
-from zakar.dataset import store
+from zakar.cli.common import Json, access, give, run, tell
+from zakar.dataset import schema, store
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, examine
-from zakar.loader.preview import Action, Preview, mib
+from zakar.loader.load import Mode
+from zakar.loader.preview import Action, Outlook, Preview, mib
 from zakar.stopping import until_stopped
 
 _DOES = {
@@ -62,13 +63,48 @@ def doctor_command(
             {
                 "ok": found.offer.account is not None and (found.seen is None or found.seen.ok),
                 **_offer(found, dataset),
-                **load_report(found, dataset),
+                **load_report(found),
                 "missing": missing,
             }
         )
     else:
         _show_offer(found, dataset)
-        show_preview(found, dataset, missing)
+        show_preview(found, missing)
+    refuse(found, where)
+
+
+def rehearse(
+    where: str,
+    dataset: Dataset,
+    who: Access,
+    tables: Sequence[schema.Table],
+    mode: Mode,
+    in_flight: int,
+    *,
+    recreate: bool,
+    replicas: int,
+    json: bool,
+) -> None:
+    """Say what a load would do with each station, and raise what would keep it from being done."""
+    examining = examine(
+        who,
+        dataset,
+        tables,
+        mode=mode,
+        recreate=recreate,
+        replicas=replicas,
+        in_flight=in_flight,
+        name="zakar load --dry-run",
+    )
+    found = run(lambda stop: until_stopped(examining, stop))
+    missing = lacking(found, dataset, where)
+    if json:
+        ok = found.seen is not None and found.seen.ok
+        give({"dry_run": True, "ok": ok, "server": found.offer.server, **load_report(found), "missing": missing})
+    else:
+        show_preview(found, missing)
+        if found.seen is not None and found.seen.ok:
+            tell("nothing was created, changed or sent to a station")
     refuse(found, where)
 
 
@@ -103,17 +139,14 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None) -> list
     return lines
 
 
-def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -> None:
+def show_preview(found: Findings, missing: list[str]) -> None:
     """Print what a load would do, and what is missing."""
     console = Console(soft_wrap=True)
     seen = found.seen
-    if seen is not None and dataset is not None:
-        grid = Table(Column("station", no_wrap=True), "a load would", "messages", "mode", "needs", box=box.SIMPLE)
+    if seen is not None:
+        width = max(map(len, seen.stations))
         for name, o in seen.stations.items():
-            does = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes))
-            sends = o.action not in {Action.NOTHING, Action.REFUSE}
-            grid.add_row(name, does, f"{o.sends:,}", o.mode if sends else "", mib(o.needs))
-        console.print(grid)
+            console.print(f"{name:{width}}  {_line(o)}", markup=False, highlight=False)
         left = "no limit to what is left" if seen.left is None else f"{mib(seen.left)} left"
         console.print(f"storage: {mib(seen.needs)} needed, {left} in the account", highlight=False)
         if found.seconds is not None and _sends(seen):
@@ -122,6 +155,12 @@ def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -
             console.print(f"time: about {took:,} s for {_sends(seen):,} messages, {estimate}", highlight=False)
     for line in missing:
         console.print(f"missing: {line}", markup=False, highlight=False)
+
+
+def _line(o: Outlook) -> str:
+    line = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes))
+    line += f", needs {mib(o.needs)}" if o.needs > 1 and o.needs != o.max_bytes else ""
+    return line + (f"; {o.sends:,} messages, mode {o.mode}" if o.sends else "")
 
 
 def _shorter(dataset: Dataset, where: str, days: int, recreate: str) -> str:
@@ -186,10 +225,10 @@ def _account(account: Account) -> dict[str, Any]:
     return {**msgspec.to_builtins(account), "left": account.left}
 
 
-def load_report(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
+def load_report(found: Findings) -> dict[str, Any]:
     """Return the keys that say what a load would do, none without a dataset."""
     seen = found.seen
-    if seen is None or dataset is None:
+    if seen is None:
         return {}
     stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in seen.stations.items()}
     return {
@@ -198,7 +237,6 @@ def load_report(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "needs": seen.needs,
         "left": seen.left,
         "seconds": found.seconds,
-        "days": dataset.manifest.days,
         "days_that_fit": found.days_that_fit,
     }
 
@@ -208,7 +246,7 @@ def _sends(seen: Preview) -> int:
 
 
 def _size(size: int) -> str:
-    return mib(size) if size > 0 else "no limit"
+    return mib(size) if size > 0 else "no size"
 
 
 def _limit(value: int | None, show: Any) -> str:

@@ -21,6 +21,7 @@ from zakar.broker import reader, station
 from zakar.broker.connection import Access, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
+from zakar.cli.doctor import rehearse
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
@@ -62,6 +63,10 @@ def load_command(
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be done and needed, and how long it takes; change nothing."),
     ] = False,
     context: common.Context = None,
     user: common.User = None,

@@ -51,7 +51,9 @@ class Outlook:
     @property
     def sends(self) -> int:
         """Messages that it would be sent."""
-        return 0 if self.action in {Action.NOTHING, Action.REFUSE} else self.records - self.stored
+        if self.action in {Action.NOTHING, Action.REFUSE}:
+            return 0
+        return self.records if self.action is Action.RECREATE else self.records - self.stored
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def outlook(
         return new
     frees = max(found.max_bytes, found.bytes) * copies
     if recreate:
-        return replace(new, action=Action.RECREATE, frees=frees)
+        return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)
     there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees)
     if refusal is not None:
         return replace(there, action=Action.REFUSE, why=refusal.found)
