@@ -24,6 +24,7 @@ from zakar.loader.load import Mode
 from zakar.loader.need import Days
 from zakar.loader.plan import Refusal
 from zakar.loader.preview import Action, Outlook, outlook, shortages
+from zakar.loader.producer import Pace
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
 
@@ -185,7 +186,8 @@ def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
 
 
 def test_the_slowest_of_link_round_trip_and_server_decides_the_time():
-    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, 4_000) == 10  # the link
-    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, 4_000) == 1  # messages in flight
-    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, 4_000) == 10  # the server
-    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, 4_000) == pytest.approx(10, rel=0.01)
+    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, Pace(4_000)) == 10  # the link
+    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, Pace(4_000)) == 1  # messages in flight
+    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, Pace(4_000)) == 10  # the server
+    assert need.seconds(2_000, 1e6, "batch", 1, 1e9, Pace(rate=100)) == 20  # what is asked for
+    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, Pace(4_000)) == pytest.approx(10, rel=0.01)

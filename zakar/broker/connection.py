@@ -111,6 +111,17 @@ class Connection(Client):
         self._ps = _BulkParser(self)
 
     @property
+    def encrypted(self) -> bool:
+        """Whether TLS is in use."""
+        writer = getattr(self._transport, "_io_writer", None)
+        return writer is not None and writer.get_extra_info("ssl_object") is not None
+
+    @property
+    def version(self) -> str:
+        """The version of the server."""
+        return str(self._server_info.get("version", ""))
+
+    @property
     def wire_bytes(self) -> int:
         """Bytes of blocks given to the socket; through a WebSocket of everything, compressed."""
         return self._transport.sent if isinstance(self._transport, WebSocketTransport) else self._sent

@@ -21,6 +21,7 @@ from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, examine
 from zakar.loader.load import Mode
 from zakar.loader.preview import Action, Outlook, Preview, mib
+from zakar.loader.producer import Pace
 from zakar.stopping import until_stopped
 
 _DOES = {
@@ -79,7 +80,7 @@ def rehearse(
     who: Access,
     tables: Sequence[schema.Table],
     mode: Mode,
-    in_flight: int,
+    pace: Pace,
     *,
     recreate: bool,
     replicas: int,
@@ -93,7 +94,7 @@ def rehearse(
         mode=mode,
         recreate=recreate,
         replicas=replicas,
-        in_flight=in_flight,
+        pace=pace,
         name="zakar load --dry-run",
     )
     found = run(lambda stop: until_stopped(examining, stop))

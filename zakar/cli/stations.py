@@ -86,6 +86,10 @@ def load_command(
     dataset = store.open_dataset(where)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
+    if dry_run:
+        chosen = loading.choose(split(tables))
+        rehearse(where, dataset, who, chosen, mode, pace, recreate=recreate, replicas=replicas, json=json)
+        return
     report = metered_load(dataset, who, split(tables), pace, mode=mode, recreate=recreate, replicas=replicas)
     if json:
         give(msgspec.to_builtins(report))

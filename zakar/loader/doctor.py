@@ -19,6 +19,7 @@ from zakar.loader.load import Mode
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 
+_PACE = Pace()
 _SAMPLE = 2_000  # messages of each table that a link is measured with
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
@@ -58,7 +59,7 @@ async def examine(
     mode: Mode = Mode.AUTO,
     recreate: bool = False,
     replicas: int = 1,
-    in_flight: int = Pace.in_flight,
+    pace: Pace = _PACE,
     name: str = "zakar doctor",
 ) -> Findings:
     """Look at a server, and at what a load of a dataset's ``tables`` would do to it; change nothing.
@@ -80,7 +81,7 @@ async def examine(
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: connection lost while looking: {error}") from error
-    found = replace(found, seen=seen, seconds=previews.predicted(dataset, tables, seen, offer.link, in_flight))
+    found = replace(found, seen=seen, seconds=previews.predicted(dataset, tables, seen, offer.link, pace))
     if not seen.shortages or seen.refusals:
         return found
     days = previews.days_that_fit(dataset, tables, seen, offer.account)

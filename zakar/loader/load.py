@@ -18,7 +18,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
 from zakar.loader import plan
 from zakar.loader.estimate import Estimate
-from zakar.loader.plan import Target
+from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL, Job, Pace, Tally, produce
 from zakar.loader.schedule import Schedule
 from zakar.stopping import until_stopped

@@ -10,10 +10,12 @@ import pyarrow as pa
 from zakar.loader import plan
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.plan import Target
+from zakar.loader.producer import Pace
 
 # Messages a second that a server was seen to store over a loopback, with the loader on the same two cores; see
 # benchmarks/README.md. A server that does more makes a load quicker than predicted.
 STORES = {"batch": 200_000, "nonblocking": 130_000}
+_FLOW = 500  # messages between two acks of a batch
 _ALONE = 1e-4  # seconds that storing a message alone takes beyond the round trip, seen likewise
 _INBOX = "_INBOX." + 22 * "x"
 
@@ -48,15 +50,20 @@ def whole_days(tables: Sequence[Days], room: int | None, largest: int | None = N
     return bisect_right(range(1, days + 1), False, key=too_large)
 
 
-def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate: float, in_flight: int) -> float:
+def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate: float, pace: Pace) -> float:
     """Return an estimate of how long so many messages take, ``sent_bytes`` of frames together.
 
-    The slowest of three decides: the link's ``rate`` in bytes a second; as many messages as may be in flight each
-    ``round_trip`` seconds; and what a server stores.
+    The slowest decides: the link's ``rate`` in bytes a second; as many messages as may be in flight each
+    ``round_trip`` seconds; what the pace allows; and what a server stores.
     """
     if mode == "blocking":
         return messages * (round_trip + _ALONE)
-    return max(sent_bytes / rate, messages * round_trip / in_flight, messages / STORES[mode])
+    limits = [sent_bytes / rate, messages / STORES[mode]]
+    if pace.in_flight is not None:
+        limits.append(messages * round_trip / pace.in_flight)
+    if pace.rate is not None:
+        limits.append(messages / pace.rate)
+    return max(limits)
 
 
 def frame_bytes(target: Target, mode: str) -> float:
@@ -65,7 +72,7 @@ def frame_bytes(target: Target, mode: str) -> float:
         return 0.0
     payload = pa.array([b""], pa.binary())
     dialect = (
-        FastBatch(target.subject, _INBOX, 0, target.records + 1, 4_000)
+        FastBatch(target.subject, _INBOX, 0, target.records + 1, _FLOW)
         if mode == "batch"
         else AckEach(target.subject, _INBOX)
     )

@@ -16,6 +16,7 @@ from zakar.loader import need, plan
 from zakar.loader.load import Mode, check_mode, judged
 from zakar.loader.need import Days
 from zakar.loader.plan import Refusal, Target
+from zakar.loader.producer import Pace
 
 
 class Action(enum.StrEnum):
@@ -189,7 +190,7 @@ def days_that_fit(dataset: Dataset, tables: Sequence[Table], seen: Preview, acco
     return need.whole_days(days, room, account.max_stream_bytes, seen.stations[PREDICTIONS.station].needs)
 
 
-def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, in_flight: int) -> float | None:
+def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, pace: Pace) -> float | None:
     """Return an estimate of the seconds that a load takes; None where the link's rate is not known."""
     if link.rate is None:
         return None
@@ -197,7 +198,7 @@ def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Li
     for table in tables:
         o = seen.stations[table.station]
         frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode)
-        total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, in_flight)
+        total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
     return total
 
 
