@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -283,6 +283,9 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     """
     for server in access.servers:
         _check_address(server)
+    # A connection has one kind of servers, and the first one says which.
+    kind = is_websocket(access.servers[0])
+    access = replace(access, servers=tuple(s for s in access.servers if is_websocket(s) == kind))
     connection = Connection(needs_tls=_wants_tls(access))
     if access.websocket:
         connection._transport = WebSocketTransport()  # nats-py takes the one that is there

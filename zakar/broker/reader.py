@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from zakar.broker.connection import LOST, Connection, Delivery
-from zakar.broker.station import look
+from zakar.broker.station import look, partitions
 from zakar.errors import ServerError
 
 _PULL = 8_192  # messages asked for at once; two pulls are under way, so the server never waits
@@ -49,6 +49,20 @@ async def read(
             if loop.time() - heard > _PATIENCE:
                 raise ServerError(f"`{stream}`: no message for {_PATIENCE:g} s while reading")
             await asyncio.sleep(_AGAIN)
+
+
+async def read_station(connection: Connection, station: str, limit: int | None = None) -> AsyncIterator[list[bytes]]:
+    """Yield what a station holds now, one partition after the other, at most ``limit`` payloads.
+
+    Raises as ``read`` does.
+    """
+    left = limit
+    for stream in await partitions(connection, station):
+        if left == 0:
+            return
+        async for payloads in read(connection, stream.name, left):
+            yield payloads
+            left = None if left is None else left - len(payloads)
 
 
 async def _pull(connection: Connection, stream: str, first: int, last: int) -> AsyncIterator[tuple[int, list[bytes]]]:

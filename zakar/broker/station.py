@@ -104,6 +104,14 @@ async def look(connection: Connection, stream: str, patience: float = 10.0) -> S
     return _stream(answer)
 
 
+async def partitions(connection: Connection, station: str) -> list[Stream]:
+    """Return the partitions that a station has, none where there is no such station. Raises ApiError."""
+    found: list[Stream] = []
+    while (stream := await look(connection, stream_name(station, len(found) + 1))) is not None:
+        found.append(stream)
+    return found
+
+
 async def create(
     connection: Connection, stream: str, metadata: dict[str, str], max_bytes: int, replicas: int = 1
 ) -> Stream:

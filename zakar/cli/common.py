@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, TypeVar
@@ -19,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zakar import processes
 from zakar.broker import context as contexts
 from zakar.broker.connection import DEFAULT_SERVER, Access
-from zakar.errors import ConfigError
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
@@ -173,29 +171,4 @@ def run(main: Callable[[asyncio.Event], Awaitable[_T]]) -> _T:
 def workers(number: int | None) -> Executor:
     """Return the executor that emits blocks: processes, or this very process for one worker."""
     number = os.cpu_count() or 1 if number is None else number
-    if number < 1:
-        raise ConfigError(f"--workers {number}: give at least 1")
-    if number == 1:
-        return ThreadPoolExecutor(1)
-    # Spawned on every platform alike. Ctrl-C is the parent's to handle: workers inherit that it is ignored, for
-    # until they get to say so themselves it would end them with a traceback.
-    executor = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin_work)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        executor.submit(int)  # starts all of them
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return executor
-
-
-def _begin_work() -> None:
-    """Leave Ctrl-C to the parent, and end with it however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def follow() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
+    return ThreadPoolExecutor(1) if number == 1 else processes.pool(number)

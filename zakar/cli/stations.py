@@ -25,7 +25,8 @@ from zakar.cli.doctor import rehearse
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
-from zakar.loader.load import LoadReport, Mode, Progress, load
+from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
+from zakar.loader.plan import PARTITIONS_MOST
 from zakar.loader.producer import Pace
 from zakar.loader.unload import unload
 from zakar.loader.verify import Comparison, verify
@@ -50,6 +51,14 @@ def load_command(
     mode: Annotated[
         Mode, typer.Option(help="One message at a time, an ack each, fast ingest, or what the server allows.")
     ] = Mode.AUTO,
+    way: Annotated[
+        Transport, typer.Option("--transport", help="Of the servers given, those by TCP, by WebSocket, or the faster.")
+    ] = Transport.AUTO,
+    connections: Annotated[int, typer.Option(min=1, max=64, help="Producers, each in a process.")] = 1,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=PARTITIONS_MOST, help="Partitions of a new station [default: as it has, or 1]."),
+    ] = None,
     in_flight: Annotated[
         str, typer.Option(metavar="auto|N", help="Messages sent and not yet acknowledged, at most.")
     ] = "auto",
@@ -88,9 +97,31 @@ def load_command(
     pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
     if dry_run:
         chosen = loading.choose(split(tables))
-        rehearse(where, dataset, who, chosen, mode, pace, recreate=recreate, replicas=replicas, json=json)
+        rehearse(
+            where,
+            dataset,
+            who,
+            chosen,
+            mode,
+            pace,
+            partitions=partitions,
+            recreate=recreate,
+            replicas=replicas,
+            json=json,
+        )
         return
-    report = metered_load(dataset, who, split(tables), pace, mode=mode, recreate=recreate, replicas=replicas)
+    report = metered_load(
+        dataset,
+        who,
+        split(tables),
+        pace,
+        mode=mode,
+        way=way,
+        connections=connections,
+        partitions=partitions,
+        recreate=recreate,
+        replicas=replicas,
+    )
     if json:
         give(msgspec.to_builtins(report))
     else:
@@ -194,6 +225,9 @@ def metered_load(
     pace: Pace,
     *,
     mode: Mode = Mode.AUTO,
+    way: Transport = Transport.AUTO,
+    connections: int = 1,
+    partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
 ) -> LoadReport:
@@ -213,6 +247,9 @@ def metered_load(
                 tables,
                 pace,
                 mode=mode,
+                way=way,
+                connections=connections,
+                partitions=partitions,
                 recreate=recreate,
                 replicas=replicas,
                 stop=stop,
@@ -255,7 +292,7 @@ def summary(report: LoadReport) -> str:
 
 async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO) -> None:
     async with _opened(name, who) as connection:
-        async for payloads in reader.read(connection, station.stream_name(name), limit):
+        async for payloads in reader.read_station(connection, name, limit):
             sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
 
 

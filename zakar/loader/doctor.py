@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from zakar.broker import account as accounts
 from zakar.broker import link as links
@@ -10,17 +9,16 @@ from zakar.broker import station
 from zakar.broker.account import Account
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.broker.link import Link
-from zakar.dataset import store, wire
 from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import preview as previews
-from zakar.loader.load import Mode
+from zakar.loader.load import sample
+from zakar.loader.opening import Mode
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 
 _PACE = Pace()
-_SAMPLE = 2_000  # messages of each table that a link is measured with
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
 
@@ -57,6 +55,7 @@ async def examine(
     tables: Sequence[Table] = PUBLIC,
     *,
     mode: Mode = Mode.AUTO,
+    partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
     pace: Pace = _PACE,
@@ -67,7 +66,7 @@ async def examine(
     The link is measured with messages that go to no station. Raises ServerError if the server cannot be reached or
     is lost, or does not know ``mode``; that it lacks JetStream is a finding. MismatchError for a damaged dataset.
     """
-    payloads = _sample(dataset, tables)
+    payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     async with connected(access, name) as connection:
         try:
             offer = await _offer(connection, payloads, replicas)
@@ -75,7 +74,14 @@ async def examine(
             if dataset is None or offer.account is None:
                 return found
             seen = await previews.preview(
-                connection, dataset, tables, offer.account, mode=mode, recreate=recreate, replicas=replicas
+                connection,
+                dataset,
+                tables,
+                offer.account,
+                mode=mode,
+                partitions=partitions,
+                recreate=recreate,
+                replicas=replicas,
             )
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
@@ -105,14 +111,3 @@ async def _offer(connection: Connection, payloads: Sequence[bytes], replicas: in
         account=account,
         lacks=lacks,
     )
-
-
-def _sample(dataset: Dataset | None, tables: Sequence[Table]) -> list[bytes]:
-    """Return messages such as a load would send."""
-    if dataset is None:
-        return [_READING]
-    found: list[bytes] = []
-    for table in tables:
-        for batch in islice(store.batches(dataset, table, rows=_SAMPLE), 1):
-            found += wire.encode(batch).to_pylist()
-    return found or [_READING]

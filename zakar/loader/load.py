@@ -1,39 +1,27 @@
 """Fill stations from a dataset: look, decide, create, produce; safe to run again."""
 
 import asyncio
-import enum
-import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
-import pyarrow as pa
-
-from zakar.broker import station
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
-from zakar.broker.station import Stream
+from zakar.broker.connection import LOST, Access, ApiError, connected
 from zakar.dataset import store, wire
-from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
+from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
-from zakar.errors import ConfigError, MismatchError, ServerError, StoppedError
-from zakar.loader import plan
-from zakar.loader.estimate import Estimate
-from zakar.loader.plan import Refusal, Target
-from zakar.loader.producer import FULL, Job, Pace, Tally, produce
-from zakar.loader.schedule import Schedule
+from zakar.errors import ConfigError, ServerError, StoppedError
+from zakar.loader import crew, opening, plan, transport
+from zakar.loader.crew import Work
+from zakar.loader.opening import Mode, Opening
+from zakar.loader.plan import Target
+from zakar.loader.producer import Pace
+from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
 
-_OLD = "nats-server {} has no fast ingest, which came with 2.14"
-_BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
+__all__ = ["LoadReport", "Mode", "Pace", "Progress", "StationReport", "Transport", "choose", "load", "sample"]
 
-
-class Mode(enum.StrEnum):
-    """How messages are sent: one before the next, an ack each, fast ingest, or the fastest that is allowed."""
-
-    AUTO = "auto"
-    BLOCKING = "blocking"
-    NONBLOCKING = "nonblocking"
-    BATCH = "batch"
+_SAMPLE = 2_000  # messages of each table that a link is measured with
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,7 @@ class LoadReport:
     transport: str
     wire_bytes: int
     in_flight_limit: int
+    connections: int
     interrupted: bool
     stations: dict[str, StationReport] = field(default_factory=dict)
 
@@ -95,6 +84,9 @@ async def load(
     pace: Pace,
     *,
     mode: Mode = Mode.AUTO,
+    way: Transport = Transport.AUTO,
+    connections: int = 1,
+    partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
     stop: asyncio.Event | None = None,
@@ -103,8 +95,10 @@ async def load(
     """Fill the stations of ``tables``, create what is missing, and an empty one for predictions.
 
     A station that holds the first messages of this dataset is filled from there on; one that holds them all
-    gets none. ``recreate`` deletes the tables' stations first, never the predictions'. Once ``stop`` is set,
-    what is in flight is drained and the report says ``interrupted``.
+    gets none. A new station gets ``partitions`` partitions, 1 by default. With several ``connections``, each is in a
+    process of its own, and writes partitions that no other one does. ``recreate`` deletes the tables' stations
+    first, never the predictions'. Once ``stop`` is set, what is in flight is drained and the report says
+    ``interrupted``.
 
     Raises ServerError if nothing was sent, StoppedError after something was, MismatchError if a station
     holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
@@ -112,211 +106,122 @@ async def load(
     stop = stop or asyncio.Event()
     if mode is Mode.BLOCKING:
         pace = replace(pace, in_flight=1)
+    access = await until_stopped(transport.choose(access, way, lambda: sample(dataset, tables)), stop)
     async with connected(access, "zakar load", stop) as connection:
         began = time.perf_counter()
-        targets = [plan.target(dataset.manifest, table) for table in tables]
+        preparing = opening.prepare(
+            connection,
+            dataset,
+            tables,
+            mode,
+            partitions=partitions,
+            recreate=recreate,
+            replicas=replicas,
+            patience=pace.give_up_after,
+        )
         try:
-            preparing = _prepare(connection, dataset, targets, mode, recreate, replicas, pace.give_up_after)
             openings = await until_stopped(preparing, stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
-        tallies = [(opening.target, Tally(opening.stored)) for opening in openings]
+        works = _shared(openings, connections)
+        if len(works) == 1:
 
-        estimate = Estimate(pace.ack_timeout)
-        schedule = None if pace.rate is None else Schedule(pace.rate, asyncio.get_running_loop().time())
-        for opening, (target, tally) in zip(openings, tallies, strict=True):
-            job = Job(
-                connection,
-                target.stream,
-                _payloads(dataset, target.table),
-                target.records,
-                pace,
-                estimate,
-                schedule,
-                stop,
-                opening.batch,
-                opening.owner,
-            )
-            try:
-                await produce(job, tally, _progress(target, tallies, progress))
-            except StoppedError as error:
-                if stop.is_set():
-                    break
-                if not any(t.stored for _, t in tallies):
-                    raise ServerError(str(error)) from error
-                raise
+            def report(target: Target) -> None:
+                progress(_progress(target.table.station, works))
+
+            await crew.fill(connection, dataset, works[0], pace, stop, report)
+        else:
+
+            def report_all(seen: Sequence[Work]) -> None:
+                progress(_progress(f"{len(works)} connections", seen))
+
+            works = await crew.fill_in_processes(connection, dataset, access, works, pace, stop, report_all)
         seconds = time.perf_counter() - began
-        sent = sum(tally.sent for _, tally in tallies)
-        return LoadReport(
-            records=sum(target.records for target in targets),
-            sent=sent,
-            acknowledged=sum(tally.acknowledged for _, tally in tallies),
-            already_stored=sum(opening.stored for opening in openings),
-            seconds=seconds,
-            messages_per_second=sent / seconds,
-            timeouts=sum(tally.timeouts for _, tally in tallies),
-            retries=sum(tally.retries for _, tally in tallies),
-            reconnects=connection.stats["reconnects"],
-            mode=str(_used(mode, openings)),
-            mode_reason="; ".join(dict.fromkeys(opening.why for opening in openings if opening.why)),
-            transport="websocket" if access.websocket else "tcp",
-            wire_bytes=connection.wire_bytes,
-            in_flight_limit=pace.in_flight or max(tally.limit for _, tally in tallies),
-            interrupted=stop.is_set() and any(t.stored < target.records for target, t in tallies),
-            stations={target.table.station: StationReport(target.records, tally.sent, 1) for target, tally in tallies},
-        )
+        _raise_trouble(works, stop)
+        return _report(works, openings, mode, access, pace, seconds, stop)
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not."""
-
-    target: Target
-    stored: int
-    batch: bool
-    owner: str | None
-    why: str = ""
+def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:
+    """Share partitions among connections by what is left to be sent; with one, in the tables' order."""
+    if connections == 1:
+        return [Work(list(openings))]
+    weights = [o.target.wire_bytes * (o.target.records - o.stored) // max(1, o.target.records) for o in openings]
+    return [Work([openings[place] for place in places]) for places in plan.shared(weights, connections)]
 
 
-async def _prepare(
-    connection: Connection,
-    dataset: Dataset,
-    targets: list[Target],
+def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
+    """Raise what went wrong, if anything did that nobody asked for."""
+    troubles = [work.trouble for work in works if work.trouble is not None]
+    if not troubles or (stop.is_set() and isinstance(troubles[0], StoppedError)):
+        return
+    if isinstance(troubles[0], StoppedError) and not any(tally.stored for work in works for tally in work.tallies):
+        raise ServerError(str(troubles[0])) from troubles[0]
+    raise troubles[0]
+
+
+def _report(
+    works: Sequence[Work],
+    openings: Sequence[Opening],
     mode: Mode,
-    recreate: bool,
-    replicas: int,
-    patience: float,
-) -> list[_Opening]:
-    """Make every station ready before anything is sent."""
-    limits = await station.limits(connection)
-    check_mode(connection, mode)
-    found = {target.stream: await station.look(connection, target.stream) for target in targets}
-    if recreate:
-        for stream in [stream for stream, state in found.items() if state is not None]:
-            await station.delete(connection, stream)
-            found[stream] = None
-
-    refusals = []
-    for target in targets:
-        state = found[target.stream]
-        refusal = await judged(connection, dataset, target, state) if state is not None else None
-        refusals += [refusal] if refusal else []
-    if refusals:
-        raise MismatchError(
-            "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
-            + ". Load elsewhere, or delete what is there and start over with --recreate"
-        )
-
-    openings = [await _open(connection, target, found[target.stream], mode, replicas, patience) for target in targets]
-    predictions = station.stream_name(PREDICTIONS.station)
-    if await station.look(connection, predictions) is None:
-        said = plan.metadata(PREDICTIONS, dataset.manifest)
-        await station.create(connection, predictions, said, plan.predictions_bytes(limits), replicas)
-    return openings
-
-
-def check_mode(connection: Connection, mode: Mode) -> None:
-    """Raise ServerError if the server does not know a mode."""
-    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
-        raise ServerError(f"--mode batch: {_OLD.format(connection.version)}; use --mode auto")
+    access: Access,
+    pace: Pace,
+    seconds: float,
+    stop: asyncio.Event,
+) -> LoadReport:
+    filled = [(o.target, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
+    tallies = [tally for _, tally in filled]
+    stations: dict[str, StationReport] = {}
+    for name in dict.fromkeys(o.target.table.station for o in openings):
+        ours = [(target, tally) for target, tally in filled if target.table.station == name]
+        stations[name] = StationReport(sum(t.records for t, _ in ours), sum(tally.sent for _, tally in ours), len(ours))
+    sent = sum(tally.sent for tally in tallies)
+    return LoadReport(
+        records=sum(target.records for target, _ in filled),
+        sent=sent,
+        acknowledged=sum(tally.acknowledged for tally in tallies),
+        already_stored=sum(o.stored for o in openings),
+        seconds=seconds,
+        messages_per_second=sent / seconds,
+        timeouts=sum(tally.timeouts for tally in tallies),
+        retries=sum(tally.retries for tally in tallies),
+        reconnects=sum(work.reconnects for work in works),
+        mode=str(_used(mode, openings)),
+        mode_reason="; ".join(dict.fromkeys(o.why for o in openings if o.why)),
+        transport=str(Transport.WEBSOCKET if access.websocket else Transport.TCP),
+        wire_bytes=sum(work.wire_bytes for work in works),
+        in_flight_limit=pace.in_flight or max(tally.limit for tally in tallies),
+        connections=len(works),
+        interrupted=stop.is_set() and any(tally.stored < target.records for target, tally in filled),
+        stations=stations,
+    )
 
 
-async def judged(connection: Connection, dataset: Dataset, target: Target, found: Stream) -> Refusal | None:
-    """Return why an existing stream cannot be filled, None if it can. Looks, and changes nothing. Raises ApiError."""
-    last_row = _row(dataset, target, found.last)
-    last_stored = await station.message(connection, target.stream, found.last) if last_row else None
-    return plan.judge(target, found, last_row, last_stored)
-
-
-async def _open(
-    connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int, patience: float
-) -> _Opening:
-    """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
-    owner = secrets.token_hex(8)
-    marked = {**target.metadata, station.OWNER: owner}
-    wanted = mode in {Mode.AUTO, Mode.BATCH} and station.offers_fast_ingest(connection)
-    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.version)
-    if found is None:
-        try:
-            await station.create(connection, target.stream, marked, target.max_bytes, replicas)
-        except ApiError as error:
-            if error.code not in FULL:
-                raise
-            raise ServerError(
-                f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
-                f"{error}; raise the account's or the server's storage, or load fewer --tables"
-            ) from error
-        return _Opening(target, 0, wanted, owner, why)
-    if found.last == target.records:
-        return _Opening(target, found.last, batch=False, owner=None)
-    try:
-        if station.offers_fast_ingest(connection):
-            fenced = await station.fence(connection, target.stream, marked)
-            return _Opening(target, fenced.last, wanted, owner, why)
-        adopted = await station.adopt(connection, target.stream, marked)
-        return _Opening(target, adopted.last, batch=False, owner=owner, why=why)
-    except (ApiError, *LOST) as error:
-        if mode is Mode.BATCH:
-            raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
-        quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
-        return _Opening(target, quiet, batch=False, owner=None, why=f"this user may not update streams: {error}")
-
-
-async def _quiet(connection: Connection, stream: str, patience: float) -> int:
-    """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length.
-
-    Raises ServerError if the stream goes on growing for ``patience`` seconds.
-    """
-    loop = asyncio.get_running_loop()
-    last, since, until = -1, loop.time(), loop.time() + max(patience, 2 * _BATCH_IDLE)
-    while loop.time() - since < _BATCH_IDLE:
-        if loop.time() > until:
-            raise ServerError(f"`{stream}`: another loader is writing into it; let it finish and run this again")
-        state = await station.look(connection, stream)
-        if state is not None and state.last != last:
-            last, since = state.last, loop.time()
-        await asyncio.sleep(0.5)
-    return last
-
-
-def _used(mode: Mode, openings: list[_Opening]) -> Mode:
+def _used(mode: Mode, openings: Sequence[Opening]) -> Mode:
     """Return the mode that was used: that of the streams that there was anything to send to."""
     if mode is not Mode.AUTO:
         return mode
-    sending = [opening for opening in openings if opening.stored < opening.target.records]
-    return Mode.BATCH if all(opening.batch for opening in sending) else Mode.NONBLOCKING
+    sending = [o for o in openings if o.stored < o.target.records]
+    return Mode.BATCH if all(o.batch for o in sending) else Mode.NONBLOCKING
 
 
-def _payloads(dataset: Dataset, table: Table) -> Callable[[int], Iterator[pa.Array]]:
-    def payloads(start: int) -> Iterator[pa.Array]:
-        return (wire.encode(batch) for batch in store.batches(dataset, table, start))
-
-    return payloads
-
-
-def _row(dataset: Dataset, target: Target, sequence: int) -> bytes | None:
-    """Return the wire object that belongs at a stream sequence, None where there is none."""
-    if not 0 < sequence <= target.records:
-        return None
-    batch = next(store.batches(dataset, target.table, sequence - 1))
-    return bytes(wire.encode(batch.slice(0, 1))[0].as_py())
+def _progress(station: str, works: Sequence[Work]) -> Progress:
+    tallies = [tally for work in works for tally in work.tallies]
+    return Progress(
+        station=station,
+        records=sum(o.target.records for work in works for o in work.openings),
+        stored=sum(tally.stored for tally in tallies),
+        sent=sum(tally.sent for tally in tallies),
+        in_flight=sum(tally.in_flight for tally in tallies),
+        retries=sum(tally.retries for tally in tallies),
+    )
 
 
-def _progress(
-    target: Target, tallies: list[tuple[Target, Tally]], progress: Callable[[Progress], None]
-) -> Callable[[], None]:
-    def report() -> None:
-        progress(
-            Progress(
-                station=target.table.station,
-                records=sum(t.records for t, _ in tallies),
-                stored=sum(tally.stored for _, tally in tallies),
-                sent=sum(tally.sent for _, tally in tallies),
-                in_flight=sum(tally.in_flight for _, tally in tallies),
-                retries=sum(tally.retries for _, tally in tallies),
-            )
-        )
-
-    return report
+def sample(dataset: Dataset, tables: Sequence[Table]) -> list[bytes]:
+    """Return messages such as a load of ``tables`` sends, to measure a link with."""
+    found: list[bytes] = []
+    for table in tables:
+        for batch in islice(store.batches(dataset, table, rows=_SAMPLE), 1):
+            found += wire.encode(batch).to_pylist()
+    return found

@@ -1,13 +1,17 @@
 """What to do with each station, given what it holds: pure decisions, made before anything is sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zakar.broker.station import Stream, stream_name, subject
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import Table
 from zakar.loader.frames import stored_bytes
+from zakar.loader.partition import Share
 
 TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
+PARTITIONS = "zakar.partitions"
+PARTITIONS_MOST = 1_000
 _SPARE = 1.05  # room over the computed size, for what the store adds
 _AGE_LEAST = 86_400.0  # seconds that a message must live, for a load to be of use
 _PREDICTIONS_BYTES = 256 << 20  # for an account that demands a size
@@ -24,6 +28,8 @@ class Target:
     max_bytes: int
     metadata: dict[str, str]
     wire_bytes: int = 0
+    number: int = 1  # of the partition,
+    of: int = 1  # of so many
 
 
 @dataclass(frozen=True)
@@ -34,19 +40,44 @@ class Refusal:
     found: str
 
 
-def target(manifest: Manifest, table: Table) -> Target:
-    """Return the partition that carries a table."""
+def target(manifest: Manifest, table: Table, share: Share | None = None) -> Target:
+    """Return the partition that carries a table, or a share of it."""
     entry = manifest.tables[table.name]
-    stream = stream_name(table.station)
+    number, of, records, wire_bytes = share or Share(1, 1, entry.rows, entry.wire_bytes)
+    stream = stream_name(table.station, number)
     return Target(
         table=table,
         stream=stream,
         subject=subject(stream),
-        records=entry.rows,
-        max_bytes=size(entry.wire_bytes, entry.rows, stream),
-        metadata=metadata(table, manifest),
-        wire_bytes=entry.wire_bytes,
+        records=records,
+        max_bytes=size(wire_bytes, records, stream),
+        metadata={**metadata(table, manifest), PARTITIONS: str(of)},
+        wire_bytes=wire_bytes,
+        number=number,
+        of=of,
     )
+
+
+def partitions(streams: Sequence[Stream]) -> int:
+    """Return how many partitions a station has, as it says itself, given its streams; 1 if it is not there."""
+    said = streams[0].metadata.get(PARTITIONS, "1") if streams else "1"
+    return int(said) if said.isascii() and said.isdigit() and 0 < int(said) <= PARTITIONS_MOST else 1
+
+
+def shared(weights: Sequence[int], workers: int) -> list[list[int]]:
+    """Share work of given weights among at most so many workers, so that all end together.
+
+    Returns for each the places of its pieces, the heaviest first; nobody is left without. The heaviest piece left
+    goes to whoever has least (Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 17, 1969).
+    """
+    pieces = sorted(range(len(weights)), key=lambda place: -weights[place])
+    found: list[list[int]] = [[] for _ in range(max(1, min(workers, len(pieces))))]
+    loads = [0] * len(found)
+    for piece in pieces:
+        least = min(range(len(found)), key=lambda worker: (loads[worker], len(found[worker])))
+        found[least].append(piece)
+        loads[least] += weights[piece]
+    return found
 
 
 def size(wire_bytes: int, messages: int, stream: str) -> int:
@@ -100,6 +131,9 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
         )
     if found.metadata.get(TABLE) != target.table.name:
         return refuse(f"holds table {found.metadata.get(TABLE)}, not {target.table.name}")
+    if found.metadata.get(PARTITIONS, "1") != str(target.of):
+        has = found.metadata.get(PARTITIONS, "1")
+        return refuse(f"is one of {has} partitions, not of {target.of}; give --partitions {has}")
     if not found.unbroken:
         return refuse(f"has lost messages: {found.messages:,} are left of {found.last:,}")
     if found.last > target.records:

@@ -13,8 +13,8 @@ from zakar.dataset import store
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.loader import need, plan
-from zakar.loader.load import Mode, check_mode, judged
 from zakar.loader.need import Days
+from zakar.loader.opening import Mode, check_mode, judged, targets_of
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import Pace
 
@@ -59,12 +59,19 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a load would do with every station. ``shortages`` say what lacks, each with the fix."""
+    """What a load would do with every station, or with each partition of one that has several.
+
+    ``shortages`` say what lacks, each with the fix.
+    """
 
     stations: dict[str, Outlook]
     needs: int
     left: int | None
     shortages: tuple[str, ...]
+
+    def of(self, table: Table) -> list[Outlook]:
+        """Return what it would do with the partitions of a table's station."""
+        return [o for o in self.stations.values() if o.stream.rpartition("$")[0] == table.station]
 
     @property
     def refusals(self) -> dict[str, Outlook]:
@@ -84,6 +91,7 @@ async def preview(
     account: Account,
     *,
     mode: Mode = Mode.AUTO,
+    partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
 ) -> Preview:
@@ -98,23 +106,26 @@ async def preview(
         used = Mode.BATCH if station.offers_fast_ingest(connection) else Mode.NONBLOCKING
     stations = {}
     for table in tables:
-        target = plan.target(dataset.manifest, table)
-        found = await station.look(connection, target.stream)
-        refusal = await judged(connection, dataset, target, found) if found is not None and not recreate else None
-        stations[table.station] = outlook(target, found, refusal, used, copies, recreate=recreate)
+        there = {stream.name: stream for stream in await station.partitions(connection, table.station)}
+        number = partitions or (1 if recreate else plan.partitions(list(there.values())))
+        for target in await targets_of(dataset, table, number):
+            found = there.get(target.stream)
+            refusal = await judged(connection, dataset, target, found) if found is not None and not recreate else None
+            name = table.station if number == 1 else target.stream
+            stations[name] = outlook(target, found, refusal, used, copies, recreate=recreate)
     stream = station.stream_name(PREDICTIONS.station)
-    there = await station.look(connection, stream)
+    predictions = await station.look(connection, stream)
     size = plan.predictions_bytes(
         {"max_bytes_required": account.size_required, "storage_max_stream_bytes": account.max_stream_bytes or -1}
     )
     stations[PREDICTIONS.station] = Outlook(
         stream,
-        Action.CREATE if there is None else Action.NOTHING,
+        Action.CREATE if predictions is None else Action.NOTHING,
         records=0,
         stored=0,
         mode=str(used),
-        max_bytes=size if there is None else there.max_bytes,
-        needs=max(1, size) * copies if there is None else 0,  # servers take a stream without a size for one of 1
+        max_bytes=size if predictions is None else predictions.max_bytes,
+        needs=max(1, size) * copies if predictions is None else 0,  # servers take a stream without a size for one of 1
     )
     needs = sum(outlook.needs for outlook in stations.values())
     left = account.left
@@ -184,7 +195,7 @@ def days_that_fit(dataset: Dataset, tables: Sequence[Table], seen: Preview, acco
 
     Reads all of the tables.
     """
-    ours = [seen.stations[table.station] for table in tables]
+    ours = [outlook for table in tables for outlook in seen.of(table)]
     room = None if seen.left is None else seen.left + sum(o.frees for o in ours if o.action is not Action.RECREATE)
     days = [Days(station.stream_name(table.station), *store.by_day(dataset, table)) for table in tables]
     return need.whole_days(days, room, account.max_stream_bytes, seen.stations[PREDICTIONS.station].needs)
@@ -196,9 +207,9 @@ def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Li
         return None
     total = 0.0
     for table in tables:
-        o = seen.stations[table.station]
-        frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode)
-        total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
+        for o in seen.of(table):
+            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode)
+            total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
     return total
 
 

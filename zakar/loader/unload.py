@@ -5,7 +5,6 @@ from pathlib import Path
 
 from zakar.broker import reader
 from zakar.broker.connection import Connection
-from zakar.broker.station import stream_name
 from zakar.dataset import store, wire
 from zakar.dataset.schema import carried_by
 from zakar.errors import MismatchError
@@ -29,7 +28,7 @@ async def unload(connection: Connection, station: str, out: Path, limit: int | N
     belongs = f"no row of `{table.name}`" if table is not None else "not like those before it"
     done = 0
     with store.written_whole(out) as write:
-        async for block in _blocks(reader.read(connection, stream_name(station), limit)):
+        async for block in _blocks(reader.read_station(connection, station, limit)):
             try:
                 rows = wire.decode(block, schema)
             except wire.RowError as error:

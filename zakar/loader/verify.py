@@ -1,5 +1,6 @@
 """Compare stations with the dataset, message by message, in Arrow."""
 
+import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access, ApiError, connected
-from zakar.dataset import store, wire
+from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.dataset import wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
+from zakar.loader import partition, plan
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,28 @@ async def verify(
         await station.limits(connection)
         comparisons = {}
         for table in tables:
-
-            def expected(table: Table = table) -> Iterator[pa.Array]:
-                return (wire.encode(batch) for batch in store.batches(dataset, table))
-
-            stored = reader.read(connection, station.stream_name(table.station))
-
-            def report(messages: int, name: str = table.station) -> None:
-                progress(name, messages)
-
             try:
-                comparisons[table.station] = await compare(expected, stored, report)
+                of = plan.partitions(await station.partitions(connection, table.station))
+                found = [await _partition(connection, dataset, table, n, of, progress) for n in range(1, of + 1)]
             except ApiError as error:
                 raise ServerError(f"{access.shown}: reading `{table.station}` failed: {error}") from error
+            fields = (field.name for field in dataclasses.fields(Comparison))
+            comparisons[table.station] = Comparison(*(sum(getattr(c, name) for c in found) for name in fields))
         return comparisons
+
+
+async def _partition(
+    connection: Connection, dataset: Dataset, table: Table, number: int, of: int, progress: Callable[[str, int], None]
+) -> Comparison:
+    """Compare one partition of a station with its share of the table."""
+
+    def expected() -> Iterator[pa.Array]:
+        return (wire.encode(batch) for batch in partition.batches(dataset, table, number, of))
+
+    def report(messages: int) -> None:
+        progress(table.station, messages)
+
+    return await compare(expected, reader.read(connection, station.stream_name(table.station, number)), report)
 
 
 async def compare(

@@ -1,0 +1,168 @@
+"""Stations of several partitions, and several connections."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from helpers import assert_whole, publisher, started, stored, until, zakar
+
+from zakar.broker import station
+from zakar.broker.connection import Access, connected
+from zakar.broker.server import ServerSettings, running
+from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError, MismatchError
+from zakar.loader.load import Mode, Transport, load
+from zakar.loader.producer import Pace
+
+MODES = [Mode.NONBLOCKING, Mode.BATCH]
+
+
+def _streams(partitions: int) -> list[str]:
+    return [station.stream_name(table.station, n) for table in PUBLIC for n in range(1, partitions + 1)]
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_partition_is_whole_and_a_second_load_sends_nothing(
+    sample: Dataset, access: Access, mode: Mode, connections: int
+):
+    async def main() -> None:
+        report = await load(sample, access, PUBLIC, Pace(), mode=mode, partitions=4, connections=connections)
+        assert (report.acknowledged, report.connections) == (report.records, connections)
+        assert {entry.partitions for entry in report.stations.values()} == {4}
+        await assert_whole(sample, access)
+        async with publisher(access) as looking:
+            found = [await station.look(looking, stream) for stream in _streams(4)]
+            assert all(stream is not None and stream.messages > 0 for stream in found)
+        again = await load(sample, access, PUBLIC, Pace(), mode=mode)  # the station says how many it has
+        assert (again.sent, again.already_stored) == (0, report.records)
+
+    asyncio.run(main())
+
+
+def test_another_number_of_partitions_is_refused_and_recreate_leaves_none_behind(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, [ALERTS, TWEETS], Pace(), partitions=3)
+        with pytest.raises(MismatchError, match=r"one of 3 partitions, not of 2; give --partitions 3"):
+            await load(sample, access, [TWEETS], Pace(), partitions=2)
+        await load(sample, access, PUBLIC, Pace(), recreate=True)
+        async with publisher(access) as looking:
+            assert await station.look(looking, station.stream_name(TWEETS.station, 2)) is None
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_missing_partition_is_made_and_filled_again(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, PUBLIC, Pace(), partitions=3)
+        async with publisher(access) as connection:
+            await station.delete(connection, station.stream_name(READINGS.station, 3))
+        report = await load(sample, access, PUBLIC, Pace())
+        assert 0 < report.sent < report.records
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_connections_killed_half_way_and_started_again_at_once_double_nothing(
+    large: Dataset, access: Access, mode: Mode
+):
+    words = ("load", str(large.root), "--server", access.servers[0], "--mode", mode)
+    loader = started(*words, "--partitions", "4", "--connections", "2", "--rate", "50000")
+
+    async def half() -> None:
+        async with connected(access) as looking:
+
+            async def reached() -> bool:
+                return await stored(looking, _streams(4)) > large.manifest.records // 3
+
+            await until(reached)
+
+    asyncio.run(half())
+    children = psutil.Process(loader.pid).children(recursive=True)
+    for process in [loader, *children]:
+        process.kill()
+    loader.communicate()
+    done = zakar(*words, "--connections", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert 0 < report["already_stored"] < large.manifest.records
+    asyncio.run(assert_whole(large, access))
+
+
+def test_a_killed_producer_stops_the_load_and_the_next_goes_on(large: Dataset, access: Access):
+    words = ("load", str(large.root), "--server", access.servers[0], "--connections", "2", "--tables")
+    loader = started(*words, "temperature_readings,fire_alerts", "--partitions", "2", "--rate", "40000")
+
+    async def some() -> None:
+        async with connected(access) as looking:
+
+            async def reached() -> bool:
+                return await stored(looking, _streams(2)) > 20_000
+
+            await until(reached)
+
+    asyncio.run(some())
+    workers = [p for p in psutil.Process(loader.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+    workers[0].kill()
+    _, errors = loader.communicate(timeout=120)
+    assert loader.returncode == 4, errors
+    assert b"a producer's process was killed; run this again" in errors
+    assert b"Traceback" not in errors
+    asyncio.run(load(large, access, PUBLIC, Pace()))
+    asyncio.run(assert_whole(large, access))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
+def test_ctrl_c_drains_every_connection_and_says_how_to_go_on(large: Dataset, access: Access):
+    words = ("load", str(large.root), "--server", access.servers[0], "--partitions", "2", "--connections", "2")
+    loader = started(*words, "--rate", "20000", "--json")
+
+    async def some() -> None:
+        async with connected(access) as looking:
+
+            async def reached() -> bool:
+                return await stored(looking, _streams(2)) > 10_000
+
+            await until(reached)
+
+    asyncio.run(some())
+    time.sleep(0.2)
+    loader.send_signal(signal.SIGINT)
+    output, errors = loader.communicate(timeout=120)
+    assert (loader.returncode, b"Traceback" in errors) == (130, False), errors
+    report = json.loads(output)
+    assert report["interrupted"]
+    assert 0 < report["acknowledged"] == report["sent"] < report["records"]
+
+
+def test_a_station_of_partitions_is_consumed_whole(sample: Dataset, access: Access, tmp_path: Path):
+    asyncio.run(load(sample, access, [ALERTS], Pace(), partitions=3))
+    done = zakar("consume", ALERTS.station, "--server", access.servers[0])
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == sample.manifest.tables[ALERTS.name].rows
+    few = zakar("consume", ALERTS.station, "--server", access.servers[0], "--limit", str(len(rows) - 1))
+    assert [json.loads(line) for line in few.stdout.splitlines()] == rows[:-1]
+
+
+def test_of_two_ways_the_faster_is_taken_unless_one_is_asked_for(sample: Dataset):
+    with running(ServerSettings(websocket_port=0)) as server:
+        both = Access(servers=(server.url, server.websocket_url))
+        for way, used in ((Transport.TCP, "tcp"), (Transport.WEBSOCKET, "websocket")):
+            report = asyncio.run(load(sample, both, PUBLIC, Pace(), way=way, recreate=True))
+            assert report.transport == used
+        assert asyncio.run(load(sample, both, PUBLIC, Pace(), recreate=True)).transport in {"tcp", "websocket"}
+        asyncio.run(assert_whole(sample, both))
+        dead = Access(servers=("nats://127.0.0.1:1", server.websocket_url))
+        assert asyncio.run(load(sample, dead, PUBLIC, Pace())).transport == "websocket"
+        with pytest.raises(ConfigError, match=r"--transport websocket: no server is given by a ws://"):
+            asyncio.run(load(sample, Access((server.url,)), PUBLIC, Pace(), way=Transport.WEBSOCKET))

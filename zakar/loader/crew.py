@@ -1,0 +1,162 @@
+"""Producers at work: one connection fills its partitions one after the other; several do so in processes."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from zakar import processes
+from zakar.broker import station
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.dataset import wire
+from zakar.dataset.store import Dataset
+from zakar.errors import StoppedError, ZakarError
+from zakar.loader import partition
+from zakar.loader.estimate import Estimate
+from zakar.loader.opening import Opening
+from zakar.loader.plan import Target
+from zakar.loader.producer import Job, Pace, Tally, produce
+from zakar.loader.schedule import Schedule
+
+_LOOK_SECONDS = 1.0  # between two looks at how far the others are
+
+
+@dataclass
+class Work:
+    """What one connection fills, and how far it is: a tally for each opening. ``trouble`` is what ended it early."""
+
+    openings: list[Opening]
+    tallies: list[Tally] = field(default_factory=list)
+    wire_bytes: int = 0
+    reconnects: int = 0
+    trouble: ZakarError | None = None
+
+    def __post_init__(self) -> None:
+        """Begin where the streams end."""
+        self.tallies = self.tallies or [Tally(opening.stored) for opening in self.openings]
+
+
+async def fill(
+    connection: Connection,
+    dataset: Dataset,
+    work: Work,
+    pace: Pace,
+    stop: asyncio.Event,
+    progress: Callable[[Target], None] = lambda _: None,
+) -> None:
+    """Fill the partitions of ``work`` one after the other, keeping its tallies up to date.
+
+    Once ``stop`` is set, what is in flight is drained. A StoppedError or other trouble is noted in ``work``.
+    """
+    estimate = Estimate(pace.ack_timeout)
+    schedule = None if pace.rate is None else Schedule(pace.rate, asyncio.get_running_loop().time())
+    try:
+        for opening, tally in zip(work.openings, work.tallies, strict=True):
+            target = opening.target
+            job = Job(
+                connection,
+                target.stream,
+                _payloads(dataset, target),
+                target.records,
+                pace,
+                estimate,
+                schedule,
+                stop,
+                opening.batch,
+                opening.owner,
+            )
+
+            def report(target: Target = target) -> None:
+                progress(target)
+
+            await produce(job, tally, report)
+    except ZakarError as error:
+        work.trouble = error
+    finally:
+        work.wire_bytes, work.reconnects = connection.wire_bytes, connection.stats["reconnects"]
+
+
+async def fill_in_processes(
+    connection: Connection,
+    dataset: Dataset,
+    access: Access,
+    works: Sequence[Work],
+    pace: Pace,
+    stop: asyncio.Event,
+    progress: Callable[[Sequence[Work]], None] = lambda _: None,
+) -> list[Work]:
+    """Fill partitions from as many processes as there are ``works``, each with a connection of its own.
+
+    How far they are is seen on ``connection``, from the streams. When one meets trouble, the others stop too.
+    Returns the works as they ended.
+    """
+    loop = asyncio.get_running_loop()
+    theirs, ours = processes.leash()
+    if pace.rate is not None:
+        pace = replace(pace, rate=pace.rate / len(works))
+    with theirs, ours, processes.pool(len(works), theirs) as executor:
+        tasks = [loop.run_in_executor(executor, _work, dataset, access, work, pace) for work in works]
+        asked = asyncio.ensure_future(stop.wait())
+        try:
+            while left := [task for task in tasks if not task.done()]:
+                waiting: list[asyncio.Future[Any]] = [*left, asked]
+                await asyncio.wait(waiting, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                ended = [task.result() for task in tasks if task.done() and task.exception() is None]
+                failed = any(task.done() and task.exception() for task in tasks)
+                if stop.is_set() or failed or any(work.trouble for work in ended):
+                    ours.close()
+                    await asyncio.wait(tasks)
+                await _see(connection, works)
+                progress(works)
+        finally:
+            ours.close()
+            asked.cancel()
+        try:
+            return list(await asyncio.gather(*tasks))
+        except BrokenExecutor as error:
+            raise StoppedError("a producer's process was killed; run this again: it goes on from there") from error
+
+
+async def _see(connection: Connection, works: Sequence[Work]) -> None:
+    """Bring what is known to be stored up to date, as far as the server answers."""
+    with contextlib.suppress(ApiError, *LOST):
+        for work in works:
+            for opening, tally in zip(work.openings, work.tallies, strict=True):
+                if tally.stored < opening.target.records:
+                    found = await station.look(connection, opening.target.stream)
+                    tally.stored = found.last if found is not None else tally.stored
+
+
+def _work(dataset: Dataset, access: Access, work: Work, pace: Pace) -> Work:
+    """Do one connection's work in a process of its own."""
+    asyncio.run(_alone(dataset, access, work, pace))
+    return work
+
+
+async def _alone(dataset: Dataset, access: Access, work: Work, pace: Pace) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def listen() -> None:
+        processes.asked_to_stop()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        async with connected(access, "zakar load") as connection:
+            await fill(connection, dataset, work, pace, stop)
+    except ZakarError as error:
+        work.trouble = error
+
+
+def _payloads(dataset: Dataset, target: Target) -> Callable[[int], Iterator[pa.Array]]:
+    def payloads(start: int) -> Iterator[pa.Array]:
+        rows = partition.batches(dataset, target.table, target.number, target.of, start)
+        return (wire.encode(batch) for batch in rows)
+
+    return payloads

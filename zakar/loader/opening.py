@@ -1,0 +1,176 @@
+"""Stations made ready to be filled: look, decide, create or take over. Nothing is sent yet."""
+
+import asyncio
+import enum
+import secrets
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from zakar.broker import station
+from zakar.broker.connection import LOST, ApiError, Connection
+from zakar.broker.station import Stream
+from zakar.dataset import wire
+from zakar.dataset.schema import PREDICTIONS, Table
+from zakar.dataset.store import Dataset
+from zakar.errors import MismatchError, ServerError
+from zakar.loader import partition, plan
+from zakar.loader.plan import Refusal, Target
+from zakar.loader.producer import FULL
+
+_T = TypeVar("_T")
+_OLD = "nats-server {} has no fast ingest, which came with 2.14"
+_BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
+
+
+class Mode(enum.StrEnum):
+    """How messages are sent: one before the next, an ack each, fast ingest, or the fastest that is allowed."""
+
+    AUTO = "auto"
+    BLOCKING = "blocking"
+    NONBLOCKING = "nonblocking"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not."""
+
+    target: Target
+    stored: int
+    batch: bool
+    owner: str | None
+    why: str = ""
+
+
+async def prepare(
+    connection: Connection,
+    dataset: Dataset,
+    tables: Sequence[Table],
+    mode: Mode,
+    *,
+    partitions: int | None,
+    recreate: bool,
+    replicas: int,
+    patience: float,
+) -> list[Opening]:
+    """Make the stations of ``tables`` ready, and one for predictions.
+
+    Without ``partitions``, a station keeps the number that it has, and a new one has one. Raises MismatchError if a
+    station holds anything but the first messages of this dataset, ServerError, ApiError, and what lost
+    connections raise.
+    """
+    limits = await station.limits(connection)
+    check_mode(connection, mode)
+    looking = [station.partitions(connection, table.station) for table in tables]
+    found = dict(zip(tables, await _all(looking), strict=True))
+    targets = [
+        target
+        for table, streams in found.items()
+        for target in await targets_of(dataset, table, partitions or (1 if recreate else plan.partitions(streams)))
+    ]
+    there = {stream.name: stream for streams in found.values() for stream in streams}
+    if recreate:
+        await _all(station.delete(connection, stream) for stream in there)
+        there = {}
+    judging = (judged(connection, dataset, t, there[t.stream]) for t in targets if t.stream in there)
+    refusals = [refusal for refusal in await _all(judging) if refusal is not None]
+    if refusals:
+        raise MismatchError(
+            "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
+            + ". Load elsewhere, or delete what is there and start over with --recreate"
+        )
+    openings = await _all(_open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets)
+    predictions = station.stream_name(PREDICTIONS.station)
+    if await station.look(connection, predictions) is None:
+        said = plan.metadata(PREDICTIONS, dataset.manifest)
+        await station.create(connection, predictions, said, plan.predictions_bytes(limits), replicas)
+    return openings
+
+
+async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Ask all at once, since each takes a round trip; raise the first trouble once all have been answered."""
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+async def targets_of(dataset: Dataset, table: Table, partitions: int) -> list[Target]:
+    """Return the partitions that carry a table."""
+    # In a thread, since it may read the whole table.
+    shares = await asyncio.to_thread(partition.shares, dataset, table, partitions)
+    return [plan.target(dataset.manifest, table, share) for share in shares]
+
+
+def check_mode(connection: Connection, mode: Mode) -> None:
+    """Raise ServerError if the server does not know a mode."""
+    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
+        raise ServerError(f"--mode batch: {_OLD.format(connection.version)}; use --mode auto")
+
+
+async def judged(connection: Connection, dataset: Dataset, target: Target, found: Stream) -> Refusal | None:
+    """Return why an existing stream cannot be filled, None if it can. Looks, and changes nothing. Raises ApiError."""
+    last_row = _row(dataset, target, found.last)
+    last_stored = await station.message(connection, target.stream, found.last) if last_row else None
+    return plan.judge(target, found, last_row, last_stored)
+
+
+async def _open(
+    connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int, patience: float
+) -> Opening:
+    """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
+    owner = secrets.token_hex(8)
+    marked = {**target.metadata, station.OWNER: owner}
+    wanted = mode in {Mode.AUTO, Mode.BATCH} and station.offers_fast_ingest(connection)
+    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.version)
+    if found is None:
+        try:
+            await station.create(connection, target.stream, marked, target.max_bytes, replicas)
+        except ApiError as error:
+            if error.code not in FULL:
+                raise
+            raise ServerError(
+                f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
+                f"{error}; raise the account's or the server's storage, or load fewer --tables"
+            ) from error
+        return Opening(target, 0, wanted, owner, why)
+    if found.last == target.records:
+        return Opening(target, found.last, batch=False, owner=None)
+    try:
+        if station.offers_fast_ingest(connection):
+            fenced = await station.fence(connection, target.stream, marked)
+            return Opening(target, fenced.last, wanted, owner, why)
+        adopted = await station.adopt(connection, target.stream, marked)
+        return Opening(target, adopted.last, batch=False, owner=owner, why=why)
+    except (ApiError, *LOST) as error:
+        if mode is Mode.BATCH:
+            raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
+        quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
+        return Opening(target, quiet, batch=False, owner=None, why=f"this user may not update streams: {error}")
+
+
+async def _quiet(connection: Connection, stream: str, patience: float) -> int:
+    """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length.
+
+    Raises ServerError if the stream goes on growing for ``patience`` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    last, since, until = -1, loop.time(), loop.time() + max(patience, 2 * _BATCH_IDLE)
+    while loop.time() - since < _BATCH_IDLE:
+        if loop.time() > until:
+            raise ServerError(f"`{stream}`: another loader is writing into it; let it finish and run this again")
+        state = await station.look(connection, stream)
+        if state is not None and state.last != last:
+            last, since = state.last, loop.time()
+        await asyncio.sleep(0.5)
+    return last
+
+
+def _row(dataset: Dataset, target: Target, sequence: int) -> bytes | None:
+    """Return the wire object that belongs at a stream sequence, None where there is none."""
+    if not 0 < sequence <= target.records:
+        return None
+    batch = next(partition.batches(dataset, target.table, target.number, target.of, sequence - 1))
+    return bytes(wire.encode(batch.slice(0, 1))[0].as_py())

@@ -1,0 +1,48 @@
+"""Which way to a broker is taken, of those that were given."""
+
+import enum
+from collections.abc import Callable
+from dataclasses import replace
+
+from zakar.broker import link
+from zakar.broker.connection import LOST, Access, connected, is_websocket
+from zakar.errors import ConfigError, ServerError
+
+
+class Transport(enum.StrEnum):
+    """The way to a broker: plain TCP, a WebSocket, or the faster of those given."""
+
+    AUTO = "auto"
+    TCP = "tcp"
+    WEBSOCKET = "websocket"
+
+
+async def choose(access: Access, transport: Transport, payloads: Callable[[], list[bytes]]) -> Access:
+    """Return access by one kind of server alone: the kind asked for, or the one over which more messages go.
+
+    ``payloads`` gives messages to measure with; that takes about a second each, and nothing is stored. Raises
+    ConfigError if no server is of the kind asked for, ServerError if none can be reached.
+    """
+    ways = {
+        Transport.TCP: replace(access, servers=tuple(s for s in access.servers if not is_websocket(s))),
+        Transport.WEBSOCKET: replace(access, servers=tuple(s for s in access.servers if is_websocket(s))),
+    }
+    given = {kind: way for kind, way in ways.items() if way.servers and transport in {Transport.AUTO, kind}}
+    if not given:
+        wanted = "ws:// or wss://" if transport is Transport.WEBSOCKET else "nats:// or tls://"
+        raise ConfigError(f"--transport {transport}: no server is given by a {wanted} address; give --server one")
+    if len(given) == 1:
+        return next(iter(given.values()))
+    rates: list[tuple[float, Access]] = []
+    problem = ServerError(f"{access.shown}: no way to the server could be measured")
+    for way in given.values():
+        try:
+            async with connected(way, "zakar load") as connection:
+                rates.append(((await link.measure(connection, payloads())).messages or 0.0, way))
+        except ServerError as error:
+            problem = error
+        except LOST as error:
+            problem = ServerError(f"{way.shown}: connection lost while it was measured: {error}")
+    if not rates:
+        raise problem
+    return max(rates, key=lambda rated: rated[0])[1]
