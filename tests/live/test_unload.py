@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers import publisher, zakar
@@ -12,14 +14,15 @@ from zakar.__main__ import main
 from zakar.broker import station
 from zakar.broker.connection import Access, Connection
 from zakar.broker.server import Server
-from zakar.dataset import store
-from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.dataset import store, wire
+from zakar.dataset.schema import PREDICTIONS, PUBLIC, READINGS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 from zakar.loader import unload as unloading
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
 from zakar.loader.unload import unload
+from zakar.stopping import until_stopped
 
 GOOD = b'{"event_day":1,"geospatial_x":2,"geospatial_y":3}'
 
@@ -59,6 +62,29 @@ def test_a_loaded_station_comes_out_as_its_table(
     few = tmp_path / "few.parquet"
     assert asyncio.run(_unload(access, PUBLIC[0].station, few, 5)) == 5
     assert pq.read_table(few).equals(store.read(sample, PUBLIC[0]).slice(0, 5))
+
+
+def test_a_reading_that_is_given_up_ends_at_once_and_leaves_no_file(
+    sample: Dataset, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    stop, blocks, plain = asyncio.Event(), 0, wire.decode
+
+    def decode(*words: Any) -> pa.Table:
+        nonlocal blocks
+        blocks += 1
+        stop.set()
+        return plain(*words)
+
+    async def main() -> None:
+        await until_stopped(_unload(access, READINGS.station, tmp_path / "x.parquet"), stop)
+
+    monkeypatch.setattr(unloading, "_MESSAGES", 10)
+    monkeypatch.setattr(unloading.wire, "decode", decode)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
+    assert blocks < sample.manifest.tables["temperature_readings"].rows / 10
 
 
 def test_a_message_that_is_no_prediction_is_named_and_no_file_appears(access: Access, tmp_path: Path):

@@ -87,7 +87,9 @@ async def _pull(connection: Connection, stream: str, first: int, last: int) -> A
                 await connection.publish(pull, request, reply=inbox)
                 asked += _PULL
             try:
-                chunk = await asyncio.wait_for(arrived.get(), 1.0)
+                # Not wait_for: before Python 3.12 it swallows being cancelled where a chunk comes at that moment.
+                async with asyncio.timeout(1.0):
+                    chunk = await arrived.get()
             except TimeoutError:
                 waited += 1
                 continue
