@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers import assert_whole, free_port, publisher, zakar
+from helpers import assert_whole, free_port, publisher, until, zakar
 
-from zakar.broker.connection import Access, connect
+from zakar.broker.connection import Access, connect, next_wait
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
@@ -176,3 +176,33 @@ def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: P
     done = zakar("load", str(sample.root), "--context", name, XDG_CONFIG_HOME=str(tmp_path))
     assert done.returncode == 2
     assert re.search(said, done.stderr), done.stderr
+
+
+def test_attempts_to_reconnect_grow_apart_up_to_a_limit():
+    waits = [0.25]
+    for _ in range(20):
+        waits.append(next_wait(waits[-1], 1.0))
+    assert waits == sorted(waits)
+    assert waits[-1] == 5.0
+    assert next_wait(1.0, 0.75) > 1.0
+
+
+def test_a_server_that_is_away_is_asked_ever_less_often_and_then_found_again(tmp_path: Path):
+    async def main() -> None:
+        settings = ServerSettings(store=tmp_path / "store")
+        with running(settings) as server:
+            connection = await connect(Access(servers=(server.url,)))
+            port = int(server.url.rpartition(":")[2])
+        await asyncio.sleep(3)
+        assert connection.options["reconnect_time_wait"] > 0.5
+        with running(ServerSettings(store=tmp_path / "store", port=port)):
+
+            async def back() -> bool:
+                return connection.is_connected
+
+            await until(back)
+            await connection.flush()
+            assert connection.options["reconnect_time_wait"] == 0.25
+            await connection.close()
+
+    asyncio.run(main())

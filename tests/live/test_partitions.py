@@ -99,6 +99,7 @@ def test_connections_killed_half_way_and_started_again_at_once_double_nothing(
     asyncio.run(assert_whole(large, access))
 
 
+@pytest.mark.slow
 def test_a_killed_producer_stops_the_load_and_the_next_goes_on(large: Dataset, access: Access):
     words = ("load", str(large.root), "--server", access.servers[0], "--connections", "2", "--tables")
     loader = started(*words, "temperature_readings,fire_alerts", "--partitions", "2", "--rate", "40000")
@@ -154,6 +155,7 @@ def test_a_station_of_partitions_is_consumed_whole(sample: Dataset, access: Acce
     assert [json.loads(line) for line in few.stdout.splitlines()] == rows[:-1]
 
 
+@pytest.mark.slow
 def test_of_two_ways_the_faster_is_taken_unless_one_is_asked_for(sample: Dataset):
     with running(ServerSettings(websocket_port=0)) as server:
         both = Access(servers=(server.url, server.websocket_url))

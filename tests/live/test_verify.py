@@ -74,7 +74,7 @@ def test_another_datasets_stations_are_told_apart(sample: Dataset, other: Datase
     assert not any(comparison.ok for comparison in asyncio.run(compared(sample, access)).values())
 
 
-@pytest.mark.parametrize("deed", ["delete", "purge"])
+@pytest.mark.parametrize("deed", ["delete", pytest.param("purge", marks=pytest.mark.slow)])
 def test_a_stream_that_goes_while_it_is_read_holds_nobody(large: Dataset, access: Access, deed: str):
     async def main() -> list[int]:
         await load(large, access, [TWEETS], Pace())

@@ -58,7 +58,8 @@ def test_pieces_stay_under_the_servers_limit(sample: Dataset):
         asyncio.run(assert_whole(sample, access))
 
 
-@pytest.mark.parametrize("mode", [pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow), Mode.BATCH])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.slow
 def test_a_websocket_cut_in_the_middle_loses_and_doubles_nothing(large: Dataset, mode: Mode):
     async def main(url: str, direct: Access) -> None:
         async with proxied(url) as proxy, connected(direct) as looking:

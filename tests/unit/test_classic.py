@@ -49,6 +49,7 @@ def test_every_figure_of_2023_is_met(dataset: Dataset) -> None:
     assert wrong(checks) == []
 
 
+@pytest.mark.slow
 def test_another_seed_meets_the_figures_too(
     tmp_path_factory: pytest.TempPathFactory, processes: ProcessPoolExecutor
 ) -> None:

@@ -7,6 +7,7 @@ subscription are handed over by the chunk that came from the socket, not one at 
 
 import asyncio
 import contextlib
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,9 @@ _SCHEMES = ("nats", "tls", "ws", "wss")
 _TLS = ("tls", "wss")
 _WEBSOCKET = ("ws", "wss")
 _API_TIMEOUT = 10.0
-_RECONNECT_WAIT = 0.25
+_RECONNECT_WAIT = 0.25  # seconds before the second attempt to reconnect;
+_RECONNECT_MOST = 5.0  # each waits longer than the one before, up to this
+_RECONNECT_GROWTH = 1.5
 _DENIED = 403
 _LAST_FLUSH = 1.0
 
@@ -299,9 +302,16 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     async def on_problem(problem: Exception) -> None:
         if connection.losses == 0 and not connection.is_connected:  # of the first connection
             problems.append(problem)
+        elif not connection.is_connected:
+            waited = float(connection.options["reconnect_time_wait"])
+            connection.options["reconnect_time_wait"] = next_wait(waited, random.uniform(0.75, 1.25))
         if "permissions violation" in str(problem).lower():
             connection.denied = str(problem).removeprefix("nats: ")
             await on_change()
+
+    async def on_return() -> None:
+        connection.options["reconnect_time_wait"] = _RECONNECT_WAIT
+        await on_change()
 
     async def on_loss() -> None:
         connection.losses += 1
@@ -314,7 +324,7 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
             name=name,
             error_cb=on_problem,
             disconnected_cb=on_loss,
-            reconnected_cb=on_change,
+            reconnected_cb=on_return,
             closed_cb=on_change,
             allow_reconnect=False,
             max_reconnect_attempts=1,
@@ -335,6 +345,14 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
     connection.options["allow_reconnect"] = True
     connection.options["max_reconnect_attempts"] = -1
     return connection
+
+
+def next_wait(waited: float, luck: float) -> float:
+    """Return the seconds to wait before the next attempt to reconnect.
+
+    ``luck``, about 1, spreads those who lost the same server.
+    """
+    return min(waited * _RECONNECT_GROWTH * luck, _RECONNECT_MOST)
 
 
 @contextlib.asynccontextmanager

@@ -80,7 +80,8 @@ async def prepare(
             "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
             + ". Load elsewhere, or delete what is there and start over with --recreate"
         )
-    openings = await _all(_open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets)
+    # One after the other, since servers take the streams that are being created for none when they look at limits.
+    openings = [await _open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets]
     predictions = station.stream_name(PREDICTIONS.station)
     if await station.look(connection, predictions) is None:
         said = plan.metadata(PREDICTIONS, dataset.manifest)
