@@ -22,6 +22,7 @@ from zakar.loader.doctor import Findings, examine
 from zakar.loader.load import Mode
 from zakar.loader.preview import Action, Outlook, Preview, mib
 from zakar.loader.producer import Pace
+from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
 
 _DOES = {
@@ -82,6 +83,7 @@ def rehearse(
     mode: Mode,
     pace: Pace,
     *,
+    way: Transport,
     partitions: int | None,
     recreate: bool,
     replicas: int,
@@ -93,6 +95,7 @@ def rehearse(
         dataset,
         tables,
         mode=mode,
+        way=way,
         partitions=partitions,
         recreate=recreate,
         replicas=replicas,

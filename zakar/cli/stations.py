@@ -104,6 +104,7 @@ def load_command(
             chosen,
             mode,
             pace,
+            way=way,
             partitions=partitions,
             recreate=recreate,
             replicas=replicas,
@@ -233,11 +234,13 @@ def metered_load(
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
     tables = loading.choose(names)
-    began = time.perf_counter()
+    began, before = time.perf_counter(), -1
     with meter("loading messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
 
         def progress(p: Progress) -> None:
-            rate = p.sent / max(time.perf_counter() - began, 1e-9)
+            nonlocal before
+            before = p.stored if before < 0 else before
+            rate = (p.stored - before) / max(time.perf_counter() - began, 1e-9)
             show(p.stored, f"{p.station}: {rate:,.0f}/s, {p.in_flight:,} in flight, {p.retries:,} retries")
 
         return run(

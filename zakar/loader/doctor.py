@@ -13,10 +13,12 @@ from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import preview as previews
+from zakar.loader import transport
 from zakar.loader.load import sample
 from zakar.loader.opening import Mode
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
+from zakar.loader.transport import Transport
 
 _PACE = Pace()
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
@@ -55,6 +57,7 @@ async def examine(
     tables: Sequence[Table] = PUBLIC,
     *,
     mode: Mode = Mode.AUTO,
+    way: Transport = Transport.AUTO,
     partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
@@ -67,6 +70,7 @@ async def examine(
     is lost, or does not know ``mode``; that it lacks JetStream is a finding. MismatchError for a damaged dataset.
     """
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
+    access = await transport.choose(access, way, lambda: payloads)
     async with connected(access, name) as connection:
         try:
             offer = await _offer(connection, payloads, replicas)
