@@ -135,11 +135,13 @@ class Connection(Client):
         return isinstance(self._transport, WebSocketTransport) and self._transport.compressed
 
     async def tap(self, subject: str, handler: Tap) -> int:
-        """Subscribe ``handler`` to chunks of messages; return the subscription's number."""
+        """Subscribe ``handler`` to chunks of messages; return the subscription's number.
+
+        Whatever is sent or published afterwards finds it there.
+        """
         subscription = await self.subscribe(subject)
         number: int = subscription._id
         self.taps[number] = handler
-        await self.flush()
         return number
 
     async def untap(self, number: int) -> None:
@@ -158,7 +160,9 @@ class Connection(Client):
             raise ConnectionError("not connected")
         self._sent += len(block)
         transport: Any = self._transport  # typed for bytes alone, though every transport takes a view
-        transport.writelines([block])
+        # What nats-py has not sent yet, such as a tap's subscription, comes first: the server keeps the order.
+        transport.writelines([*self._pending, block])
+        self._pending, self._pending_data_size = [], 0
         await transport.drain()
 
     async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:

@@ -60,10 +60,11 @@ async def prepare(
     station holds anything but the first messages of this dataset, ServerError, ApiError, and what lost
     connections raise.
     """
-    limits = await station.limits(connection)
     check_mode(connection, mode)
-    looking = [station.partitions(connection, table.station) for table in tables]
-    found = dict(zip(tables, await _all(looking), strict=True))
+    looking = (station.partitions(connection, table.station) for table in (*tables, PREDICTIONS))
+    answers: list[Any] = await _all([station.limits(connection), *looking])  # that there is no JetStream is told first
+    limits, *streams, predictions = answers
+    found: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
     targets = [
         target
         for table, streams in found.items()
@@ -82,10 +83,9 @@ async def prepare(
         )
     # One after the other, since servers take the streams that are being created for none when they look at limits.
     openings = [await _open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets]
-    predictions = station.stream_name(PREDICTIONS.station)
-    if await station.look(connection, predictions) is None:
-        said = plan.metadata(PREDICTIONS, dataset.manifest)
-        await station.create(connection, predictions, said, plan.predictions_bytes(limits), replicas)
+    if not predictions:
+        said, stream = plan.metadata(PREDICTIONS, dataset.manifest), station.stream_name(PREDICTIONS.station)
+        await station.create(connection, stream, said, plan.predictions_bytes(limits), replicas)
     return openings
 
 
