@@ -8,6 +8,7 @@ subscription are handed over by the chunk that came from the socket, not one at 
 import asyncio
 import contextlib
 import random
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -144,6 +145,10 @@ class Connection(Client):
         self.taps[number] = handler
         return number
 
+    def short_inbox(self) -> str:
+        """Return a subject for answers, shorter than nats-py's own: every message carries it."""
+        return f"{self.new_inbox().rpartition('.')[0]}.{secrets.token_urlsafe(6)}"
+
     async def untap(self, number: int) -> None:
         """End a tapped subscription."""
         self.taps.pop(number, None)
@@ -160,9 +165,10 @@ class Connection(Client):
             raise ConnectionError("not connected")
         self._sent += len(block)
         transport: Any = self._transport  # typed for bytes alone, though every transport takes a view
-        # What nats-py has not sent yet, such as a tap's subscription, comes first: the server keeps the order.
-        transport.writelines([*self._pending, block])
-        self._pending, self._pending_data_size = [], 0
+        if self._pending:  # such as a tap's subscription; the server keeps the order
+            transport.writelines(self._pending)
+            self._pending, self._pending_data_size = [], 0
+        transport.write(block)
         await transport.drain()
 
     async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:

@@ -91,7 +91,7 @@ class _Attempt:
     """One uninterrupted run of sending: its window, and what the server answered to it."""
 
     def __init__(self, job: Job, start: int) -> None:
-        subject, inbox = station.subject(job.stream), job.connection.new_inbox()
+        subject, inbox = station.subject(job.stream), job.connection.short_inbox()
         pace = job.pace
         if pace.in_flight is None:
             self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start)
