@@ -188,7 +188,9 @@ class Connection(Client):
             about = self.denied.lower()
             if not answering.done() and (asked.lower() in about or '"_inbox.' in about):
                 answering.cancel()
-                denied, self.denied = self.denied, ""
+                denied = self.denied
+                if '"_inbox.' not in about:  # which nobody else's question is about
+                    self.denied = ""
                 raise ApiError(_DENIED, denied)
             message = await answering
         except nats.errors.NoRespondersError as error:
