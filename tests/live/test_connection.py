@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers import assert_whole, free_port, publisher, until, zakar
+from helpers import assert_whole, free_port, proxied, publisher, until, zakar
 
-from zakar.broker.connection import Access, connect, next_wait
-from zakar.broker.server import ServerSettings, running
+from zakar.broker.connection import LOST, Access, connect, next_wait
+from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError
@@ -44,6 +44,23 @@ def test_a_password_in_an_address_is_never_shown():
     with pytest.raises(ServerError) as caught:
         _connect(access)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_request_whose_connection_is_lost_is_not_waited_for():
+    async def main(server: Server) -> None:
+        async with proxied(server.url) as proxy, publisher(Access(servers=(proxy.url,))) as connection:
+            await connection.api("INFO")
+            proxy.answering.clear()
+            asking = asyncio.create_task(connection.api("INFO", patience=600))
+            await asyncio.sleep(0.1)
+            proxy.cut()
+            proxy.answering.set()
+            async with asyncio.timeout(60):
+                with pytest.raises(LOST):
+                    await asking
+
+    with running(ServerSettings()) as server:
+        asyncio.run(main(server))
 
 
 def test_a_token_is_accepted_and_a_wrong_one_refused():

@@ -174,8 +174,10 @@ class Connection(Client):
     async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:
         """Ask JetStream's API; return its answer as plain values.
 
-        Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes.
+        Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes; an answer that was
+        under way when the connection was lost never does.
         """
+        losses = self.losses
         payload = b"" if request is None else msgspec.json.encode(request)
         asked = f"$JS.API.{subject}"
         changed = asyncio.Event()
@@ -183,15 +185,21 @@ class Connection(Client):
         answering = asyncio.ensure_future(self.request(asked, payload, timeout=patience))
         watching = asyncio.ensure_future(changed.wait())
         try:
-            # A request that this user may not make is never answered; the server says so on the side.
-            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-            about = self.denied.lower()
-            if not answering.done() and (asked.lower() in about or '"_inbox.' in about):
-                answering.cancel()
-                denied = self.denied
-                if '"_inbox.' not in about:  # which nobody else's question is about
-                    self.denied = ""
-                raise ApiError(_DENIED, denied)
+            while not answering.done():
+                await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+                if answering.done():
+                    break
+                # A request that this user may not make is never answered; the server says so on the side.
+                about = self.denied.lower()
+                if asked.lower() in about or '"_inbox.' in about:
+                    denied = self.denied
+                    if '"_inbox.' not in about:  # which nobody else's question is about
+                        self.denied = ""
+                    raise ApiError(_DENIED, denied)
+                if self.losses != losses:
+                    raise ConnectionError("the connection was lost")
+                changed.clear()
+                watching = asyncio.ensure_future(changed.wait())
             message = await answering
         except nats.errors.NoRespondersError as error:
             raise ApiError(0, "no JetStream answers here") from error
