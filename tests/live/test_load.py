@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import STREAMS, assert_whole, publisher, stored
+from helpers import STREAMS, assert_whole, free_port, publisher, stored
 
 from zakar.broker import station
 from zakar.broker.connection import Access
@@ -18,6 +18,8 @@ from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
 ALERT_STREAM = station.stream_name(ALERTS.station)
+
+MODES = [Mode.NONBLOCKING, Mode.BATCH]
 
 
 async def _create(access: Access, dataset: Dataset, max_bytes: int | None = None, table=ALERTS) -> None:
@@ -48,7 +50,7 @@ def test_a_second_load_sends_nothing(sample: Dataset, access: Access):
     asyncio.run(assert_whole(sample, access))
 
 
-@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("in_flight", [1, 2, 3, 500, 100_000])
 def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access, mode: Mode, in_flight: int):
     seen: list[Progress] = []
@@ -58,7 +60,7 @@ def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access
     assert report.acknowledged == report.records
 
 
-@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
+@pytest.mark.parametrize("mode", MODES)
 def test_the_limit_sets_itself_unless_told(sample: Dataset, access: Access, mode: Mode):
     report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
     assert 16 <= report.in_flight_limit <= 65_536
@@ -66,7 +68,7 @@ def test_the_limit_sets_itself_unless_told(sample: Dataset, access: Access, mode
     asyncio.run(assert_whole(sample, access))
 
 
-@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_rate_is_kept(sample: Dataset, access: Access, mode: Mode):
     report = asyncio.run(load(sample, access, [TWEETS], Pace(rate=5_000), mode=mode))
     assert report.messages_per_second <= 5_050
@@ -261,23 +263,61 @@ def test_a_stream_longer_than_its_table_is_refused(sample: Dataset, access: Acce
         asyncio.run(main())
 
 
-def test_a_full_stream_stops_the_load_and_once_enlarged_it_goes_on(sample: Dataset, access: Access):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_full_stream_stops_the_load_and_once_enlarged_it_goes_on(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         target = plan.target(sample.manifest, TWEETS)
-        await _create(access, sample, 200_000, TWEETS)
-        with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is full after [\d,]+ messages.*run this again"):
-            await load(sample, access, PUBLIC, Pace())
         async with publisher(access) as connection:
-            held = await stored(connection, [target.stream])
-            assert 0 < held < target.records
-            config = (await connection.jetstream().stream_info(target.stream)).config
-            config.max_bytes = target.max_bytes
-            await connection.jetstream().update_stream(config)
-        report = await load(sample, access, PUBLIC, Pace())
-        assert report.already_stored == held
+            await station.create(connection, target.stream, target.metadata, 200_000)
+            for size in (500_000, target.max_bytes):
+                held = await stored(connection, [target.stream])
+                with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is full after [\d,]+ messages"):
+                    await load(sample, access, PUBLIC, Pace(), mode=mode)
+                assert held < await stored(connection, [target.stream]) < target.records
+                config = (await connection.jetstream().stream_info(target.stream)).config
+                config.max_bytes = size
+                await connection.jetstream().update_stream(config)
+        report = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        assert 0 < report.already_stored < target.records
         await assert_whole(sample, access)
 
     asyncio.run(main())
+
+
+def _account(limit: str) -> str:
+    return f"""
+    accounts {{ team {{
+        users: [{{user: ana, password: pw}}]
+        jetstream {{ max_file: {limit}, max_mem: 1MB }}
+    }} }}
+    """
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_a_full_account_stops_the_load_and_once_it_is_given_more_it_goes_on(
+    sample: Dataset, tmp_path: Path, mode: Mode
+):
+    port = free_port()
+    access = Access(servers=(f"nats://127.0.0.1:{port}",), user="ana", password="pw")
+
+    async def create_without_a_size() -> None:
+        async with publisher(access) as connection:
+            for table in PUBLIC:
+                target = plan.target(sample.manifest, table)
+                await station.create(connection, target.stream, target.metadata, -1)
+
+    def serving(limit: str) -> ServerSettings:
+        return ServerSettings(port=port, store=tmp_path / "store", extra=_account(limit))
+
+    with running(serving("700KB")):
+        asyncio.run(create_without_a_size())
+        with pytest.raises(StoppedError, match=r"is full after [\d,]+ messages.*run this again"):
+            asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+    with running(serving("100MB")):
+        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        assert 0 < report.already_stored < report.records
+        asyncio.run(assert_whole(sample, access))
 
 
 def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sample: Dataset):
