@@ -1,6 +1,8 @@
-"""What the benchmarks share: rates of interleaved rounds, their ratios, the table of both and where it is kept."""
+"""What the benchmarks share: data, the recipe of 2023, rates and their ratios, tables and where they are kept."""
 
 import argparse
+import asyncio
+import itertools
 import json
 import os
 import platform
@@ -12,6 +14,19 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
+
+from zakar import scenario as scenarios
+from zakar.cli.common import workers
+from zakar.dataset import store, wire
+from zakar.dataset.schema import Table
+from zakar.dataset.store import Dataset
+from zakar.simulate import simulate
+
+TASKS = 500  # of the recipe
+ACK_SECONDS = 15.0
+_POLL_SECONDS = 0.1  # of the recipe: what the Memphis SDK slept between two looks
 _HERE = Path(__file__).parent
 
 
@@ -53,12 +68,13 @@ def over(one: Way, other: Way, target: float | None = None) -> Ratio:
     return Ratio(f"{one.label} / {other.label}", one.median / other.median, target)
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
+def parser(description: str | None, *, rounds: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark has; ``rounds`` with that of interleaved ones."""
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    options.add_argument("--rounds", type=positive, default=3, metavar="N", help="rounds, interleaved (default 3)")
+    if rounds:
+        options.add_argument("--rounds", type=positive, default=3, metavar="N", help="rounds, interleaved (default 3)")
     options.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options.add_argument("--write", action="store_true", help="keep the results in benchmarks/results/ and README.md")
     return options
@@ -77,6 +93,34 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def classic(out: Path, days: int) -> Dataset:
+    """Simulate so many days of `classic`, fewer or more than it has, into a new folder."""
+    source = scenarios.find("classic")
+    with workers(None) as executor:
+        simulate(scenarios.with_days(scenarios.read(source), days), source, out, executor)
+    return store.open_dataset(str(out))
+
+
+def encoded(dataset: Dataset, table: Table, messages: int) -> list[bytes]:
+    """Encode the first rows of a table as wire objects."""
+    batches = (wire.encode(batch).to_pylist() for batch in store.batches(dataset, table))
+    return list(itertools.islice(itertools.chain.from_iterable(batches), messages))
+
+
+async def recipe_of_2023(context: JetStreamContext, subject: str, payloads: Sequence[bytes]) -> None:
+    """Publish by a task a message; when there are too many, poll until half of them are done."""
+    tasks: set[asyncio.Task[PubAck]] = set()
+    for payload in payloads:
+        task = asyncio.create_task(context.publish(subject, payload, timeout=ACK_SECONDS))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        if len(tasks) >= TASKS:
+            while len(tasks) > TASKS / 2:  # noqa: ASYNC110 - polling is what is measured
+                await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(0)  # non-blocking produce lets the loop turn once a message
+    await asyncio.gather(*tasks)
+
+
 def give(
     name: str,
     unit: str,
@@ -90,13 +134,6 @@ def give(
     ``unit`` is what is counted; ``facts`` are further figures, printed and kept under their names.
     """
     result = {
-        "benchmark": name,
-        "environment": {
-            "system": platform.system(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "software": {package: version(package) for package in ("faker", "nats-py", "numpy", "pyarrow", "zakar")},
-        },
         "rounds": options.rounds,
         **facts,
         f"{unit}_per_second": {
@@ -113,21 +150,41 @@ def give(
             for key, ratio in ratios.items()
         },
     }
-    text = json.dumps(result, indent=2)
-    table = _table(unit, list(ways.values()), list(ratios.values()), facts, options.rounds)
+    publish(name, result, _table(unit, list(ways.values()), list(ratios.values()), facts, options.rounds), options)
+
+
+def publish(name: str, result: dict[str, object], table: str, options: argparse.Namespace) -> None:
+    """Print ``result`` of benchmark ``name`` as JSON, or its table, and keep both if the options say so."""
+    environment = {
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "software": {package: version(package) for package in ("faker", "nats-py", "numpy", "pyarrow", "zakar")},
+    }
+    text = json.dumps({"benchmark": name, "environment": environment, **result}, indent=2)
     print(text if options.json else table)
     if options.write:
-        results = _HERE / "results"
-        results.mkdir(exist_ok=True)
-        (results / f"{name}.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+        file = kept(name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text + "\n", encoding="utf-8", newline="\n")
         _keep(name, table)
+
+
+def kept(name: str) -> Path:
+    """Return the file that holds the kept results of benchmark ``name``."""
+    return _HERE / "results" / f"{name}.json"
+
+
+def machine() -> str:
+    """Say what the benchmark runs on."""
+    return f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _table(unit: str, ways: Sequence[Way], ratios: Sequence[Ratio], facts: dict[str, object], rounds: int) -> str:
     """Return the results in Markdown, to be read on a terminal as well."""
     wide = max(len(text) for text in (*(w.label for w in ways), *(r.label for r in ratios)))
     lines = [
-        f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; rounds: {rounds}.",
+        f"{machine()}; rounds: {rounds}.",
         "",
         f"| {'way':{wide}} | {unit:>9} | {'a second':>9} | {'least to most':>22} |",
         f"|{'-' * (wide + 2)}|{'-' * 10}:|{'-' * 10}:|{'-' * 23}:|",

@@ -27,7 +27,6 @@ the fewer messages it gets, so that each takes a few seconds. Each stream's leng
 
 import argparse
 import asyncio
-import itertools
 import socket
 import statistics
 import tempfile
@@ -38,15 +37,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nats
-from common import Way, give, over, parser, positive, tell
+from common import ACK_SECONDS, TASKS, Way, classic, encoded, give, over, parser, positive, recipe_of_2023, tell
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, PubAck
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from zakar import scenario as scenarios
 from zakar.broker import station
 from zakar.broker.connection import Access, Connection, connected
 from zakar.broker.server import ServerSettings, running
-from zakar.cli.common import workers
 from zakar.dataset import store, wire
 from zakar.dataset.schema import READINGS
 from zakar.dataset.store import Dataset
@@ -54,15 +52,11 @@ from zakar.loader import frames
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
-from zakar.simulate import simulate
 
 WRITE = 65_536
 FLOW = 500
 AHEAD = 20_000
 WINDOW = 1_000  # of publish_async
-TASKS = 500  # of the recipe
-POLL_SECONDS = 0.1  # of the recipe: what the Memphis SDK slept between two looks
-ACK_SECONDS = 15.0
 FETCH = 1_000
 STREAM = station.stream_name(READINGS.station)
 # Messages of each way, as shares of --messages: a few seconds each.
@@ -203,20 +197,6 @@ async def windowed(context: JetStreamContext, subject: str, payloads: Sequence[b
     await context.publish_async_completed()
 
 
-async def recipe_of_2023(context: JetStreamContext, subject: str, payloads: Sequence[bytes]) -> None:
-    """Publish by a task a message; when there are too many, poll until half of them are done."""
-    tasks: set[asyncio.Task[PubAck]] = set()
-    for payload in payloads:
-        task = asyncio.create_task(context.publish(subject, payload, timeout=ACK_SECONDS))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        if len(tasks) >= TASKS:
-            while len(tasks) > TASKS / 2:  # noqa: ASYNC110 - polling is what is measured
-                await asyncio.sleep(POLL_SECONDS)
-        await asyncio.sleep(0)  # non-blocking produce lets the loop turn once a message
-    await asyncio.gather(*tasks)
-
-
 def main() -> None:
     """Measure and report."""
     options = parser(__doc__)
@@ -249,7 +229,7 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
         "publish_async": windowed,
         "recipe": recipe_of_2023,
     }
-    payloads = _payloads(large, max(_share(given.messages, key) for key in publishing))
+    payloads = encoded(large, READINGS, max(_share(given.messages, key) for key in publishing))
     async with connected(access, "zakar bench") as admin:
         bench = Bench(access, admin, large, small)
         cpus: list[float] = []
@@ -297,18 +277,8 @@ def _share(messages: int, key: str) -> int:
 
 def _readings(out: Path, messages: int) -> Dataset:
     """Simulate as many whole days of `classic` as have at least ``messages`` readings."""
-    source = scenarios.find("classic")
-    scenario = scenarios.read(source)
-    scenario = scenarios.with_days(scenario, -(-messages // scenario.grid.cells))
-    with workers(None) as executor:
-        simulate(scenario, source, out, executor)
-    return store.open_dataset(str(out))
-
-
-def _payloads(dataset: Dataset, messages: int) -> list[bytes]:
-    """Encode the first readings as wire objects."""
-    encoded = (wire.encode(batch).to_pylist() for batch in store.batches(dataset, READINGS))
-    return list(itertools.islice(itertools.chain.from_iterable(encoded), messages))
+    cells = scenarios.read(scenarios.find("classic")).grid.cells
+    return classic(out, -(-messages // cells))
 
 
 if __name__ == "__main__":
