@@ -70,7 +70,7 @@ def test_a_loader_killed_while_it_sends_goes_on(sample: Dataset, access: Access,
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("share", "mode"), list(zip(_shares(10), MODES * 5, strict=True)))
+@pytest.mark.parametrize(("share", "mode"), list(zip(_shares(4), MODES * 2, strict=True)))
 def test_frames_of_a_killed_loader_that_arrive_while_the_next_one_starts_double_nothing(
     large: Dataset, access: Access, share: float, mode: Mode
 ):
