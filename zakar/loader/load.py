@@ -100,8 +100,8 @@ async def load(
     first, never the predictions'. Once ``stop`` is set, what is in flight is drained and the report says
     ``interrupted``.
 
-    Raises ServerError if nothing was sent, StoppedError after something was, MismatchError if a station
-    holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
+    Raises ServerError if nothing can have been stored, StoppedError if something was or may have been,
+    MismatchError if a station holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
     """
     stop = stop or asyncio.Event()
     if mode is Mode.BLOCKING:
@@ -156,7 +156,8 @@ def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
     troubles = [work.trouble for work in works if work.trouble is not None]
     if not troubles or (stop.is_set() and isinstance(troubles[0], StoppedError)):
         return
-    if isinstance(troubles[0], StoppedError) and not any(tally.stored for work in works for tally in work.tallies):
+    tallies = [tally for work in works for tally in work.tallies]
+    if isinstance(troubles[0], StoppedError) and not any(tally.stored or tally.in_flight for tally in tallies):
         raise ServerError(str(troubles[0])) from troubles[0]
     raise troubles[0]
 

@@ -54,7 +54,10 @@ class Pace:
 
 @dataclass
 class Tally:
-    """What a producer did so far. ``stored`` is the length of the stream as last known."""
+    """What a producer did so far.
+
+    ``stored`` is the length of the stream as last known; what is ``in_flight`` beyond it may be stored or not.
+    """
 
     stored: int
     sent: int = 0
@@ -158,15 +161,16 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         window = attempt.window
         await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
-        if job.connection.denied:
-            raise StoppedError(
-                f"`{job.stream}`: the server denies this user: {job.connection.denied}; give it the right"
-            )
+        if denied := job.connection.denied:
+            if "publish" in denied.lower():
+                tally.in_flight = 0  # none of it is stored
+            raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}; give it the right")
         if window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
             if window.in_flight == 0 and attempt.refusal is None:
                 continue
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
+            tally.in_flight = 0  # what follows a message that is refused is refused too
             raise StoppedError(_refused(job.stream, attempt.refusal, tally.stored))
 
         # In a batch another's message would shift all that follow, so its last acknowledged one tells.
@@ -185,7 +189,7 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
             raise StoppedError(f"`{job.stream}`: {_OTHER}")
         if loop.time() > patience:
             raise StoppedError(_gave_up(job.stream, attempt.refusal))
-        tally.stored = stored
+        tally.stored, tally.in_flight = stored, 0
         progress()
     if tally.stored >= job.total:
         await _final(job, patience)
@@ -232,13 +236,11 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
             attempt.overdue = max(attempt.overdue, window.in_flight)
         tally.timeouts += attempt.overdue
         note()
-        tally.in_flight = 0
         await ahead.aclose()
         connection.watchers.discard(attempt.woken)
         if tap is not None:
             await connection.untap(tap)
         note()  # with what came meanwhile
-        tally.in_flight = 0
 
 
 def _blocks(job: Job, attempt: _Attempt) -> Iterator[Frames]:
