@@ -1,19 +1,21 @@
 import asyncio
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+from frame_proxy import frame_proxied
 from helpers import STREAMS, assert_whole, free_port, publisher, stored
 
 from zakar.broker import station
 from zakar.broker.connection import Access
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.dataset import store
+from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
-from zakar.loader import plan
+from zakar.loader import frames, opening, plan
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
@@ -240,6 +242,83 @@ def test_a_wrong_last_message_is_refused(sample: Dataset, access: Access):
 
     with pytest.raises(MismatchError, match="differs from the dataset at message 1"):
         asyncio.run(main())
+
+
+def test_what_another_stored_meanwhile_counts_as_stored_already(sample: Dataset, access: Access):
+    (rows,) = store.batches(sample, ALERTS)
+    payloads = wire.encode(rows).to_pylist()
+    meanwhile: list[threading.Thread] = []
+
+    def progress(p: Progress) -> None:
+        if p.stored == 10 and not meanwhile:  # as late frames of a killed loader would be
+            rest = payloads[10 + p.in_flight : 20]
+            meanwhile.append(threading.Thread(target=lambda: asyncio.run(_publish(access, rest))))
+            meanwhile[0].start()
+            meanwhile[0].join()
+
+    report = asyncio.run(load(sample, access, [ALERTS], Pace(1), mode=Mode.NONBLOCKING, progress=progress))
+    assert report.already_stored >= 8
+    assert report.already_stored + report.acknowledged == report.records == len(payloads)
+
+
+def test_a_resumed_batch_begins_beyond_all_that_a_killed_loader_may_still_store(
+    sample: Dataset, access: Access, monkeypatch: pytest.MonkeyPatch
+):
+    """Late messages that ask for an ack each are stored wherever they fit, so none may find its place in a batch."""
+    monkeypatch.setattr(opening, "IN_FLIGHT_MOST", 500)
+    stop, sent = asyncio.Event(), {b"HPUB": 0, b"PUB": 0}
+
+    def progress(p: Progress) -> None:
+        if p.stored > 2_000:
+            stop.set()
+
+    def note(frame: bytes) -> bool:
+        word, _, rest = frame.partition(b" ")
+        if rest.startswith(f"{STREAMS[0]}.final".encode()):
+            assert word == b"HPUB" or sent[b"HPUB"] > 500
+            sent[word] += 1
+        return False
+
+    async def main() -> None:
+        first = await load(sample, access, [TWEETS], Pace(100), mode=Mode.NONBLOCKING, stop=stop, progress=progress)
+        async with frame_proxied(access.servers[0]) as proxy:
+            proxy.up.lose = note
+            report = await load(sample, Access(servers=(proxy.url,)), [TWEETS], Pace())
+        assert report.mode == "batch"
+        assert sent[b"HPUB"] == 500 + 1  # a batch's first message has headers too
+        assert sent[b"HPUB"] + sent[b"PUB"] >= report.sent == report.records - first.sent
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.02, 0.03, 0.04])
+def test_late_messages_of_a_killed_loader_never_shift_a_batch(large: Dataset, access: Access, delay: float):
+    async def main() -> None:
+        stop, blocks = asyncio.Event(), []
+
+        def progress(p: Progress) -> None:
+            if p.stored > 20_000:
+                stop.set()
+
+        await load(large, access, [TWEETS], Pace(2_000), mode=Mode.NONBLOCKING, stop=stop, progress=progress)
+        async with publisher(access) as dead:
+            after = there = await stored(dead, STREAMS[:1])
+            for rows in store.batches(large, TWEETS, there):
+                late = frames.expecting(wire.encode(rows), after, station.subject(STREAMS[0]), "_INBOX.dead")
+                after += len(rows)
+                blocks.append(late.data)
+                if after > there + 60_000:
+                    break
+            loading = asyncio.create_task(load(large, access, PUBLIC, Pace()))
+            await asyncio.sleep(delay)
+            for block in blocks:
+                await dead.send(block)
+            report = await loading
+        assert report.already_stored + report.acknowledged == report.records
+        await assert_whole(large, access)
+
+    asyncio.run(main())
 
 
 def test_a_purged_stream_is_refused(sample: Dataset, access: Access):

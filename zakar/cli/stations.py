@@ -30,10 +30,10 @@ from zakar.loader.plan import PARTITIONS_MOST
 from zakar.loader.producer import Pace
 from zakar.loader.unload import unload
 from zakar.loader.verify import Comparison, verify
+from zakar.loader.window import IN_FLIGHT_MOST
 from zakar.stopping import until_stopped
 
 _T = TypeVar("_T")
-_IN_FLIGHT_MOST = 100_000
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
@@ -136,8 +136,8 @@ def _in_flight(text: str) -> int | None:
     """Read a limit on messages in flight; None for one that sets itself."""
     if text == "auto":
         return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _IN_FLIGHT_MOST:
-        raise ConfigError(f"--in-flight {text}: give auto, or a number from 1 to {_IN_FLIGHT_MOST:,}")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= IN_FLIGHT_MOST:
+        raise ConfigError(f"--in-flight {text}: give auto, or a number from 1 to {IN_FLIGHT_MOST:,}")
     return int(text)
 
 

@@ -69,6 +69,7 @@ async def fill(
                 stop,
                 opening.batch,
                 opening.owner,
+                opening.lead,
             )
 
             def report(target: Target = target) -> None:

@@ -182,7 +182,7 @@ def _report(
         records=sum(target.records for target, _ in filled),
         sent=sent,
         acknowledged=sum(tally.acknowledged for tally in tallies),
-        already_stored=sum(o.stored for o in openings),
+        already_stored=sum(o.stored for o in openings) + sum(tally.found for tally in tallies),
         seconds=seconds,
         messages_per_second=sent / seconds,
         timeouts=sum(tally.timeouts for tally in tallies),

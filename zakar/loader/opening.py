@@ -17,6 +17,7 @@ from zakar.errors import MismatchError, ServerError
 from zakar.loader import partition, plan
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL
+from zakar.loader.window import IN_FLIGHT_MOST
 
 _T = TypeVar("_T")
 _OLD = "nats-server {} has no fast ingest, which came with 2.14"
@@ -34,13 +35,17 @@ class Mode(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Opening:
-    """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not."""
+    """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not.
+
+    Up to message ``lead`` a killed loader's messages may still come.
+    """
 
     target: Target
     stored: int
     batch: bool
     owner: str | None
     why: str = ""
+    lead: int = 0
 
 
 async def prepare(
@@ -142,14 +147,17 @@ async def _open(
     try:
         if station.offers_fast_ingest(connection):
             fenced = await station.fence(connection, target.stream, marked)
-            return Opening(target, fenced.last, wanted, owner, why)
+            # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
+            # all that follow in a batch; how far they can reach is known.
+            return Opening(target, fenced.last, wanted, owner, why, lead=fenced.last + IN_FLIGHT_MOST)
         adopted = await station.adopt(connection, target.stream, marked)
         return Opening(target, adopted.last, batch=False, owner=owner, why=why)
     except (ApiError, *LOST) as error:
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
         quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
-        return Opening(target, quiet, batch=False, owner=None, why=f"this user may not update streams: {error}")
+        mark = found.metadata.get(station.OWNER)
+        return Opening(target, quiet, batch=False, owner=mark, why=f"this user may not update streams: {error}")
 
 
 async def _quiet(connection: Connection, stream: str, patience: float) -> int:

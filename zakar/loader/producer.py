@@ -19,7 +19,7 @@ from zakar.loader.dialect import WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatc
 from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
 from zakar.loader.schedule import Schedule
-from zakar.loader.window import AutoWindow, Window
+from zakar.loader.window import IN_FLIGHT_MOST, AutoWindow, Window
 
 _UNKNOWN_BATCH = 10208
 _BATCH_DISABLED = 10205  # for the moment in which another loader fences
@@ -42,8 +42,9 @@ Payloads = Callable[[int], Iterator[pa.Array]]
 class Pace:
     """How a producer sends.
 
-    ``in_flight``: messages at most, None for what the link takes. ``ack_timeout``: seconds until an ack is overdue.
-    ``give_up_after``: seconds without progress. ``rate``: messages a second at most, None for as fast as can be.
+    ``in_flight``: messages at most, up to IN_FLIGHT_MOST, None for what the link takes. ``ack_timeout``: seconds until
+    an ack is overdue. ``give_up_after``: seconds without progress. ``rate``: messages a second at most, None for as
+    fast as can be.
     """
 
     in_flight: int | None = None
@@ -51,17 +52,24 @@ class Pace:
     give_up_after: float = 300.0
     rate: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for more in flight than a loader that goes on reckons with."""
+        if self.in_flight is not None and not 0 < self.in_flight <= IN_FLIGHT_MOST:
+            raise ValueError(f"in_flight is {self.in_flight}, not from 1 to {IN_FLIGHT_MOST}")
+
 
 @dataclass
 class Tally:
     """What a producer did so far.
 
     ``stored`` is the length of the stream as last known; what is ``in_flight`` beyond it may be stored or not.
+    ``found`` counts messages that were stored meanwhile and not sent by us, such as late frames of a killed loader.
     """
 
     stored: int
     sent: int = 0
     acknowledged: int = 0
+    found: int = 0
     timeouts: int = 0
     retries: int = 0
     in_flight: int = 0
@@ -74,9 +82,10 @@ class Job:
 
     ``payloads(n)`` yields the wire objects from message n on, in arrays; there are ``total`` of them. ``batch``
     asks for fast ingest, which is safe only while no one else writes: ``owner`` is the mark that this loader left
-    in the stream's metadata when it fenced others off, None where it may not. ``estimate`` is what is known of the
-    link, ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once
-    ``stop`` is set, nothing more is sent.
+    in the stream's metadata when it fenced others off, or found there where it may not leave one, and up to message
+    ``lead`` each asks for its own ack, since others may still come. ``estimate`` is what is known of the link,
+    ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
+    is set, nothing more is sent.
     """
 
     connection: Connection
@@ -89,10 +98,11 @@ class Job:
     stop: asyncio.Event
     batch: bool = False
     owner: str | None = None
+    lead: int = 0
 
 
 class _Attempt:
-    """One uninterrupted run of sending: its window, and what the server answered to it."""
+    """One uninterrupted run of sending, up to message ``end``: its window, and what the server answered to it."""
 
     def __init__(self, job: Job, start: int) -> None:
         subject, inbox = station.subject(job.stream), job.connection.short_inbox()
@@ -101,10 +111,12 @@ class _Attempt:
             self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start)
         else:
             self.window = Window(pace.in_flight, pace.ack_timeout, start)
+        batch = job.batch and start >= job.lead
         self.dialect: Dialect = AckEach(subject, inbox)
-        if job.batch:
+        if batch:
             self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow)
         self.start = start
+        self.end = min(job.lead, job.total) if job.batch and not batch else job.total
         self.answered = 0  # messages
         self.ended = False
         self.overdue = 0  # messages whose ack deadline passed
@@ -180,6 +192,7 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         sound = stored
         tally.retries += max(0, window.sent - stored)
         tally.acknowledged += max(0, min(stored, window.sent) - window.acked)
+        tally.found += max(0, stored - window.sent)
         if stored > attempt.start:
             patience = loop.time() + pace.give_up_after
         if stored > highest:
@@ -224,7 +237,7 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
                     await connection.send(block.cut(at, at + number))
                 at += number
                 note()
-            if at < len(block) or window.sent >= job.total:
+            if at < len(block) or window.sent >= attempt.end:
                 break
         if not attempt.settled:
             await connection.send(memoryview(dialect.finish(window.sent)))
@@ -247,8 +260,11 @@ def _blocks(job: Job, attempt: _Attempt) -> Iterator[Frames]:
     """Frame the attempt's messages, array by array."""
     after = attempt.start
     for payloads in job.payloads(after):
-        yield attempt.dialect.build(payloads, after)
-        after += len(payloads)
+        due = payloads[: attempt.end - after]
+        yield attempt.dialect.build(due, after)
+        after += len(due)
+        if after == attempt.end:
+            return
 
 
 async def _ahead(blocks: Iterator[Frames]) -> AsyncGenerator[Frames, None]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from zakar.loader.estimate import Estimate
 
+IN_FLIGHT_MOST = 100_000  # that a limit may be: a server drops what overflows the 100,000 messages of a stream's queue
 _FLOW_MOST = 500  # messages between two acks of a fast batch; servers do not go further apart
 
 
