@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import nats.errors
 import pytest
 import trustme
 from helpers import assert_whole, free_port, proxied, publisher, until, zakar
@@ -221,5 +222,19 @@ def test_a_server_that_is_away_is_asked_ever_less_often_and_then_found_again(tmp
             await connection.flush()
             assert connection.options["reconnect_time_wait"] == 0.25
             await connection.close()
+
+    asyncio.run(main())
+
+
+def test_a_flush_that_was_given_up_leaves_the_connection_alive(access: Access):
+    async def main() -> None:
+        async with proxied(access.servers[0]) as proxy, publisher(Access((proxy.url,))) as connection:
+            proxy.answering.clear()
+            with pytest.raises(nats.errors.TimeoutError):
+                await connection.flush(0.1)
+            proxy.answering.set()
+            await connection.flush()
+            assert (await connection.api("INFO"))["streams"] == 0
+            assert connection.losses == 0
 
     asyncio.run(main())

@@ -77,6 +77,33 @@ def test_a_rate_is_kept(sample: Dataset, access: Access, mode: Mode):
     assert report.acknowledged == report.records
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_rate_below_one_a_second_is_kept_too(sample: Dataset, access: Access, mode: Mode):
+    stop = asyncio.Event()
+
+    def progress(p: Progress) -> None:
+        if p.stored == 2:
+            stop.set()
+
+    pace = Pace(rate=0.8, ack_timeout=1.5)  # pings are due before the first message is
+    report = asyncio.run(load(sample, access, [ALERTS], pace, mode=mode, stop=stop, progress=progress))
+    assert 2 <= report.sent == report.acknowledged < 5
+    assert report.timeouts == 0
+
+
+@pytest.mark.slow
+def test_a_rate_that_takes_longer_to_the_next_ack_than_its_deadline_costs_no_time_out(sample: Dataset, access: Access):
+    stop = asyncio.Event()
+
+    def progress(p: Progress) -> None:
+        if p.sent > 600:
+            stop.set()
+
+    pace = Pace(2_000, ack_timeout=3, rate=100)  # an ack every 500 messages
+    report = asyncio.run(load(sample, access, [TWEETS], pace, mode=Mode.BATCH, stop=stop, progress=progress))
+    assert (report.timeouts, report.retries) == (0, 0)
+
+
 def test_blocking_waits_for_each_ack(sample: Dataset, access: Access):
     seen: list[Progress] = []
     report = asyncio.run(load(sample, access, [ALERTS], Pace(), mode=Mode.BLOCKING, progress=seen.append))
@@ -484,6 +511,24 @@ def test_a_user_without_an_inbox_is_told(sample: Dataset):
         access = Access(servers=(server.url,), user="ana", password="pw")
         with pytest.raises(ServerError, match=r"(?i)permissions violation.*_inbox"):
             asyncio.run(load(sample, access, PUBLIC, Pace()))
+
+
+@pytest.mark.parametrize("denied", ["$JS.API.STREAM.INFO.>", "$JS.API.STREAM.MSG.GET.>"])
+def test_a_right_that_lacks_for_several_questions_at_once_is_named(sample: Dataset, denied: str):
+    users = f"""
+    accounts {{ team {{
+        jetstream: enabled
+        users: [
+            {{user: boss, password: pw}}
+            {{user: ana, password: pw, permissions: {{publish: {{deny: "{denied}"}}}}}}
+        ]
+    }} }}
+    """
+    with running(ServerSettings(extra=users)) as server:
+        boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
+        asyncio.run(load(sample, boss, PUBLIC, Pace()))
+        with pytest.raises(ServerError, match=r"(?i)permissions violation for publish to"):
+            asyncio.run(load(sample, ana, PUBLIC, Pace()))
 
 
 def test_more_replicas_than_the_server_has_are_refused_in_its_words(sample: Dataset, access: Access):

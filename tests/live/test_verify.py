@@ -5,6 +5,7 @@ from helpers import compared, proxied, publisher
 
 from zakar.broker import reader, station
 from zakar.broker.connection import Access
+from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
@@ -127,3 +128,20 @@ def test_a_connection_cut_while_reading_back_misses_nothing(sample: Dataset, acc
             assert all(comparison.ok for comparison in found.values()), found
 
     asyncio.run(main())
+
+
+def test_a_user_who_may_not_pull_is_told_so(sample: Dataset):
+    users = """
+    accounts { team {
+        jetstream: enabled
+        users: [
+            {user: boss, password: pw}
+            {user: ana, password: pw, permissions: {publish: {deny: "$JS.API.CONSUMER.MSG.NEXT.>"}}}
+        ]
+    } }
+    """
+    with running(ServerSettings(extra=users)) as server:
+        boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
+        asyncio.run(load(sample, boss, PUBLIC, Pace()))
+        with pytest.raises(ServerError, match=r"(?i)permissions violation for publish to .*MSG\.NEXT"):
+            asyncio.run(verify(sample, ana, PUBLIC))

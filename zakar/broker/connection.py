@@ -35,7 +35,7 @@ _API_TIMEOUT = 10.0
 _RECONNECT_WAIT = 0.25  # seconds before the second attempt to reconnect;
 _RECONNECT_MOST = 5.0  # each waits longer than the one before, up to this
 _RECONNECT_GROWTH = 1.5
-_DENIED = 403
+DENIED = 403
 _LAST_FLUSH = 1.0
 
 
@@ -110,7 +110,7 @@ class Connection(Client):
         self.taps: dict[int, Tap] = {}
         self.losses = 0
         self._sent = 0  # bytes of blocks given to a TCP socket
-        self.denied = ""  # what the server last said this user may not do
+        self.denied: dict[str, str] = {}  # what the server said this user may not do, by what it is about
         self.watchers: set[asyncio.Event] = set()
         self._ps = _BulkParser(self)
 
@@ -124,6 +124,11 @@ class Connection(Client):
     def version(self) -> str:
         """The version of the server."""
         return str(self._server_info.get("version", ""))
+
+    @property
+    def deaf(self) -> str:
+        """Why no answer is ever heard: what the server said when it denied an inbox; empty if it did not."""
+        return next((text for about, text in self.denied.items() if about.startswith("_inbox.")), "")
 
     @property
     def wire_bytes(self) -> int:
@@ -186,20 +191,16 @@ class Connection(Client):
         watching = asyncio.ensure_future(changed.wait())
         try:
             while not answering.done():
-                await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-                if answering.done():
-                    break
                 # A request that this user may not make is never answered; the server says so on the side.
-                about = self.denied.lower()
-                if asked.lower() in about or '"_inbox.' in about:
-                    denied = self.denied
-                    if '"_inbox.' not in about:  # which nobody else's question is about
-                        self.denied = ""
-                    raise ApiError(_DENIED, denied)
+                denied = self.denied.pop(asked.lower(), "") or self.deaf
+                if denied:
+                    raise ApiError(DENIED, denied)
                 if self.losses != losses:
                     raise ConnectionError("the connection was lost")
-                changed.clear()
-                watching = asyncio.ensure_future(changed.wait())
+                await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    changed.clear()
+                    watching = asyncio.ensure_future(changed.wait())
             message = await answering
         except nats.errors.NoRespondersError as error:
             raise ApiError(0, "no JetStream answers here") from error
@@ -238,6 +239,11 @@ class Connection(Client):
         self._abort()
         with contextlib.suppress(asyncio.InvalidStateError):  # nats-py resolves a future twice if closed meanwhile
             await super()._attempt_reconnect()
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():  # of a flush that was given up: nats-py would end its reading here
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self._abort()
@@ -325,8 +331,9 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
         elif not connection.is_connected:
             waited = float(connection.options["reconnect_time_wait"])
             connection.options["reconnect_time_wait"] = next_wait(waited, random.uniform(0.75, 1.25))
-        if "permissions violation" in str(problem).lower():
-            connection.denied = str(problem).removeprefix("nats: ")
+        text = str(problem).removeprefix("nats: ")
+        if "permissions violation" in text.lower():
+            connection.denied[_about(text)] = text
             await on_change()
 
     async def on_return() -> None:
@@ -392,6 +399,11 @@ async def connected(
             await connection.close()
 
 
+def _about(violation: str) -> str:
+    """Return the subject that a permissions violation is about, in lower case."""
+    return violation.lower().partition('"')[2].partition('"')[0]
+
+
 def _credentials(access: Access) -> dict[str, Any]:
     """Turn access settings into nats-py's options. Raises ConfigError for a file that cannot be read."""
     for path in (access.creds, access.nkey, access.tls_ca, access.tls_cert, access.tls_key):
@@ -431,13 +443,15 @@ def _wants_tls(access: Access) -> bool:
 
 def _refusal(access: Access, problems: list[Exception]) -> str:
     """Say why no server let us in, and what to do. The first problem tells most: a retry may just be cut off."""
-    problem = problems[0]
+    problem = next((p for p in problems if "exceeded" in str(p).lower()), problems[0])
     text = str(problem).strip("'") or type(problem).__name__
     if "authorization" in text.lower() or "authentication" in text.lower():
         return (
             f"{access.shown}: the server refuses these credentials; "
             "check --user and --password, --token, --creds or --nkey"
         )
+    if "connections exceeded" in text.lower():
+        return f"{access.shown}: the server takes no more connections ({text}); give fewer --connections, or raise it"
     if isinstance(problem, PlaintextError):
         return f"{access.shown}: TLS is asked for and {text}; nothing was sent to it, no credentials either"
     if isinstance(problem, ssl.SSLError):

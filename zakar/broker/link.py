@@ -75,10 +75,9 @@ async def _objection(connection: Connection, subject: str) -> str:
         return f"no answer to which streams would store it ({error})"
     if capturing:
         return f"stream `{capturing[0]}` would store it"
-    connection.denied = ""
     await connection.send(memoryview(b"PUB %s 0\r\n\r\n" % subject.encode()))  # at once: a PING would overtake others
     await connection.flush()
-    denied, connection.denied = connection.denied, ""
+    denied = connection.denied.pop(subject.lower(), "")
     return f"this user may not publish it ({denied})" if denied else ""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from zakar.broker.connection import LOST, Connection, Delivery
+from zakar.broker.connection import DENIED, LOST, ApiError, Connection, Delivery
 from zakar.broker.station import look, partitions
 from zakar.errors import ServerError
 
@@ -92,6 +92,8 @@ async def _pull(connection: Connection, stream: str, first: int, last: int) -> A
                     chunk = await arrived.get()
             except TimeoutError:
                 waited += 1
+                if denied := connection.denied.pop(pull.lower(), "") or connection.deaf:
+                    raise ApiError(DENIED, denied) from None
                 continue
             messages = [d for d in chunk if d.reply.startswith(b"$JS.ACK.")]
             ended = len(messages) < len(chunk)

@@ -70,6 +70,7 @@ async def fill(
                 opening.batch,
                 opening.owner,
                 opening.lead,
+                opening.judged,
             )
 
             def report(target: Target = target) -> None:
@@ -114,6 +115,9 @@ async def fill_in_processes(
                     await asyncio.wait(tasks)
                 await _see(connection, works)
                 progress(works)
+        except asyncio.CancelledError:
+            processes.kill(executor)  # what they sent is safe in the stream, or will be sent again
+            raise
         finally:
             ours.close()
             asked.cancel()
@@ -124,13 +128,15 @@ async def fill_in_processes(
 
 
 async def _see(connection: Connection, works: Sequence[Work]) -> None:
-    """Bring what is known to be stored up to date, as far as the server answers."""
-    with contextlib.suppress(ApiError, *LOST):
-        for work in works:
-            for opening, tally in zip(work.openings, work.tallies, strict=True):
-                if tally.stored < opening.target.records:
-                    found = await station.look(connection, opening.target.stream)
-                    tally.stored = found.last if found is not None else tally.stored
+    """Bring what is known to be stored up to date, as far as the server answers in a moment."""
+
+    async def see(stream: str, tally: Tally) -> None:
+        with contextlib.suppress(ApiError, *LOST):
+            found = await station.look(connection, stream, _LOOK_SECONDS)
+            tally.stored = found.last if found is not None else tally.stored
+
+    filling = [(o, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
+    await asyncio.gather(*(see(o.target.stream, tally) for o, tally in filling if tally.stored < o.target.records))
 
 
 def _work(dataset: Dataset, access: Access, work: Work, pace: Pace) -> Work:
@@ -153,6 +159,8 @@ async def _alone(dataset: Dataset, access: Access, work: Work, pace: Pace) -> No
             await fill(connection, dataset, work, pace, stop)
     except ZakarError as error:
         work.trouble = error
+    if stop.is_set() and isinstance(work.trouble, StoppedError):
+        work.trouble = None  # told to stop for another's trouble, which is the one to tell
 
 
 def _payloads(dataset: Dataset, target: Target) -> Callable[[int], Iterator[pa.Array]]:

@@ -37,7 +37,7 @@ class Mode(enum.StrEnum):
 class Opening:
     """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not.
 
-    Up to message ``lead`` a killed loader's messages may still come.
+    Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
     """
 
     target: Target
@@ -46,6 +46,7 @@ class Opening:
     owner: str | None
     why: str = ""
     lead: int = 0
+    judged: int = 0
 
 
 async def prepare(
@@ -143,21 +144,22 @@ async def _open(
             ) from error
         return Opening(target, 0, wanted, owner, why)
     if found.last == target.records:
-        return Opening(target, found.last, batch=False, owner=None)
+        return Opening(target, found.last, batch=False, owner=None, judged=found.last)
     try:
         if station.offers_fast_ingest(connection):
             fenced = await station.fence(connection, target.stream, marked)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
-            return Opening(target, fenced.last, wanted, owner, why, lead=fenced.last + IN_FLIGHT_MOST)
+            return Opening(target, fenced.last, wanted, owner, why, fenced.last + IN_FLIGHT_MOST, found.last)
         adopted = await station.adopt(connection, target.stream, marked)
-        return Opening(target, adopted.last, batch=False, owner=owner, why=why)
+        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last)
     except (ApiError, *LOST) as error:
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
         quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
         mark = found.metadata.get(station.OWNER)
-        return Opening(target, quiet, batch=False, owner=mark, why=f"this user may not update streams: {error}")
+        why = f"this user may not update streams: {error}"
+        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last)
 
 
 async def _quiet(connection: Connection, stream: str, patience: float) -> int:

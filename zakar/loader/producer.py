@@ -19,7 +19,7 @@ from zakar.loader.dialect import WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatc
 from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
 from zakar.loader.schedule import Schedule
-from zakar.loader.window import IN_FLIGHT_MOST, AutoWindow, Window
+from zakar.loader.window import FLOW_MOST, IN_FLIGHT_MOST, AutoWindow, Window
 
 _UNKNOWN_BATCH = 10208
 _BATCH_DISABLED = 10205  # for the moment in which another loader fences
@@ -29,6 +29,7 @@ _PASSING = {0, 10008, 10009, 10167, 10169, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH, 
 FULL = {10002, 10047, 10077, 10023, 10122}  # account, storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
+_ACKS = 4  # in the length of an ack deadline, at a rate that is kept
 _LOOK = 10.0  # seconds for the server to say where a stream stands
 _QUIET = 0.25  # a stream that has not grown for so long has taken what was under way
 _OTHER_WRITERS = 3  # times that another's messages, equal to ours, took their places, until we stop
@@ -83,7 +84,8 @@ class Job:
     ``payloads(n)`` yields the wire objects from message n on, in arrays; there are ``total`` of them. ``batch``
     asks for fast ingest, which is safe only while no one else writes: ``owner`` is the mark that this loader left
     in the stream's metadata when it fenced others off, or found there where it may not leave one, and up to message
-    ``lead`` each asks for its own ack, since others may still come. ``estimate`` is what is known of the link,
+    ``lead`` each asks for its own ack, since others may still come. What the stream holds beyond message ``judged`` is
+    still to be held against the table. ``estimate`` is what is known of the link,
     ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
     is set, nothing more is sent.
     """
@@ -99,6 +101,7 @@ class Job:
     batch: bool = False
     owner: str | None = None
     lead: int = 0
+    judged: int = 0
 
 
 class _Attempt:
@@ -107,10 +110,12 @@ class _Attempt:
     def __init__(self, job: Job, start: int) -> None:
         subject, inbox = station.subject(job.stream), job.connection.short_inbox()
         pace = job.pace
+        # So many that the next ack comes long before a deadline; a ping only repeats the last one.
+        flow = FLOW_MOST if pace.rate is None else max(1, min(FLOW_MOST, int(pace.rate * pace.ack_timeout / _ACKS)))
         if pace.in_flight is None:
-            self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start)
+            self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start, flow)
         else:
-            self.window = Window(pace.in_flight, pace.ack_timeout, start)
+            self.window = Window(pace.in_flight, pace.ack_timeout, start, flow)
         batch = job.batch and start >= job.lead
         self.dialect: Dialect = AckEach(subject, inbox)
         if batch:
@@ -125,6 +130,8 @@ class _Attempt:
         self._connection = job.connection
         self._losses = job.connection.losses
         self._loop = asyncio.get_running_loop()
+        self._heard = start  # the last ack when an answer was last asked for or came,
+        self._asked = self._loop.time()  # and when that was
 
     @property
     def connected(self) -> bool:
@@ -147,6 +154,15 @@ class _Attempt:
             self.window.ack(answer.acked, self._loop.time())
         self.woken.set()
 
+    def silent(self, now: float) -> bool:
+        """Whether what is in flight has gone without an ack for so long that it is time to ask for one."""
+        if self.window.acked > self._heard or not self.window.in_flight:
+            self._heard, self._asked = self.window.acked, now
+        if now - self._asked < self.window.ack_timeout / _PINGS:
+            return False
+        self._asked = now
+        return True
+
     async def wait(self, until: float) -> None:
         """Wait for the next answers or a change of the connection, until loop time ``until`` at most."""
         self.woken.clear()
@@ -167,15 +183,19 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
     loop, pace = asyncio.get_running_loop(), job.pace
     patience = loop.time() + pace.give_up_after
     highest, others = tally.stored, 0
-    sound = tally.stored  # up to here the stream is known to hold the table's rows
+    sound = min(job.judged, tally.stored)  # up to here the stream is known to hold the table's rows
+    if not job.stop.is_set():
+        await _compare(job, sound, tally.stored)
+        sound = tally.stored
     while tally.stored < job.total and not job.stop.is_set():
         attempt = _Attempt(job, tally.stored)
         window = attempt.window
         await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
-        if denied := job.connection.denied:
-            if "publish" in denied.lower():
+        if job.connection.denied:
+            if not job.connection.deaf:
                 tally.in_flight = 0  # none of it is stored
+            denied = "; ".join(job.connection.denied.values())
             raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}; give it the right")
         if window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
@@ -287,7 +307,6 @@ async def _room(job: Job, attempt: _Attempt) -> int:
     """
     connection, window, dialect, loop = job.connection, attempt.window, attempt.dialect, asyncio.get_running_loop()
     await asyncio.sleep(0)  # acks must not wait behind a fast sender
-    pinged = loop.time()
     while attempt.connected and attempt.refusal is None and not attempt.ended and not job.stop.is_set():
         now = loop.time()
         if window.deadline is not None and now >= window.deadline:
@@ -295,15 +314,14 @@ async def _room(job: Job, attempt: _Attempt) -> int:
             return 0
         if dialect.flow and not window.suits(dialect.flow):
             return 0
-        room, until = window.room, now + 1.0  # acks wake us; the second is for a stop
+        room, until = window.room, now + min(1.0, window.ack_timeout / _PINGS)  # acks wake us; this is for a stop
         if room and job.schedule is not None:
-            room, until = min(room, job.schedule.due(now)), job.schedule.again
+            room, until = min(room, job.schedule.due(now)), min(until, job.schedule.again)
+        if attempt.silent(now):
+            await connection.send(memoryview(dialect.ping(window.sent)))
         if room:
             return room
-        if now - pinged >= window.ack_timeout / _PINGS:
-            pinged = now
-            await connection.send(memoryview(dialect.ping(window.sent)))
-        await attempt.wait(min(window.deadline or until, pinged + window.ack_timeout / _PINGS, until))
+        await attempt.wait(min(window.deadline or until, until))
     return 0
 
 

@@ -1,6 +1,7 @@
 """When messages are due, at a fixed rate. Pure; the clock is passed in."""
 
-_CATCH_UP = 1.0  # seconds behind the schedule that are made up for; the rest of an outage is not
+_CATCH_UP = 1.0  # seconds behind the schedule that are made up for, or a piece; the rest of an outage is not
+_ROUNDING = 1e-6  # messages; a piece that is due in a moment must not be missed by the last bit of a float
 _PIECE = 0.01  # seconds' worth of messages that are sent together
 
 
@@ -11,11 +12,12 @@ class Schedule:
         self.rate = rate
         self._next = now  # when the next message is due
         self._piece = max(1, int(rate * _PIECE))
+        self._behind = max(_CATCH_UP, self._piece / rate)
 
     def due(self, now: float) -> int:
         """Return how many messages are due; 0 until they are worth sending."""
-        self._next = max(self._next, now - _CATCH_UP)
-        number = int((now - self._next) * self.rate)
+        self._next = max(self._next, now - self._behind)
+        number = int((now - self._next) * self.rate + _ROUNDING)
         return number if number >= self._piece else 0
 
     @property

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from zakar.loader.estimate import Estimate
 
 IN_FLIGHT_MOST = 100_000  # that a limit may be: a server drops what overflows the 100,000 messages of a stream's queue
-_FLOW_MOST = 500  # messages between two acks of a fast batch; servers do not go further apart
+FLOW_MOST = 500  # messages between two acks of a fast batch; servers do not go further apart
 
 
 class _Block(NamedTuple):
@@ -26,8 +26,9 @@ class Window:
     order or not at all. On reaching the limit, nothing more is sent until half of it has drained.
     """
 
-    def __init__(self, limit: int, ack_timeout: float, start: int) -> None:
+    def __init__(self, limit: int, ack_timeout: float, start: int, flow_most: int = FLOW_MOST) -> None:
         self.limit = limit
+        self._flow_most = flow_most
         self.ack_timeout = ack_timeout
         self.sent = start  # sequence of the last message sent
         self.acked = start  # sequence of the last message known to be stored
@@ -51,7 +52,7 @@ class Window:
     @property
     def flow(self) -> int:
         """Messages between two acks of a batch that suit the limit: with a small one, acks must come more often."""
-        return max(1, min(_FLOW_MOST, self.limit // 4))
+        return max(1, min(self._flow_most, self.limit // 4))
 
     def suits(self, flow: int) -> bool:
         """Whether a batch with that many messages between two acks can go on."""
@@ -92,8 +93,8 @@ class Window:
 class AutoWindow(Window):
     """A window whose limit is what an estimate of the link says, which outlives it."""
 
-    def __init__(self, estimate: Estimate, ack_timeout: float, start: int) -> None:
-        super().__init__(estimate.limit, ack_timeout, start)
+    def __init__(self, estimate: Estimate, ack_timeout: float, start: int, flow_most: int = FLOW_MOST) -> None:
+        super().__init__(estimate.limit, ack_timeout, start, flow_most)
         self._estimate = estimate
         self._round = start  # messages sent after this was acknowledged belong to the next round
         self._heard = start
@@ -107,7 +108,7 @@ class AutoWindow(Window):
     @property
     def flow(self) -> int:
         """Messages between two acks of a batch that suit the limit as it is."""
-        return max(1, min(_FLOW_MOST, self.limit // 8))
+        return max(1, min(self._flow_most, self.limit // 8))
 
     def suits(self, flow: int) -> bool:
         """Whether a batch with that many messages between two acks can go on: neither too many nor too few."""
