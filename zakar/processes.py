@@ -4,11 +4,15 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 _SPAWN = multiprocessing.get_context("spawn")
+_WINDOWS_MOST = 61  # processes that a pool can wait for there
 _leash: Connection | None = None  # in a worker
 
 
@@ -20,19 +24,37 @@ def leash() -> tuple[Connection, Connection]:
     return _SPAWN.Pipe(duplex=False)
 
 
-def pool(number: int, theirs: Connection | None = None) -> Executor:
+def pool(number: int, theirs: Connection | None = None) -> ProcessPoolExecutor:
     """Return ``number`` worker processes, started; ``theirs`` is their end of a leash."""
+    number = min(number, _WINDOWS_MOST) if sys.platform == "win32" else number
     executor = ProcessPoolExecutor(number, _SPAWN, _begin, (theirs,))
-    # Ctrl-C is the parent's to handle: workers inherit that it is ignored, for until they get to say so themselves
-    # it would end them with a traceback.
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ours else None
-    try:
-        executor.submit(int)  # starts all of them
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+    with _deaf():
+        while len(executor._processes) < number:
+            executor.submit(int)  # starts one more, unless one that is there has nothing to do
     return executor
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes deaf to Ctrl-C, which is the parent's to handle and would end them with a traceback.
+
+    They inherit that the signal is blocked; one that comes meanwhile is only late for us. Windows has no such thing.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks it where it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def kill(executor: Executor) -> None:
+    """End the workers of a pool at once, whatever they are doing."""
+    for process in list(getattr(executor, "_processes", {}).values()):
+        process.kill()
 
 
 def asked_to_stop() -> None:

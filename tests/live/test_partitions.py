@@ -11,14 +11,15 @@ import psutil
 import pytest
 from helpers import assert_whole, publisher, started, stored, until, zakar
 
-from zakar.broker import station
+from zakar.broker import reader, station
 from zakar.broker.connection import Access, connected
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
-from zakar.loader.load import Mode, Transport, load
+from zakar.loader.load import Mode, Progress, Transport, load
 from zakar.loader.producer import Pace
+from zakar.loader.verify import verify
 
 MODES = [Mode.NONBLOCKING, Mode.BATCH]
 
@@ -67,6 +68,42 @@ def test_a_missing_partition_is_made_and_filled_again(sample: Dataset, access: A
         report = await load(sample, access, PUBLIC, Pace())
         assert 0 < report.sent < report.records
         await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_partitions_behind_a_missing_one_are_seen_by_all(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, [ALERTS], Pace(), partitions=4)
+        rows = sample.manifest.tables[ALERTS.name].rows
+        async with publisher(access) as connection:
+            await station.delete(connection, station.stream_name(ALERTS.station, 1))
+            left = await stored(connection, [station.stream_name(ALERTS.station, n) for n in (2, 3, 4)])
+            payloads = [p async for chunk in reader.read_station(connection, ALERTS.station) for p in chunk]
+            assert len(payloads) == left < rows
+        (found,) = (await verify(sample, access, [ALERTS])).values()
+        assert (found.expected, found.stored, found.missing) == (rows, left, rows - left)
+        report = await load(sample, access, [ALERTS], Pace())
+        assert (report.sent, report.already_stored) == (rows - left, left)
+        async with publisher(access) as connection:
+            for number in (1, 3):
+                await station.delete(connection, station.stream_name(ALERTS.station, number))
+        await load(sample, access, [ALERTS], Pace(), recreate=True, partitions=2)
+        assert (await verify(sample, access, [ALERTS]))[ALERTS.station].ok
+        async with publisher(access) as connection:
+            assert [s.name[-2:] for s in await station.partitions(connection, ALERTS.station)] == ["$1", "$2"]
+
+    asyncio.run(main())
+
+
+def test_a_partition_too_many_is_never_called_whole(sample: Dataset, access: Access):
+    async def main() -> None:
+        await load(sample, access, [ALERTS], Pace(), partitions=2)
+        async with publisher(access) as connection:
+            stream = station.stream_name(ALERTS.station, 4)
+            await station.create(connection, stream, {}, -1)
+            await connection.jetstream().publish(station.subject(stream), b"a copy")
+        assert (await verify(sample, access, [ALERTS]))[ALERTS.station].different == 1
 
     asyncio.run(main())
 
@@ -121,6 +158,68 @@ def test_a_killed_producer_stops_the_load_and_the_next_goes_on(large: Dataset, a
     assert b"Traceback" not in errors
     asyncio.run(load(large, access, PUBLIC, Pace()))
     asyncio.run(assert_whole(large, access))
+
+
+def test_a_connection_that_is_refused_is_no_failed_start_once_something_is_stored(sample: Dataset):
+    stop = asyncio.Event()
+
+    def progress(p: Progress) -> None:
+        if p.stored > 500:
+            stop.set()
+
+    with running(ServerSettings(extra="max_connections: 3")) as server:
+        access = Access((server.url,))
+        asyncio.run(load(sample, access, PUBLIC, Pace(100), partitions=6, stop=stop, progress=progress))
+        done = zakar("load", str(sample.root), "--server", server.url, "--connections", "4", "--rate", "100")
+    assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
+    assert "run this again" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
+def test_a_second_ctrl_c_stops_every_connection_at_once(large: Dataset):
+    with running(ServerSettings()) as server:
+        nats_server = psutil.Process(server.process.pid).children()[0]
+        words = ("load", str(large.root), "--server", server.url, "--partitions", "3", "--connections", "3")
+        loader = started(*words, "--ack-timeout", "600", "--rate", "20000")
+
+        async def some() -> None:
+            async with connected(Access((server.url,))) as looking:
+
+                async def reached() -> bool:
+                    return await stored(looking, _streams(3)) > 10_000
+
+                await until(reached)
+
+        try:
+            asyncio.run(some())
+            workers = psutil.Process(loader.pid).children(recursive=True)
+            nats_server.suspend()
+            for _ in range(2):
+                time.sleep(0.5)
+                loader.send_signal(signal.SIGINT)
+            _, errors = loader.communicate(timeout=60)  # a tenth of the ack deadline
+        finally:
+            loader.kill()
+            nats_server.resume()
+        assert (loader.returncode, b"Traceback" in errors) == (130, False), errors
+        assert not psutil.wait_procs(workers, 10)[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
+@pytest.mark.parametrize("after", [0, 0.05, 0.15, 0.4])
+def test_ctrl_c_while_connections_start_prints_no_traceback(large: Dataset, access: Access, after: float):
+    words = ("load", str(large.root), "--server", access.servers[0], "--partitions", "4", "--connections", "4")
+    loader = started(*words, "--rate", "20000")
+
+    async def starting() -> bool:
+        return len(psutil.Process(loader.pid).children()) > 1
+
+    asyncio.run(until(starting))
+    time.sleep(after)
+    for process in [psutil.Process(loader.pid), *psutil.Process(loader.pid).children()]:  # as a terminal does
+        process.send_signal(signal.SIGINT)
+    _, errors = loader.communicate(timeout=120)
+    assert (loader.returncode, b"Traceback" in errors) == (130, False), errors
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")

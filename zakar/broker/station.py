@@ -1,6 +1,8 @@
 """Stations: a named set of partitions, each a JetStream stream, laid out as Memphis lays them out."""
 
+import asyncio
 import base64
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +51,11 @@ class Stream:
 def stream_name(station: str, partition: int = 1) -> str:
     """Return the name of a station's partition; partitions count from 1."""
     return f"{station}${partition}"
+
+
+def number_of(stream: str) -> int:
+    """Return the number of a partition, given its name."""
+    return int(stream.rpartition("$")[2])
 
 
 def subject(stream: str) -> str:
@@ -105,7 +112,32 @@ async def look(connection: Connection, stream: str, patience: float = 10.0) -> S
 
 
 async def partitions(connection: Connection, station: str) -> list[Stream]:
-    """Return the partitions that a station has, none where there is no such station. Raises ApiError."""
+    """Return the partitions that a station has, by number, none where there is no such station. Raises ApiError.
+
+    A number may be missing among them, if somebody deleted it; where this user may not ask for the streams' names,
+    those beyond it are not seen.
+    """
+    try:
+        names = await _names(connection)
+    except ApiError:
+        return await _consecutive(connection, station)
+    numbers = sorted(number_of(name) for name in names if re.fullmatch(re.escape(station) + r"\$[1-9][0-9]*", name))
+    found = await asyncio.gather(*(look(connection, stream_name(station, number)) for number in numbers))
+    return [stream for stream in found if stream is not None]
+
+
+async def _names(connection: Connection) -> list[str]:
+    """Return the names of all streams of the account. Raises ApiError."""
+    names: list[str] = []
+    while True:
+        page = await connection.api("STREAM.NAMES", {"offset": len(names)})
+        names += page["streams"] or ()
+        if not page["streams"] or len(names) >= page["total"]:
+            return names
+
+
+async def _consecutive(connection: Connection, station: str) -> list[Stream]:
+    """Return the partitions from the first on until one is missing. Raises ApiError."""
     found: list[Stream] = []
     while (stream := await look(connection, stream_name(station, len(found) + 1))) is not None:
         found.append(stream)

@@ -156,10 +156,14 @@ def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
     troubles = [work.trouble for work in works if work.trouble is not None]
     if not troubles or (stop.is_set() and isinstance(troubles[0], StoppedError)):
         return
+    trouble = troubles[0]
     tallies = [tally for work in works for tally in work.tallies]
-    if isinstance(troubles[0], StoppedError) and not any(tally.stored or tally.in_flight for tally in tallies):
-        raise ServerError(str(troubles[0])) from troubles[0]
-    raise troubles[0]
+    began = any(tally.stored or tally.in_flight for tally in tallies)
+    if isinstance(trouble, StoppedError) and not began:
+        raise ServerError(str(trouble)) from trouble
+    if isinstance(trouble, ServerError) and began:  # of one connection, while others stored something
+        raise StoppedError(f"{trouble}; run this again: it goes on from what is stored") from trouble
+    raise trouble
 
 
 def _report(

@@ -56,8 +56,10 @@ async def verify(
         comparisons = {}
         for table in tables:
             try:
-                of = plan.partitions(await station.partitions(connection, table.station))
-                found = [await _partition(connection, dataset, table, n, of, progress) for n in range(1, of + 1)]
+                streams = await station.partitions(connection, table.station)
+                of = plan.partitions(streams)
+                last = max(of, *(station.number_of(stream.name) for stream in streams), 0)  # there may be too many
+                found = [await _partition(connection, dataset, table, n, of, progress) for n in range(1, last + 1)]
             except ApiError as error:
                 raise ServerError(f"{access.shown}: reading `{table.station}` failed: {error}") from error
             fields = (field.name for field in dataclasses.fields(Comparison))
