@@ -7,8 +7,8 @@ each into a stream of its own:
 
 - `zakar load`, mode `batch` (fast ingest), from the Parquet files to the last ack, connecting included
 - `zakar load`, mode `nonblocking`: an ack a message, the same otherwise
-- a blast of the same messages by fast ingest over a bare socket: frames encoded beforehand, no headers, an ack every
-  500 messages, writes of 64 KiB; as fast as the server takes them
+- a blast of the same messages by fast ingest over a bare socket, to the same subject: frames encoded beforehand, no
+  headers, an ack every 500 messages, writes of 64 KiB; as fast as the server takes them
 - `zakar load`, blocking: one message in flight
 - nats-py `js.publish`, one at a time
 - nats-py `js.publish_async`, 1,000 in flight at most
@@ -23,12 +23,17 @@ and out of the stream that the first one filled:
 nats-py is given payloads encoded beforehand and a connection already made, and its messages carry no header,
 where zakar's carry the sequence they expect to follow (in mode `batch` only the first). The slower a way,
 the fewer messages it gets, so that each takes a few seconds. Each stream's length is checked afterwards.
+
+Once, at the beginning, all tables are loaded by a process of its own, for its peak memory.
 """
 
 import argparse
 import asyncio
+import os
 import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -46,7 +51,7 @@ from zakar.broker import station
 from zakar.broker.connection import Access, Connection, connected
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store, wire
-from zakar.dataset.schema import READINGS
+from zakar.dataset.schema import PUBLIC, READINGS
 from zakar.dataset.store import Dataset
 from zakar.loader import frames
 from zakar.loader.load import Mode, load
@@ -85,7 +90,7 @@ class Bench:
 
     async def blast(self) -> tuple[int, float]:
         """Fill a stream with the readings of the large dataset by a bare socket."""
-        stream = station.stream_name("bench-blast")
+        stream = STREAM
         await station.create(self.admin, stream, {}, max_bytes=-1)
         total = self.large.manifest.tables[READINGS.name].rows
         blocks, after, offsets = [], 0, [0]
@@ -229,9 +234,14 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
         "publish_async": windowed,
         "recipe": recipe_of_2023,
     }
+    peak = await asyncio.to_thread(
+        _peak_mib, access, large
+    )  # while this process is small: a new one starts as its copy
     payloads = encoded(large, READINGS, max(_share(given.messages, key) for key in publishing))
     async with connected(access, "zakar bench") as admin:
         bench = Bench(access, admin, large, small)
+        for table in PUBLIC:
+            await station.delete(admin, station.stream_name(table.station))
         cpus: list[float] = []
         for number in range(1, given.rounds + 1):
             cpu = time.process_time()
@@ -254,6 +264,8 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
             "in_flight_limit": "auto",
             "client_microseconds_of_cpu_a_message_batch": round(statistics.median(cpus), 2),
         }
+        if peak is not None:
+            facts["peak_mib_of_a_loader_of_all_tables"] = peak
     ratios = {
         f"{one}_over_{other}": over(ways[one], ways[other], target)
         for one, other, target in (
@@ -269,6 +281,19 @@ async def _measure(access: Access, large: Dataset, small: Dataset, given: argpar
         )
     }
     give("load", "messages", ways, ratios, facts, given)
+
+
+def _peak_mib(access: Access, dataset: Dataset) -> int | None:
+    """Load all tables by `zakar load` in a process; return the most memory that it held, None on Windows."""
+    command = [sys.executable, "-m", "zakar", "load", str(dataset.root), "--server", access.servers[0]]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    if sys.platform == "win32":
+        process.wait()
+        return None
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit("a load of all tables failed")
+    return usage.ru_maxrss >> 20 if sys.platform == "darwin" else usage.ru_maxrss >> 10  # bytes there, KiB elsewhere
 
 
 def _share(messages: int, key: str) -> int:
