@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import nats.errors
 import pytest
 from helpers import free_port, zakar
 
 from zakar.__main__ import main
+from zakar.broker import station
 from zakar.broker.server import Server
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
@@ -166,3 +168,42 @@ def test_an_empty_station_has_no_lines_and_an_unknown_one_exits_1(sample: Datase
     unknown = zakar("consume", "zakar-tweet", "--server", broker.url)
     assert unknown.returncode == 1
     assert "no station `zakar-tweet`" in unknown.stderr
+
+
+@pytest.mark.parametrize("problem", [ConnectionError("the connection was lost"), nats.errors.TimeoutError()])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "{sample}"],
+        ["consume", "zakar-tweets"],
+        ["consume", "zakar-tweets", "--out", "x"],
+        ["consume", "zakar-tweets", "--out", "x", "--format", "parquet"],
+    ],
+)
+def test_a_connection_that_is_lost_while_looking_exits_3_and_names_the_server(
+    sample: Dataset,
+    broker: Server,
+    words: list[str],
+    problem: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+):
+    async def look(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(station, "look", look)
+    monkeypatch.setattr("sys.argv", ["zakar", *(w.format(sample=sample.root) for w in words), "-s", broker.url])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 3
+    assert f"{broker.url}: reading `zakar-tweets` failed: {problem}" in " ".join(capfd.readouterr().err.split())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_a_sink_that_takes_nothing_exits_2_and_is_named(sample: Dataset, broker: Server):
+    zakar("load", str(sample.root), "--server", broker.url)
+    done = zakar("consume", "zakar-fire-alerts", "--server", broker.url, "--out", "/dev/full")
+    assert done.returncode == 2
+    assert "/dev/full: cannot be written: No space left" in done.stderr

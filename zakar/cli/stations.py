@@ -7,9 +7,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
@@ -210,13 +210,8 @@ def consume_command(
         rows = run(lambda stop: until_stopped(_unload(name, who, limit, out), stop))
         tell(f"{out}: {rows:,} rows")
         return
-    try:
-        with out.open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as sink:
-            run(lambda stop: until_stopped(_consume(name, who, limit, sink), stop))
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise ConfigError(f"{out or 'standard output'}: cannot be written: {error.strerror or error}") from error
+    with _sink(out) as write:
+        run(lambda stop: until_stopped(_consume(name, who, limit, write), stop))
 
 
 def metered_load(
@@ -293,10 +288,34 @@ def summary(report: LoadReport) -> str:
     )
 
 
-async def _consume(name: str, who: Access, limit: int | None, sink: BinaryIO) -> None:
+@contextlib.contextmanager
+def _sink(out: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """Yield a function that writes to a file, or to standard output. Raises ConfigError if that cannot be done.
+
+    The function raises BrokenPipeError once nobody reads any more.
+    """
+    name = out or "standard output"
+    with store.writable(name):
+        # Unbuffered, so that whatever goes wrong does so where something is written, and closing cannot fail.
+        sink = out.open("wb", 0) if out else os.fdopen(sys.stdout.fileno(), "wb", 0, closefd=False)
+
+    def write(text: bytes) -> None:
+        left = memoryview(text)
+        with store.writable(name):
+            while left:
+                left = left[sink.write(left) :]
+
+    with sink:
+        yield write
+
+
+async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:
     async with _opened(name, who) as connection:
         async for payloads in reader.read_station(connection, name, limit):
-            sink.write(b"\n".join(payloads) + b"\n" if payloads else b"")
+            try:
+                write(b"\n".join(payloads) + b"\n" if payloads else b"")
+            except BrokenPipeError:  # whoever reads has seen enough
+                return
 
 
 async def _unload(name: str, who: Access, limit: int | None, out: Path) -> int:
@@ -306,12 +325,16 @@ async def _unload(name: str, who: Access, limit: int | None, out: Path) -> int:
 
 @contextlib.asynccontextmanager
 async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
-    """Connect to a server that has the station. Raises MismatchError where there is none."""
+    """Connect to a server that has the station.
+
+    Raises MismatchError where there is none, ServerError for a refusal or a loss within the block; an OSError there
+    is taken for the connection's.
+    """
     async with connected(who, "zakar consume") as connection:
         await station.limits(connection)
         try:
             if await station.look(connection, station.stream_name(name)) is None:
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
             yield connection
-        except ApiError as error:
-            raise ServerError(f"{who.shown}: reading `{name}` failed: {error}") from error
+        except (ApiError, *LOST) as error:
+            raise ServerError(f"{who.shown}: reading `{name}` failed: {str(error) or type(error).__name__}") from error

@@ -73,8 +73,9 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
     The first rows, of which there may be none, say what columns there are. The function raises ValueError for
     columns that Parquet cannot hold. Raises ConfigError if ``path`` is in the way or cannot be written.
     """
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"{path}: is no file; give --out the name of one")
+    with writable(path):
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is no file; give --out the name of one")
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     writer: pq.ParquetWriter | None = None
 
@@ -82,7 +83,7 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
         nonlocal writer
         if not rows.schema.names:
             raise ValueError("without any key there is no column")
-        with _writable(path):
+        with writable(path):
             try:
                 writer = writer or pq.ParquetWriter(partial, rows.schema, **_options(rows.schema))
                 writer.write_table(rows, _ROW_GROUP)
@@ -91,7 +92,7 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
     try:
         yield write
-        with _writable(path):
+        with writable(path):
             if writer is not None:
                 writer.close()
                 partial.replace(path)
@@ -103,12 +104,17 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 
 @contextlib.contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file that cannot be written into a ConfigError that names it."""
+def writable(name: object) -> Iterator[None]:
+    """Turn what the system says of a file that cannot be written into a ConfigError that names it.
+
+    Not a BrokenPipeError: whoever reads a pipe may have seen enough.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise ConfigError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.dataset import wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -60,8 +60,9 @@ async def verify(
                 of = plan.partitions(streams)
                 last = max(of, *(station.number_of(stream.name) for stream in streams), 0)  # there may be too many
                 found = [await _partition(connection, dataset, table, n, of, progress) for n in range(1, last + 1)]
-            except ApiError as error:
-                raise ServerError(f"{access.shown}: reading `{table.station}` failed: {error}") from error
+            except (ApiError, *LOST) as error:
+                why = str(error) or type(error).__name__
+                raise ServerError(f"{access.shown}: reading `{table.station}` failed: {why}") from error
             fields = (field.name for field in dataclasses.fields(Comparison))
             comparisons[table.station] = Comparison(*(sum(getattr(c, name) for c in found) for name in fields))
         return comparisons
