@@ -1,17 +1,23 @@
 """The commands that talk to a server, as a user types them."""
 
+import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nats.errors
 import pytest
-from helpers import free_port, zakar
+from helpers import clean, free_port, started, zakar
 
 from zakar.__main__ import main
-from zakar.broker import station
+from zakar.broker import reader, station
 from zakar.broker.server import Server
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
+from zakar.errors import ServerError
 
 
 def test_the_demo_proves_that_every_message_is_there(tmp_path: Path):
@@ -168,6 +174,78 @@ def test_an_empty_station_has_no_lines_and_an_unknown_one_exits_1(sample: Datase
     unknown = zakar("consume", "zakar-tweet", "--server", broker.url)
     assert unknown.returncode == 1
     assert "no station `zakar-tweet`" in unknown.stderr
+
+
+@pytest.fixture
+def loaded(sample: Dataset, broker: Server) -> Server:
+    """A broker with the sample in it."""
+    assert zakar("load", str(sample.root), "--server", broker.url).returncode == 0
+    return broker
+
+
+@pytest.mark.parametrize("station_name", ["zakar-none", "zakar-fire-alerts"])
+def test_a_consume_that_fails_leaves_the_file_that_was_there_and_no_other(
+    loaded: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, station_name: str
+):
+    async def read_station(*_: object):
+        yield [b"{}"]
+        raise ServerError("gone")
+
+    monkeypatch.setattr(reader, "read_station", read_station)
+    out = tmp_path / "alerts.jsonl"
+    out.write_bytes(b"what was there")
+    monkeypatch.setattr("sys.argv", ["zakar", "consume", station_name, "-s", loaded.url, "--out", str(out)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code != 0
+    assert out.read_bytes() == b"what was there"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_interrupted_consume_leaves_the_file_that_was_there_and_no_other(loaded: Server, tmp_path: Path):
+    async def waits_for_ever(*_: object):
+        yield [b"{}"]
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    out = tmp_path / "alerts.jsonl"
+    out.write_bytes(b"what was there")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "read_station", waits_for_ever)
+        patch.setattr("sys.argv", ["zakar", "consume", "zakar-fire-alerts", "-s", loaded.url, "--out", str(out)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    assert exit_.value.code == 130
+    assert out.read_bytes() == b"what was there"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_consume_replaces_what_a_link_leads_to(loaded: Server, tmp_path: Path):
+    (tmp_path / "real").write_bytes(b"what was there, and more of it than one alert")
+    (tmp_path / "link").symlink_to("real")
+    words = ("consume", "zakar-fire-alerts", "--server", loaded.url, "--limit", "1")
+    assert zakar(*words, "--out", str(tmp_path / "link")).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text(encoding="utf-8") == zakar(*words).stdout
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+def test_consume_writes_into_devices_pipes_and_files_that_are_open_already(loaded: Server, tmp_path: Path):
+    words = ("consume", "zakar-fire-alerts", "--server", loaded.url, "--limit", "1", "--out")
+    said = zakar(*words, "/dev/stdout").stdout
+    assert len(said.splitlines()) == 1
+    assert (zakar(*words, "/dev/null").returncode, Path("/dev/null").is_char_device()) == (0, True)
+    os.mkfifo(tmp_path / "fifo")
+    process = started(*words, str(tmp_path / "fifo"))
+    assert (tmp_path / "fifo").read_text(encoding="utf-8") == said
+    assert process.communicate()[1] == b""
+    assert (tmp_path / "fifo").is_fifo()
+    with (tmp_path / "file").open("w+", encoding="utf-8") as file:
+        subprocess.run([sys.executable, "-m", "zakar", *words, "/dev/stdout"], check=True, env=clean(), stdout=file)
+        assert file.read() == said
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("problem", [ConnectionError("the connection was lost"), nats.errors.TimeoutError()])

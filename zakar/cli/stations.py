@@ -34,6 +34,7 @@ from zakar.loader.window import IN_FLIGHT_MOST
 from zakar.stopping import until_stopped
 
 _T = TypeVar("_T")
+_OPEN_ALREADY = ("/dev/std", "/dev/fd/", "/proc/")
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
@@ -292,21 +293,29 @@ def summary(report: LoadReport) -> str:
 def _sink(out: Path | None) -> Iterator[Callable[[bytes], None]]:
     """Yield a function that writes to a file, or to standard output. Raises ConfigError if that cannot be done.
 
-    The function raises BrokenPipeError once nobody reads any more.
+    A file that is there is replaced once the block has ended well. The function raises BrokenPipeError once nobody
+    reads any more.
     """
     name = out or "standard output"
-    with store.writable(name):
-        # Unbuffered, so that whatever goes wrong does so where something is written, and closing cannot fail.
-        sink = out.open("wb", 0) if out else os.fdopen(sys.stdout.fileno(), "wb", 0, closefd=False)
-
-    def write(text: bytes) -> None:
-        left = memoryview(text)
+    with contextlib.ExitStack() as stack:
         with store.writable(name):
-            while left:
-                left = left[sink.write(left) :]
+            path = stack.enter_context(store.replacing(out)) if out and _is_replaced(out) else out
+            # Unbuffered, so that whatever goes wrong does so where something is written, and closing cannot fail.
+            sink = path.open("wb", 0) if path else os.fdopen(sys.stdout.fileno(), "wb", 0, closefd=False)
 
-    with sink:
-        yield write
+        def write(text: bytes) -> None:
+            left = memoryview(text)
+            with store.writable(name):
+                while left:
+                    left = left[sink.write(left) :]
+
+        with sink:
+            yield write
+
+
+def _is_replaced(out: Path) -> bool:
+    """Whether a file is replaced by a whole one: not a device or a pipe, nor what is open already by another name."""
+    return (out.is_file() or not out.exists()) and not str(out.absolute()).startswith(_OPEN_ALREADY)
 
 
 async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:

@@ -76,7 +76,6 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
     with writable(path):
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path}: is no file; give --out the name of one")
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     writer: pq.ParquetWriter | None = None
 
     def write(rows: pa.Table) -> None:
@@ -90,16 +89,32 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
             except pa.ArrowException as error:
                 raise ValueError(f"Parquet cannot hold this: {error}") from error
 
+    with replacing(path) as partial:
+        try:
+            yield write
+            with writable(path):
+                if writer is not None:
+                    writer.close()
+        finally:
+            with contextlib.suppress(OSError, pa.ArrowException):  # of a file that is given up
+                if writer is not None:
+                    writer.close()
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the name of a file beside ``path``, which takes its place once the block has ended well, and else goes.
+
+    A link is followed: what it leads to is replaced. Raises ConfigError if that cannot be done.
+    """
+    whole = Path(os.path.realpath(path))
+    partial = whole.with_name(f"{whole.name}.partial-{os.getpid()}")
     try:
-        yield write
+        yield partial
         with writable(path):
-            if writer is not None:
-                writer.close()
-                partial.replace(path)
+            partial.replace(whole)
     finally:
-        with contextlib.suppress(OSError, pa.ArrowException):  # of a file that is given up
-            if writer is not None:
-                writer.close()
+        with contextlib.suppress(OSError):  # of a file that is given up
             partial.unlink(missing_ok=True)
 
 
