@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import nats.errors
 import pytest
-from helpers import clean, free_port, started, zakar
+from helpers import clean, free_port, started, until, zakar
 
 from zakar.__main__ import main
 from zakar.broker import reader, station
@@ -248,7 +249,47 @@ def test_consume_writes_into_devices_pipes_and_files_that_are_open_already(loade
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("problem", [ConnectionError("the connection was lost"), nats.errors.TimeoutError()])
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipe of the shell there")
+def test_a_consume_whose_reader_has_seen_enough_ends_well(loaded: Server):
+    process = started("consume", "zakar-temperature-readings", "--server", loaded.url)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for one process alone there")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_a_consume_whose_reader_pauses_can_be_interrupted(loaded: Server, presses: int):
+    import fcntl
+    import termios
+
+    process = started("consume", "zakar-temperature-readings", "--server", loaded.url)
+    assert process.stdout is not None
+    waiting = 0
+
+    async def full() -> bool:
+        nonlocal waiting
+        before, (waiting,) = waiting, struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, b"    "))
+        await asyncio.sleep(0.2)
+        return waiting == before > 0
+
+    try:
+        asyncio.run(until(full))
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+        process.wait(60)
+        _, errors = process.communicate()
+        assert process.returncode == 130
+        assert b"Traceback" not in errors
+        assert b"Fatal" not in errors
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("problem", [BrokenPipeError("the connection was lost"), nats.errors.TimeoutError()])
 @pytest.mark.parametrize(
     "words",
     [

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -31,10 +32,11 @@ from zakar.loader.producer import Pace
 from zakar.loader.unload import unload
 from zakar.loader.verify import Comparison, verify
 from zakar.loader.window import IN_FLIGHT_MOST
-from zakar.stopping import until_stopped
+from zakar.stopping import in_thread, until_stopped
 
 _T = TypeVar("_T")
 _OPEN_ALREADY = ("/dev/std", "/dev/fd/", "/proc/")
+_TEXT = 1 << 18  # bytes written at once
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
@@ -307,7 +309,10 @@ def _sink(out: Path | None) -> Iterator[Callable[[bytes], None]]:
             left = memoryview(text)
             with store.writable(name):
                 while left:
-                    left = left[sink.write(left) :]
+                    taken = sink.write(left) or 0
+                    left = left[taken:]
+                    if not taken:
+                        time.sleep(0.01)  # a pipe that is full and set not to block
 
         with sink:
             yield write
@@ -320,11 +325,23 @@ def _is_replaced(out: Path) -> bool:
 
 async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:
     async with _opened(name, who) as connection:
-        async for payloads in reader.read_station(connection, name, limit):
+        async for text in _texts(reader.read_station(connection, name, limit)):
             try:
-                write(b"\n".join(payloads) + b"\n" if payloads else b"")
+                await in_thread(partial(write, text))  # whoever reads a pipe may pause
             except BrokenPipeError:  # whoever reads has seen enough
                 return
+
+
+async def _texts(chunks: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
+    """Gather messages into text worth a thread."""
+    text = b""
+    async for payloads in chunks:
+        text += b"\n".join(payloads) + b"\n" if payloads else b""
+        if len(text) >= _TEXT:
+            yield text
+            text = b""
+    if text:
+        yield text
 
 
 async def _unload(name: str, who: Access, limit: int | None, out: Path) -> int:
