@@ -179,3 +179,33 @@ def test_without_a_schema_columns_and_types_are_those_that_fit_all() -> None:
 def test_without_a_schema_the_first_message_that_fits_no_columns_is_named(bad: bytes, why: str) -> None:
     with pytest.raises(wire.RowError, match=f"message 2: .*{why}"):
         wire.decode([b'{"a":1}', b'{"b":[1]}', bad])
+
+
+def test_messages_become_a_line_each() -> None:
+    assert wire.lines([]) == b""
+    assert wire.lines([b'{"a": 1}', b"", b"plain"]) == b'{"a": 1}\n\nplain\n'
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (
+            b'{\r\n  "a": 1.50,\r\n  "a": [\r\n    123456789012345678901234567890\r\n  ]\r\n}\r\n',
+            b'{"a":1.50,"a":[123456789012345678901234567890]}',
+        ),
+        (b'{"a": "x  \\n y"}\n', b'{"a":"x  \\n y"}'),
+        (b"two\r\nlines\n", b"two lines"),
+        (b'{"a": "\n"}', b'{"a": " "}'),
+        (b"\xff\n\xfe", b"\xff \xfe"),
+        (b"[" * 9_999 + b"\n" + b"]" * 9_999, b"[" * 9_999 + b" " + b"]" * 9_999),
+        (b"\n", b""),
+    ],
+    ids=["pretty JSON", "an escaped line end", "text", "no JSON", "no UTF-8", "too deep", "nothing"],
+)
+def test_a_message_of_several_lines_becomes_one_and_its_neighbours_stay(message: bytes, line: bytes) -> None:
+    assert wire.lines([b'{"b": 2}', message, b"c"]) == b'{"b": 2}\n' + line + b"\nc\n"
+
+
+def test_messages_without_line_ends_are_joined_without_a_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_folded", None)
+    assert wire.lines([b"a", b"b"]) == b"a\nb\n"

@@ -23,7 +23,7 @@ from zakar.broker.connection import LOST, Access, ApiError, Connection, connecte
 from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
-from zakar.dataset import store
+from zakar.dataset import store, wire
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
 from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
@@ -202,6 +202,8 @@ def consume_command(
 ) -> None:
     """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
+    A message of several lines becomes one: JSON without the space between its values, other text with spaces.
+
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
@@ -336,7 +338,7 @@ async def _texts(chunks: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
     """Gather messages into text worth a thread."""
     text = b""
     async for payloads in chunks:
-        text += b"\n".join(payloads) + b"\n" if payloads else b""
+        text += wire.lines(payloads)
         if len(text) >= _TEXT:
             yield text
             text = b""

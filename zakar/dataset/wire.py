@@ -1,6 +1,7 @@
 """Columns to JSON and back: a batch of rows becomes a batch of wire objects, and they rows again, inside Arrow."""
 
 import bisect
+import contextlib
 import json
 from collections.abc import Sequence
 
@@ -156,6 +157,27 @@ def _decode_with_care(payloads: Sequence[bytes], schema: pa.Schema | None) -> pa
     if wrong is not None:
         raise wrong
     return rows
+
+
+def lines(payloads: Sequence[bytes]) -> bytes:
+    """Return messages as text, a line each, as they are.
+
+    A message that has line ends in it, as other programs write, is folded: JSON by leaving out the space between its
+    values, which are not touched; anything else by a space for each line end, since there is no JSON to keep whole.
+    """
+    joined = b"\n".join([*payloads, b""])
+    if joined.count(b"\n") > len(payloads):
+        joined = b"\n".join([*map(_folded, payloads), b""])
+    return joined
+
+
+def _folded(payload: bytes) -> bytes:
+    """Return a message on one line."""
+    if b"\n" not in payload:
+        return payload
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        payload = msgspec.json.format(payload, indent=-1)
+    return b" ".join(payload.splitlines())
 
 
 def _normal(payload: bytes) -> bytes:
