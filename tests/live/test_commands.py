@@ -1,21 +1,25 @@
 """The commands that talk to a server, as a user types them."""
 
 import asyncio
+import dataclasses
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import nats.errors
 import pytest
 from helpers import clean, free_port, started, until, zakar
 
 from zakar.__main__ import main
 from zakar.broker import reader, station
-from zakar.broker.server import Server
+from zakar.broker.server import Server, ServerSettings, running
+from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
@@ -326,3 +330,26 @@ def test_a_sink_that_takes_nothing_exits_2_and_is_named(sample: Dataset, broker:
     done = zakar("consume", "zakar-fire-alerts", "--server", broker.url, "--out", "/dev/full")
     assert done.returncode == 2
     assert "/dev/full: cannot be written: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "load", "verify", "doctor"])
+def test_the_secrets_of_a_datasets_url_are_never_printed(
+    sample: Dataset,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):
+    manifest = msgspec.structs.replace(sample.manifest, scenario={"checks": "foreign"})
+    monkeypatch.setattr(store, "open_dataset", lambda _: dataclasses.replace(sample, manifest=manifest))
+    team = "users: [{user: ana, password: pw}], jetstream { max_mem: 1MB, max_file: 5MB }"
+    with running(ServerSettings(extra=f"accounts {{ team {{ {team} }} }}")) as server:
+        words = [command, "s3://KEY:SECRET@bucket/x?region=HIDDEN"]
+        words += [] if command == "check" else ["-s", server.url, "--user", "ana", "--password", "pw"]
+        words += ["--dry-run"] if command == "load" else []
+        monkeypatch.setattr("sys.argv", ["zakar", *words])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    said = "".join(capfd.readouterr())
+    assert exit_.value.code == 1, said
+    assert "s3://bucket/x: " in said
+    assert not re.search("KEY|SECRET|HIDDEN", said)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,43 @@ def test_a_dataset_is_opened_by_url_like_by_path(pristine: Path) -> None:
 def test_a_url_of_no_known_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="gopher://zakar/dataset"):
         store.open_dataset("gopher://zakar/dataset")
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("data/classic", "data/classic"),
+        ("data/a@b?c", "data/a@b?c"),
+        ("s3://bucket/x", "s3://bucket/x"),
+        ("s3://bucket/a@b/x?region=eu", "s3://bucket/a@b/x"),
+        ("s3://KEY:SECRET@bucket/x?endpoint_override=host", "s3://bucket/x"),
+        ("s3://KEY:SEC/RET@bucket/x", "s3://bucket/x"),
+        ("s3://KEY:SEC@R?ET@bucket/x", "s3://bucket/x"),
+        ("ftp://me:SECRET@host:21/d", "ftp://host:21/d"),
+        ("ftp://host:21/a@b", "ftp://host:21/a@b"),
+        ("hdfs://[::1]:8020/a@b", "hdfs://[::1]:8020/a@b"),
+    ],
+)
+def test_a_url_is_shown_without_secrets(where: str, shown: str) -> None:
+    assert store.shown(where) == shown
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "s3://KEY:SECRET@bucket/x?foo=HIDDEN",
+        "s3://KEY:SECRET @bucket/x?HIDDEN",
+        "s3://KEY:SEC/RET@bucket/x",
+        "s3://KEY:SECRET@bucket/x?HIDDEN",
+        "ftp://KEY:SECRET@host/d",
+        "ftp://KEY@host/d?HIDDEN",
+    ],
+)
+def test_a_url_that_cannot_be_opened_is_told_without_its_secrets(where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        store.open_dataset(where)
+    assert str(caught.value).startswith(f"{store.shown(where)}: cannot be opened")
+    assert not re.search("KEY|SEC|RET|HIDDEN", str(caught.value))
 
 
 @pytest.mark.parametrize("name", ["", "none"])

@@ -120,7 +120,9 @@ def check_command(where: Dataset, json: Json = False) -> None:
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
     if suite not in SUITES:
-        raise MismatchError(f"{where}: the manifest names a suite of checks `{suite}` that this zakar does not have")
+        raise MismatchError(
+            f"{store.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
+        )
     checks = integrity(dataset)
     if all(check.ok for check in checks):  # figures of wrong content mean nothing
         checks += SUITES[suite](dataset)
@@ -136,7 +138,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
         Console().print(grid)
     if not ok:
         failed = ", ".join(c.name for c in checks if not c.ok)
-        raise MismatchError(f"{where}: {failed}: not what it should be; simulate the dataset again")
+        raise MismatchError(f"{store.shown(where)}: {failed}: not what it should be; simulate the dataset again")
 
 
 def settings(path: Path, seed: int | None = None, days: int | None = None) -> Scenario:

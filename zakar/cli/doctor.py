@@ -120,7 +120,8 @@ def refuse(found: Findings, where: str | None) -> None:
         raise ServerError(f"{found.offer.server}: {found.offer.lacks}")
     seen = found.seen
     if seen is not None and not seen.ok:
-        raise MismatchError(f"{where}: cannot be loaded; what is missing, and the fix, is said above")
+        shown = store.shown(where or "")
+        raise MismatchError(f"{shown}: cannot be loaded; what is missing, and the fix, is said above")
 
 
 def lacking(found: Findings, dataset: Dataset | None, where: str | None) -> list[str]:
@@ -174,7 +175,7 @@ def _shorter(dataset: Dataset, where: str, days: int, recreate: str) -> str:
     if days == 0:
         return "there is not room for a single day"
     name = manifest.name if manifest.name in scenarios.names() else "SCENARIO.toml"
-    out = shlex.quote(f"{Path(where).name if '://' in where else where.rstrip('/')}-{days}-days")
+    out = shlex.quote(f"{Path(store.shown(where)).name if '://' in where else where.rstrip('/')}-{days}-days")
     return (
         f"the first {days:,} of {manifest.days:,} days have room: "
         f"`zakar simulate {name} --seed {manifest.seed} --days {days} --out {out}`, "

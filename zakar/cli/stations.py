@@ -178,7 +178,8 @@ def verify_command(
     if not ok:
         wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)
         raise MismatchError(
-            f"not the same as {where}: {wrong}; load again if messages are missing, with --recreate if there are others"
+            f"not the same as {store.shown(where)}: {wrong}; "
+            "load again if messages are missing, with --recreate if there are others"
         )
 
 

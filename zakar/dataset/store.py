@@ -3,10 +3,12 @@
 import contextlib
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from zakar.dataset.schema import PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
+_HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
 @dataclass(frozen=True)
@@ -166,14 +169,39 @@ def open_dataset(where: str) -> Dataset:
             found = manifest.decode(stream.read(), path)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{where}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
+            f"{shown(where)}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
         ) from error
     except OSError as error:
-        raise ConfigError(f"{where}: cannot be read: {error}") from error
+        raise ConfigError(f"{shown(where)}: cannot be read: {_without_secrets(str(error), where)}") from error
     dataset = Dataset(filesystem, root, found)
     for table in PUBLIC:
         _check_files(dataset, table)
     return dataset
+
+
+def shown(where: str) -> str:
+    """Return a folder or an object-store URL as it may be printed: without the user, password and query of a URL."""
+    kind, separator, rest = where.partition("://")
+    if not separator:
+        return where
+    return f"{kind}://{rest[len(_user(rest)) :].partition('?')[0]}"
+
+
+def _user(rest: str) -> str:
+    """Return the user and password, and the @ after them, that a URL has after its ://, if any."""
+    host = rest.partition("/")[0]
+    # Up to the last @, since secrets may hold a / or an @ that ought to have been escaped.
+    return rest[: rest.rfind("@") + 1] if "@" in host or not _HOST.fullmatch(host) else ""
+
+
+def _without_secrets(text: str, where: str) -> str:
+    """Return what Arrow says of a URL, which it may repeat; without what is not to be printed of it."""
+    rest = where.partition("://")[2]
+    text = text.replace(where, shown(where))
+    secrets = {_user(rest)[:-1], _user(rest)[:-1].rpartition(":")[2], rest.partition("?")[2]} - {""}
+    if any(secret in text or unquote(secret) in text for secret in secrets):
+        return "what is said of it would show its secrets"
+    return text
 
 
 def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
@@ -236,8 +264,8 @@ def _locate(where: str) -> tuple[Any, str]:
     if "://" in where:
         try:
             return pafs.FileSystem.from_uri(where)  # type: ignore[no-any-return]
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(f"{where}: cannot be opened: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise ConfigError(f"{shown(where)}: cannot be opened: {_without_secrets(str(error), where)}") from error
     return pafs.LocalFileSystem(), Path(where).absolute().as_posix()
 
 
