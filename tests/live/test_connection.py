@@ -2,6 +2,7 @@ import asyncio
 import datetime
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nats.errors
@@ -9,6 +10,7 @@ import pytest
 import trustme
 from helpers import assert_whole, free_port, proxied, publisher, until, zakar
 
+from zakar.broker import context as contexts
 from zakar.broker.connection import LOST, Access, connect, next_wait
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
@@ -158,7 +160,7 @@ def test_connection_settings_come_from_the_environment_too(sample: Dataset):
         assert "pw" not in done.stderr
 
 
-def _context(home: Path, name: str, **values: str) -> None:
+def _context(home: Path, name: str, **values: object) -> None:
     folder = home / "nats" / "context"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps({"description": "a test", **values}), encoding="utf-8")
@@ -185,6 +187,11 @@ def test_a_context_of_the_nats_tool_says_where_and_who(sample: Dataset, tmp_path
         ("bad", "{", "not a context file"),
         ("typed", '{"url": 4222}', "not a context file"),
         ("nsc", '{"nsc": "nsc://O/A/U"}', "`nsc` is not supported"),
+        *(
+            (key, json.dumps({key: "S3CRET"}), f"`{key}` is not supported")
+            for key in ("jetstream_domain", "jetstream_api_prefix", "inbox_prefix", "user_jwt")
+        ),
+        ("tls_first", '{"tls_first": true}', "`tls_first` is not supported"),
     ],
 )
 def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: Path, name: str, content, said: str):
@@ -194,6 +201,26 @@ def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: P
     done = zakar("load", str(sample.root), "--context", name, XDG_CONFIG_HOME=str(tmp_path))
     assert done.returncode == 2
     assert re.search(said, done.stderr), done.stderr
+    assert "S3CRET" not in done.stderr
+
+
+def test_what_a_context_leaves_empty_does_not_keep_it_from_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    _context(tmp_path, "mine", url="nats://h", token="t", jetstream_domain="", inbox_prefix="", tls_first=False)
+    assert contexts.read("mine") == Access(servers=("nats://h",), token="t")
+
+
+def test_a_credential_that_is_given_goes_over_all_of_a_contexts():
+    saved = Access(("nats://bo:pw@h:1", "ana@h"), "ana", "pw", "t", Path("creds"), Path("nkey"), tls_ca=Path("ca"))
+    bare = Access(("nats://h:1", "h"), tls_ca=Path("ca"))
+    for credential in ({"token": "x"}, {"creds": Path("x")}, {"nkey": Path("x")}):
+        assert contexts.over(saved, Access(**credential), ()) == replace(bare, **credential)
+    assert contexts.over(saved, Access(password="x"), ()) == replace(
+        bare, servers=saved.servers, user="ana", password="x"
+    )
+    assert contexts.over(saved, Access(tls_cert=Path("x")), ("nats://other",)) == replace(
+        saved, servers=("nats://other",), tls_cert=Path("x")
+    )
 
 
 def test_attempts_to_reconnect_grow_apart_up_to_a_limit():

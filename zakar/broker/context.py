@@ -1,6 +1,8 @@
 """Connection settings saved by the `nats` tool: its context files."""
 
+import itertools
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,25 @@ class _Context(Struct):
     key: str = ""
     nsc: str = ""
     socks_proxy: str = ""
+    jetstream_domain: str = ""
+    jetstream_api_prefix: str = ""
+    inbox_prefix: str = ""
+    user_jwt: str = ""
+    tls_first: bool = False
+
+
+# Where and who, in ways that are not ours: to connect without them would be to connect elsewhere, or as somebody else.
+_UNUSABLE = (
+    "nsc",
+    "socks_proxy",
+    "jetstream_domain",
+    "jetstream_api_prefix",
+    "inbox_prefix",
+    "user_jwt",
+    "tls_first",
+)
+_PASSWORD = ("user", "password")
+_CREDENTIALS = (_PASSWORD, ("token",), ("creds",), ("nkey",))
 
 
 def folder() -> Path:
@@ -51,9 +72,11 @@ def read(name: str) -> Access:
         raise ConfigError(f"--context {name}: no such context in {path.parent} (known: {known})") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a context file: {error}") from error
-    unusable = "nsc" if context.nsc else "socks_proxy" if context.socks_proxy else ""
-    if unusable:
-        raise ConfigError(f"{path}: `{unusable}` is not supported; save a context with `creds` or a direct `url`")
+    for key in _UNUSABLE:
+        if getattr(context, key):
+            raise ConfigError(
+                f"{path}: `{key}` is not supported; save a context without it, with `creds` or a direct `url` instead"
+            )
     servers = tuple(url.strip() for url in context.url.split(",") if url.strip())
     return Access(
         servers=servers or Access.servers,
@@ -69,9 +92,18 @@ def read(name: str) -> Access:
 
 
 def over(context: Access, given: Access, servers: tuple[str, ...]) -> Access:
-    """Return a context's settings with those that were given in their place; ``servers`` empty if none were."""
-    names = ("user", "password", "token", "creds", "nkey", "tls_ca", "tls_cert", "tls_key")
+    """Return a context's settings with those that were given in their place; ``servers`` empty if none were.
+
+    Where a credential is given, those of other kinds in the context, and in its addresses, are not for use.
+    """
+    names = (*itertools.chain(*_CREDENTIALS), "tls_ca", "tls_cert", "tls_key")
     changes: dict[str, Any] = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    others = [kind for kind in _CREDENTIALS if changes.keys().isdisjoint(kind)]
+    if len(others) < len(_CREDENTIALS):
+        unset: dict[str, Any] = dict.fromkeys(itertools.chain(*others))
+        context = replace(context, **unset)
+        if _PASSWORD in others:
+            context = replace(context, servers=tuple(re.sub("^([^/]*://)?.*@", r"\1", s) for s in context.servers))
     return replace(context, servers=servers or context.servers, **changes)
 
 
