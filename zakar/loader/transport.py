@@ -23,10 +23,13 @@ async def choose(access: Access, transport: Transport, payloads: Callable[[], li
     ``payloads`` gives messages to measure with; that takes about a second each, and nothing is stored. Raises
     ConfigError if no server is of the kind asked for, ServerError if none can be reached.
     """
-    ways = {
-        Transport.TCP: replace(access, servers=tuple(s for s in access.servers if not is_websocket(s))),
-        Transport.WEBSOCKET: replace(access, servers=tuple(s for s in access.servers if is_websocket(s))),
-    }
+    try:
+        ways = {
+            Transport.TCP: replace(access, servers=tuple(s for s in access.servers if not is_websocket(s))),
+            Transport.WEBSOCKET: replace(access, servers=tuple(s for s in access.servers if is_websocket(s))),
+        }
+    except ValueError:  # one is no address: whoever connects says so
+        return access
     given = {kind: way for kind, way in ways.items() if way.servers and transport in {Transport.AUTO, kind}}
     if not given:
         wanted = "ws:// or wss://" if transport is Transport.WEBSOCKET else "nats:// or tls://"
