@@ -1,12 +1,13 @@
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 import trustme
-from helpers import assert_whole, proxied, started, stored, until, zakar
+from helpers import assert_whole, free_port, proxied, started, stored, until, zakar
 
 from zakar.broker.connection import Access, connect, connected
-from zakar.broker.server import ServerSettings, running
+from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
@@ -101,6 +102,47 @@ def test_tls_and_passwords_are_checked_through_a_websocket_too(sample: Dataset, 
         asyncio.run(refused(Access(access.servers, user="ana", password="no", tls_ca=ca), "refuses these credentials"))
         plain = server.websocket_url.replace("wss:", "ws:")
         asyncio.run(refused(Access((plain,), user="ana", password="pw"), "cannot be reached"))
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_a_server_that_a_cluster_told_of_is_reached_through_a_websocket_too(tmp_path: Path, secured: bool):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    ca, cert, key = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    authority.cert_pem.write_to_path(ca)
+    certificate.private_key_pem.write_to_path(key)
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    routes = [free_port(), free_port()]
+    addresses = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+
+    def settings(number: int) -> ServerSettings:
+        cluster = f'cluster {{ name: zakar, listen: "127.0.0.1:{routes[number]}", routes: [{addresses}] }}'
+        extra = f"server_name: node{number}\n{cluster}"
+        if secured:
+            return ServerSettings(websocket_port=0, extra=extra, tls_cert=cert, tls_key=key)
+        return ServerSettings(websocket_port=0, extra=extra)
+
+    async def main(first: contextlib.ExitStack, one: Server, other: Server) -> None:
+        access = Access((one.websocket_url,), tls_ca=ca if secured else None)
+        async with connected(access) as connection:
+
+            async def heard() -> bool:
+                return any(other.websocket_url.endswith(server.netloc) for server in connection.discovered_servers)
+
+            await until(heard)
+            await asyncio.to_thread(first.close)
+
+            async def moved() -> bool:
+                url = connection.connected_url
+                return connection.is_connected and url is not None and other.websocket_url.endswith(url.netloc)
+
+            await until(moved)
+            await connection.flush()
+            assert connection.encrypted is secured
+            assert connection.compressed
+
+    with contextlib.ExitStack() as first, running(settings(1)) as other:
+        asyncio.run(main(first, first.enter_context(running(settings(0))), other))
 
 
 def test_an_address_that_is_no_websocket_is_told():

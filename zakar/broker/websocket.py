@@ -37,12 +37,17 @@ class WebSocketTransport(Transport):
         self._reader: asyncio.StreamReader | None = None
         self._io_writer: asyncio.StreamWriter | None = None
         self._protocol: ClientProtocol | None = None
+        self._context: ssl.SSLContext | None = None  # of the last wss:// address
         self._early: list[object] = []  # what came together with the answer to the handshake
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        """Connect to a ws:// address. Raises OSError."""
+        """Connect to a ws:// address, or to one that a cluster told. Raises OSError.
+
+        nats-py takes a server that it hears of for one of plain TCP: it is reached as the last one was, with TLS if
+        that had it, or a password would go out in the clear.
+        """
         del buffer_size
-        await self._open(uri, None, connect_timeout)
+        await self._open(uri, None if uri.scheme == "ws" else self._context, connect_timeout)
 
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
@@ -50,13 +55,14 @@ class WebSocketTransport(Transport):
         """Connect to a wss:// address; nats-py calls it again once connected, as it would for TCP. Raises OSError."""
         del buffer_size
         if isinstance(uri, ParseResult):
+            self._context = ssl_context
             await self._open(uri, ssl_context, connect_timeout)
 
     async def _open(self, uri: ParseResult, context: ssl.SSLContext | None, seconds: float) -> None:
         self._pending.clear()
         self.compressed = False
         # An address may hold a user and a password for NATS, which are none of HTTP's business.
-        plain = uri._replace(netloc=uri.netloc.rpartition("@")[2])
+        plain = uri._replace(scheme="wss" if context else "ws", netloc=uri.netloc.rpartition("@")[2])
         deflate = ClientPerMessageDeflateFactory(compress_settings={"level": zlib.Z_BEST_SPEED})
         protocol = ClientProtocol(parse_uri(plain.geturl()), extensions=[deflate], max_size=None)
         port = uri.port or (443 if context else 80)
