@@ -253,6 +253,15 @@ def test_a_station_of_partitions_is_consumed_whole(sample: Dataset, access: Acce
     few = zakar("consume", ALERTS.station, "--server", access.servers[0], "--limit", str(len(rows) - 1))
     assert [json.loads(line) for line in few.stdout.splitlines()] == rows[:-1]
 
+    async def lose_the_first() -> None:
+        async with publisher(access) as connection:
+            await station.delete(connection, station.stream_name(ALERTS.station, 1))
+
+    asyncio.run(lose_the_first())
+    rest = zakar("consume", ALERTS.station, "--server", access.servers[0])
+    assert [json.loads(line) for line in rest.stdout.splitlines()] == rows[-len(rest.stdout.splitlines()) :]
+    assert rest.returncode == 0, rest.stderr
+
 
 @pytest.mark.slow
 def test_of_two_ways_the_faster_is_taken_unless_one_is_asked_for(sample: Dataset):

@@ -362,7 +362,7 @@ async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
     async with connected(who, "zakar consume") as connection:
         await station.limits(connection)
         try:
-            if await station.look(connection, station.stream_name(name)) is None:
+            if not await station.partitions(connection, name):
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
             yield connection
         except (ApiError, *LOST) as error:
