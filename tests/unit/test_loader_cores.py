@@ -210,6 +210,15 @@ def test_a_beginning_of_this_table_and_an_empty_stream_are_filled():
 
 
 @pytest.mark.parametrize(
+    ("has", "asked", "recreate", "gets"),
+    [(0, None, False, 1), (3, None, False, 3), (3, None, True, 1), (3, 2, False, 2), (3, 2, True, 2), (0, 2, False, 2)],
+)
+def test_a_station_gets_the_partitions_asked_for_or_keeps_its_own(has: int, asked: int | None, recreate, gets: int):
+    streams = [_stream(metadata=TARGET.metadata | {plan.PARTITIONS: str(has)})] * has
+    assert plan.partitions_to_be(streams, asked, recreate=recreate) == gets
+
+
+@pytest.mark.parametrize(
     ("changes", "stored", "said"),
     [
         ({"subjects": ("b.>",)}, b"row", "its subjects are b.>"),

@@ -11,7 +11,6 @@ from zakar.errors import ServerError
 
 STREAM_NOT_FOUND = 10059
 MESSAGE_NOT_FOUND = 10037
-NAME_IN_USE = 10058
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
 _FAST_INGEST = (2, 14)  # server version
 NO_JETSTREAM = (0, 10039, 10076)

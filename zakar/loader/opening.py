@@ -74,7 +74,7 @@ async def prepare(
     targets = [
         target
         for table, streams in found.items()
-        for target in await targets_of(dataset, table, partitions or (1 if recreate else plan.partitions(streams)))
+        for target in await targets_of(dataset, table, plan.partitions_to_be(streams, partitions, recreate=recreate))
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
     if recreate:

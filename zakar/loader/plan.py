@@ -64,6 +64,11 @@ def partitions(streams: Sequence[Stream]) -> int:
     return int(said) if said.isascii() and said.isdigit() and 0 < int(said) <= PARTITIONS_MOST else 1
 
 
+def partitions_to_be(streams: Sequence[Stream], asked: int | None, *, recreate: bool) -> int:
+    """Return how many partitions a load gives a station: as many as asked for, else those it has, 1 if it is new."""
+    return asked or (1 if recreate else partitions(streams))
+
+
 def shared(weights: Sequence[int], workers: int) -> list[list[int]]:
     """Share work of given weights among at most so many workers, so that all end together.
 

@@ -107,7 +107,7 @@ async def preview(
     stations = {}
     for table in tables:
         there = {stream.name: stream for stream in await station.partitions(connection, table.station)}
-        number = partitions or (1 if recreate else plan.partitions(list(there.values())))
+        number = plan.partitions_to_be(list(there.values()), partitions, recreate=recreate)
         for target in await targets_of(dataset, table, number):
             found = there.get(target.stream)
             refusal = await judged(connection, dataset, target, found) if found is not None and not recreate else None
