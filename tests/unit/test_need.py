@@ -14,6 +14,7 @@ from making import simulated, tiny
 
 from zakar.broker import account
 from zakar.broker.account import Account
+from zakar.broker.connection import Connection
 from zakar.broker.station import Stream
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC
@@ -178,7 +179,7 @@ def test_what_lacks_is_said(stations, changes, said: list[str]):
 @pytest.mark.parametrize("records", [2, 99_999])
 def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
     target = replace(TARGET, records=records, wire_bytes=records * 61)
-    inbox = "_INBOX." + 22 * "y"
+    inbox = Connection().short_inbox()
     dialect = FastBatch("a$1.final", inbox, 0, records + 1, 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2

@@ -17,7 +17,7 @@ from zakar.loader.producer import Pace
 STORES = {"batch": 200_000, "nonblocking": 130_000}
 _FLOW = 500  # messages between two acks of a batch
 _ALONE = 1e-4  # seconds that storing a message alone takes beyond the round trip, seen likewise
-_INBOX = "_INBOX." + 22 * "x"
+_INBOX = "_INBOX." + 8 * "x"  # as long as a connection's short inbox
 
 
 @dataclass(frozen=True)
