@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 from helpers import free_port, publisher
+from operators import tiered
 
 from zakar import scenario
 from zakar.__main__ import main
@@ -217,6 +218,20 @@ def test_an_account_that_demands_sizes_needs_one_for_predictions(sample: Dataset
         account = asyncio.run(examine(_ana(server))).offer.account
         assert account is not None
         assert account.committed == before > 256 << 20
+
+
+def test_an_account_with_limits_by_replicas_is_filled_as_a_dry_run_says(sample: Dataset, tmp_path: Path):
+    tier = {"disk_storage": 1 << 30, "disk_max_stream_bytes": 64 << 20, "max_bytes_required": True}
+    extra, creds = tiered(tmp_path, R1=tier)
+    with running(ServerSettings(extra=extra)) as server:
+        access = Access((server.url,), creds=creds)
+        found = asyncio.run(examine(access, sample))
+        assert found.seen is not None
+        assert found.seen.ok
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        account = asyncio.run(examine(access)).offer.account
+        assert account is not None
+        assert account.committed == found.seen.needs > 64 << 20
 
 
 def test_streams_that_hold_the_dataset_are_paid_for(sample: Dataset, other: Dataset, command):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,13 +18,13 @@ from zakar.errors import ConfigError, ServerError
 
 
 def test_a_running_server_has_jetstream_and_is_gone_afterwards():
-    async def limits(url: str) -> dict[str, int]:
+    async def info(url: str) -> Any:
         async with connected(Access(servers=(url,))) as connection:
-            return await station.limits(connection)
+            return await station.info(connection)
 
     with running(ServerSettings()) as server:
         children = psutil.Process(server.process.pid).children()
-        assert asyncio.run(limits(server.url))["storage"] == 0
+        assert asyncio.run(info(server.url))["storage"] == 0
         assert server.url.startswith("nats://127.0.0.1:")
     assert children
     assert not any(child.is_running() for child in children)
@@ -142,7 +143,7 @@ def test_secrets_of_the_server_are_in_no_file_and_no_argument():
 
         async def ask(access: Access) -> int:
             async with connected(access) as connection:
-                return (await station.limits(connection))["storage"]
+                return (await station.info(connection))["storage"]
 
         right = Access(servers=(server.url,), user="maria", password="s3cret-$word'\"")
         assert asyncio.run(ask(right)) == 0
@@ -156,7 +157,7 @@ def test_any_password_and_any_folder_will_do(tmp_path: Path, text: str):
 
     async def ask(access: Access) -> int:
         async with connected(access) as connection:
-            return (await station.limits(connection))["storage"]
+            return (await station.info(connection))["storage"]
 
     with running(ServerSettings(user="ana", password=text, store=folder)) as server:
         assert asyncio.run(ask(Access(servers=(server.url,), user="ana", password=text))) == 0

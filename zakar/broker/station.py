@@ -62,10 +62,9 @@ def subject(stream: str) -> str:
     return f"{stream}.final"
 
 
-async def limits(connection: Connection) -> dict[str, int]:
-    """Return the account's JetStream limits and use. Raises ServerError where there is no JetStream."""
-    answer = await info(connection)
-    return {**answer["limits"], "storage": answer["storage"]}
+async def limits(connection: Connection) -> None:
+    """Raise ServerError where there is no JetStream. What the limits are, `account.parse` reads."""
+    await info(connection)
 
 
 async def info(connection: Connection) -> Any:

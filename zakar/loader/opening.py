@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from zakar.broker import account as accounts
 from zakar.broker import station
 from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.broker.station import Stream
@@ -68,8 +69,9 @@ async def prepare(
     """
     check_mode(connection, mode)
     looking = (station.partitions(connection, table.station) for table in (*tables, PREDICTIONS))
-    answers: list[Any] = await _all([station.limits(connection), *looking])  # that there is no JetStream is told first
-    limits, *streams, predictions = answers
+    answers: list[Any] = await _all([station.info(connection), *looking])  # that there is no JetStream is told first
+    info, *streams, predictions = answers
+    account = accounts.parse(info, None, replicas)
     found: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
     targets = [
         target
@@ -91,7 +93,7 @@ async def prepare(
     openings = [await _open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets]
     if not predictions:
         said, stream = plan.metadata(PREDICTIONS, dataset.manifest), station.stream_name(PREDICTIONS.station)
-        await station.create(connection, stream, said, plan.predictions_bytes(limits), replicas)
+        await station.create(connection, stream, said, plan.predictions_bytes(account), replicas)
     return openings
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zakar.broker.account import Account
 from zakar.broker.station import Stream, stream_name, subject
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import Table
@@ -100,11 +101,11 @@ def metadata(table: Table, manifest: Manifest) -> dict[str, str]:
     return {TABLE: table.name, FINGERPRINT: manifest.fingerprint, SCENARIO: manifest.name}
 
 
-def predictions_bytes(limits: dict[str, int]) -> int:
+def predictions_bytes(account: Account) -> int:
     """Return the size to ask for the predictions' station: none, unless the account demands one."""
-    most = limits.get("storage_max_stream_bytes", -1)
-    size = min(_PREDICTIONS_BYTES, most) if most > 0 else _PREDICTIONS_BYTES
-    return size if limits.get("max_bytes_required") else -1
+    most = account.max_stream_bytes
+    size = _PREDICTIONS_BYTES if most is None else min(_PREDICTIONS_BYTES, most)
+    return size if account.size_required else -1
 
 
 def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: bytes | None) -> Refusal | None:

@@ -115,9 +115,7 @@ async def preview(
             stations[name] = outlook(target, found, refusal, used, copies, recreate=recreate)
     stream = station.stream_name(PREDICTIONS.station)
     predictions = await station.look(connection, stream)
-    size = plan.predictions_bytes(
-        {"max_bytes_required": account.size_required, "storage_max_stream_bytes": account.max_stream_bytes or -1}
-    )
+    size = plan.predictions_bytes(account)
     stations[PREDICTIONS.station] = Outlook(
         stream,
         Action.CREATE if predictions is None else Action.NOTHING,

@@ -52,7 +52,7 @@ async def verify(
     the server cannot be reached or stops answering.
     """
     async with connected(access, "zakar verify") as connection:
-        await station.limits(connection)
+        await station.info(connection)
         comparisons = {}
         for table in tables:
             try:
