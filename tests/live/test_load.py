@@ -16,6 +16,7 @@ from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
 from zakar.loader import frames, opening, plan
+from zakar.loader.doctor import examine
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
@@ -531,9 +532,17 @@ def test_a_right_that_lacks_for_several_questions_at_once_is_named(sample: Datas
             asyncio.run(load(sample, ana, PUBLIC, Pace()))
 
 
-def test_more_replicas_than_the_server_has_are_refused_in_its_words(sample: Dataset, access: Access):
-    with pytest.raises(ServerError, match="refuses to set up the stations: replicas > 1 not supported"):
-        asyncio.run(load(sample, access, PUBLIC, Pace(), replicas=3))
+@pytest.mark.parametrize("recreate", [False, True])
+def test_replicas_on_a_server_of_no_cluster_are_refused_before_anything_is_deleted(
+    sample: Dataset, access: Access, recreate: bool
+):
+    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    refused = r"--replicas 3: this server is in no cluster.*leave --replicas out, or give --server one of a cluster"
+    with pytest.raises(ServerError, match=refused):
+        asyncio.run(load(sample, access, PUBLIC, Pace(), replicas=3, recreate=recreate))
+    with pytest.raises(ServerError, match=refused):
+        asyncio.run(examine(access, sample, replicas=3, recreate=recreate))
+    asyncio.run(assert_whole(sample, access))
 
 
 def test_a_file_damaged_in_the_middle_stops_the_load_with_its_name(sample: Dataset, access: Access, tmp_path: Path):

@@ -178,6 +178,12 @@ def offers_fast_ingest(connection: Connection) -> bool:
     return (version.major, version.minor) >= _FAST_INGEST
 
 
+def alone(connection: Connection) -> bool:
+    """Whether the server keeps streams itself and is in no cluster, so that it can keep one replica of each alone."""
+    said = connection._server_info
+    return bool(said.get("jetstream")) and not said.get("cluster")
+
+
 async def fence(connection: Connection, stream: str, metadata: dict[str, str]) -> Stream:
     """End every fast batch into a partition, and write ``metadata``; return the partition as it is then.
 

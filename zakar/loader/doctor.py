@@ -67,7 +67,8 @@ async def examine(
     """Look at a server, and at what a load of a dataset's ``tables`` would do to it; change nothing.
 
     The link is measured with messages that go to no station. Raises ServerError if the server cannot be reached or
-    is lost, or does not know ``mode``; that it lacks JetStream is a finding. MismatchError for a damaged dataset.
+    is lost, or does not have ``mode`` or ``replicas``; that it lacks JetStream is a finding. MismatchError for a
+    damaged dataset.
     """
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     access = await transport.choose(access, way, lambda: payloads)

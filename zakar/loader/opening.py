@@ -67,7 +67,7 @@ async def prepare(
     station holds anything but the first messages of this dataset, ServerError, ApiError, and what lost
     connections raise.
     """
-    check_mode(connection, mode)
+    check_options(connection, mode, replicas)
     looking = (station.partitions(connection, table.station) for table in (*tables, PREDICTIONS))
     answers: list[Any] = await _all([station.info(connection), *looking])  # that there is no JetStream is told first
     info, *streams, predictions = answers
@@ -113,10 +113,15 @@ async def targets_of(dataset: Dataset, table: Table, partitions: int) -> list[Ta
     return [plan.target(dataset.manifest, table, share) for share in shares]
 
 
-def check_mode(connection: Connection, mode: Mode) -> None:
-    """Raise ServerError if the server does not know a mode."""
+def check_options(connection: Connection, mode: Mode, replicas: int) -> None:
+    """Raise ServerError if the server does not know a mode, or surely cannot keep so many replicas."""
     if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
         raise ServerError(f"--mode batch: {_OLD.format(connection.version)}; use --mode auto")
+    if replicas > 1 and station.alone(connection):
+        raise ServerError(
+            f"--replicas {replicas}: this server is in no cluster, so it keeps one replica of a stream; "
+            "leave --replicas out, or give --server one of a cluster"
+        )
 
 
 async def judged(connection: Connection, dataset: Dataset, target: Target, found: Stream) -> Refusal | None:

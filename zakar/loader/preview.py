@@ -14,7 +14,7 @@ from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.loader import need, plan
 from zakar.loader.need import Days
-from zakar.loader.opening import Mode, check_mode, judged, targets_of
+from zakar.loader.opening import Mode, check_options, judged, targets_of
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import Pace
 
@@ -97,9 +97,9 @@ async def preview(
 ) -> Preview:
     """Return what a load of ``tables`` would do. Nothing is created, changed, deleted or sent to a station.
 
-    Raises ServerError for a mode that the server does not know, ApiError, and what lost connections raise.
+    Raises ServerError for a mode or replicas that the server does not have, ApiError, and what lost connections raise.
     """
-    check_mode(connection, mode)
+    check_options(connection, mode, replicas)
     copies = 1 if account.tiered else replicas
     used = mode
     if mode is Mode.AUTO:
