@@ -17,13 +17,13 @@ from zakar.broker import link, station
 from zakar.broker.connection import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
-from zakar.dataset.schema import PUBLIC, TWEETS
+from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import plan
 from zakar.loader.doctor import examine
 from zakar.loader.load import Progress, load
-from zakar.loader.preview import Action
+from zakar.loader.outlook import Action
 from zakar.loader.producer import Pace
 from zakar.simulate import simulate
 
@@ -338,6 +338,26 @@ def test_a_dry_run_says_for_each_station_what_would_be_done(sample: Dataset, bro
     assert out.count("nothing: all is there") == 2  # posts and predictions
     assert f"delete {stored - sample.manifest.tables['tweets'].rows:,} messages" in command(*words, "--recreate")[1]
     assert f"go on after {stored - sample.manifest.tables['tweets'].rows:,} messages" in out
+
+
+def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Dataset, command):
+    with _limited("max_file: 1GB, max_streams: 7") as server:
+        asyncio.run(load(sample, _ana(server), [ALERTS, TWEETS], Pace(), partitions=3))
+        found = asyncio.run(examine(_ana(server), sample, recreate=True))
+        assert found.seen is not None
+        gone = {name: o for name, o in found.seen.stations.items() if o.action is Action.DELETE}
+        assert list(gone) == [f"{table.station}${n}" for table in (TWEETS, ALERTS) for n in (2, 3)]
+        assert found.seen.ok  # 7 of 7 streams are there, 4 go and 1 comes
+        at_first = asyncio.run(examine(_ana(server))).offer.account
+        words = ["load", str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret"]
+        _, out, _ = command(*words, "--recreate", "--dry-run")
+        assert out.count("messages and the stream") == 4
+        asyncio.run(load(sample, _ana(server), PUBLIC, Pace(), recreate=True))
+        after = asyncio.run(examine(_ana(server))).offer.account
+        assert at_first is not None
+        assert after is not None
+        assert found.seen.left == 2**30 - at_first.committed + sum(o.frees for o in found.seen.stations.values())
+        assert after.committed == at_first.committed + found.seen.needs - (found.seen.left - at_first.left)
 
 
 def test_a_dry_run_that_would_be_refused_says_why_and_exits_1(

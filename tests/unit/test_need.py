@@ -21,10 +21,9 @@ from zakar.dataset.schema import ALERTS, PUBLIC
 from zakar.errors import ServerError
 from zakar.loader import need, plan
 from zakar.loader.dialect import AckEach, FastBatch
-from zakar.loader.load import Mode
 from zakar.loader.need import Days
+from zakar.loader.outlook import Action, Outlook, left_over, outlook, shortages
 from zakar.loader.plan import Refusal
-from zakar.loader.preview import Action, Outlook, outlook, shortages
 from zakar.loader.producer import Pace
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
@@ -107,6 +106,7 @@ def test_days_are_counted_as_they_are_in_the_table(pristine: Path):
         ([_stream(max_bytes=300, bytes=10), _stream(max_bytes=-1, bytes=50)], 350),
         ([_stream(max_bytes=-1, bytes=50, replicas=3)], 450),
         ([_stream(max_bytes=-1, bytes=50, storage="memory")], 300),
+        ([_stream(max_bytes=200, replicas=3)], 300 + 2 * 200),  # servers tell each size once
         (None, 360),  # nobody knows whose the used bytes are
     ],
 )
@@ -136,19 +136,29 @@ def test_where_replicas_are_counted_apart_theirs_alone_are_looked_at():
     ("found", "refusal", "recreate", "action", "needs", "frees"),
     [
         (None, None, False, Action.CREATE, 999 * 3, 0),
-        (_stream(), None, False, Action.CONTINUE, 0, 999 * 3),
-        (_stream(max_bytes=-1), None, False, Action.CONTINUE, (999 - 100) * 3, 100 * 3),
-        (_stream(max_bytes=-1, bytes=2_000), None, False, Action.CONTINUE, 0, 2_000 * 3),
-        (_stream(last=10, messages=10), None, False, Action.NOTHING, 0, 999 * 3),
-        (_stream(), Refusal("a$1", "is sealed"), False, Action.REFUSE, 0, 999 * 3),
-        (_stream(), None, True, Action.RECREATE, 999 * 3, 999 * 3),
+        (_stream(), None, False, Action.CONTINUE, 0, 999 * 2),
+        (_stream(max_bytes=-1), None, False, Action.CONTINUE, (999 - 100) * 2, 100 * 2),
+        (_stream(max_bytes=-1, bytes=2_000), None, False, Action.CONTINUE, 0, 2_000 * 2),
+        (_stream(last=10, messages=10), None, False, Action.NOTHING, 0, 999 * 2),
+        (_stream(), Refusal("a$1", "is sealed"), False, Action.REFUSE, 0, 999 * 2),
+        (_stream(), None, True, Action.RECREATE, 999 * 3, 999 * 2),
     ],
 )
 def test_what_a_load_does_with_a_stream_and_what_it_needs_for_that(found, refusal, recreate, action, needs, frees):
-    seen = outlook(TARGET, found, refusal, Mode.BATCH, 3, recreate=recreate)
+    there = None if found is None else replace(found, replicas=2)
+    seen = outlook(TARGET, there, refusal, "batch", _account(replicas=3), recreate=recreate)
     assert (seen.action, seen.needs, seen.frees) == (action, needs, frees)
     sends = {Action.CREATE: 10, Action.RECREATE: 10, Action.CONTINUE: 6, Action.NOTHING: 0, Action.REFUSE: 0}
     assert seen.sends == sends[action]
+
+
+def test_streams_that_are_no_target_are_deleted_and_give_back_what_they_take():
+    streams = [_stream(), _stream(name="a$2"), _stream(name="a$3", replicas=3), _stream(name="a$4", storage="memory")]
+    gone = left_over([TARGET], streams, _account(), "batch")
+    assert [o.stream for o in gone] == ["a$2", "a$3", "a$4"]
+    assert {(o.action, o.sends, o.needs) for o in gone} == {(Action.DELETE, 0, 0)}
+    assert [o.frees for o in gone] == [999, 999 * 3, 0]
+    assert [o.frees for o in left_over([], streams, _account(tiered=True), "batch")] == [999, 999, 0, 0]
 
 
 OPEN = Outlook("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)
@@ -162,6 +172,13 @@ OPEN = Outlook("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)
         ([OPEN, OPEN], {}, ["storage: a load needs"]),
         ([OPEN], {"max_stream_bytes": 499}, ["storage: `a\\$1` needs"]),
         ([OPEN, replace(OPEN, needs=0)], {"streams": 1, "max_streams": 2}, ["streams: 2 are to be created"]),
+        ([OPEN, replace(OPEN, action=Action.DELETE, needs=0)], {"streams": 2, "max_streams": 2}, []),
+        ([OPEN, replace(OPEN, action=Action.DELETE, needs=0)], {"streams": 3, "max_streams": 2}, []),
+        (
+            [OPEN, replace(OPEN, needs=0), replace(OPEN, action=Action.DELETE, needs=0)],
+            {"streams": 2, "max_streams": 2},
+            ["streams: 2 are to be created, 1 deleted, and the account has 2 of 2"],
+        ),
         ([replace(OPEN, action=Action.CONTINUE, needs=0, max_bytes=299)], {}, ["will be full before the end"]),
         ([replace(OPEN, action=Action.CONTINUE, needs=0, max_bytes=300)], {}, []),
         ([replace(OPEN, action=Action.NOTHING, needs=0, max_bytes=299)], {"max_streams": 0}, []),

@@ -1,7 +1,7 @@
 """An account: how much it may store, and how much of that is spoken for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zakar.broker import station
@@ -16,7 +16,7 @@ class Account:
 
     ``committed``: bytes that nobody else can have: the sizes of streams that have one, and what the others hold.
     None stands for no limit. Where streams are counted by their number of replicas (``tiered``), all is of that
-    number alone.
+    number alone: ``replicas``.
     """
 
     domain: str
@@ -28,11 +28,23 @@ class Account:
     max_streams: int | None
     size_required: bool
     tiered: bool = False
+    replicas: int = 1
 
     @property
     def left(self) -> int | None:
         """Bytes that can still be given to streams; None if there is no limit."""
         return None if self.max_bytes is None else max(0, self.max_bytes - self.committed)
+
+    @property
+    def copies(self) -> int:
+        """How often the bytes of a new stream count."""
+        return 1 if self.tiered else self.replicas
+
+    def counts(self, stream: Stream) -> int:
+        """Return how often the bytes of a stream count: not at all in memory, or among other numbers of replicas."""
+        if stream.storage != "file" or (self.tiered and stream.replicas != self.replicas):
+            return 0
+        return 1 if self.tiered else stream.replicas
 
 
 async def read(connection: Connection, replicas: int = 1) -> Account:
@@ -59,21 +71,26 @@ def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: in
             )
         answer = tiers[f"R{replicas}"]
     limits, used, reserved = answer["limits"], answer.get("storage", 0), answer.get("reserved_storage", 0)
-    unsized = used
-    if streams is not None:
-        counted = [s for s in streams if s.storage == "file" and (not tiers or s.replicas == replicas)]
-        unsized = sum(s.bytes * (1 if tiers else s.replicas) for s in counted if s.max_bytes <= 0)
-    return Account(
+    account = Account(
         domain=domain,
         used=used,
-        committed=reserved + unsized,
+        committed=reserved + used,
         max_bytes=_limit(limits.get("max_storage", -1)),
         max_stream_bytes=_limit(limits.get("storage_max_stream_bytes", -1)) or None,  # 0 is no limit either
         streams=answer.get("streams", 0),
         max_streams=_limit(limits.get("max_streams", -1)),
         size_required=limits.get("max_bytes_required", False),
         tiered=bool(tiers),
+        replicas=replicas,
     )
+    if streams is None:
+        return account
+    return replace(account, committed=reserved + sum(_unreserved(s, account.counts(s)) for s in streams))
+
+
+def _unreserved(stream: Stream, times: int) -> int:
+    """Return the bytes of a stream, counted so many times, that are not among the reserved: those are sizes, once."""
+    return stream.bytes * times if stream.max_bytes <= 0 else stream.max_bytes * max(0, times - 1)
 
 
 def _limit(value: int) -> int | None:

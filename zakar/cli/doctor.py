@@ -20,7 +20,8 @@ from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, examine
 from zakar.loader.load import Mode
-from zakar.loader.preview import Action, Outlook, Preview, mib
+from zakar.loader.outlook import Action, Outlook, mib
+from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
@@ -31,6 +32,7 @@ _DOES = {
     Action.CONTINUE: "go on after {stored:,} messages",
     Action.NOTHING: "nothing: all is there",
     Action.REFUSE: "REFUSE: {why}",
+    Action.DELETE: "delete {stored:,} messages and the stream",
 }
 
 

@@ -1,0 +1,138 @@
+"""What becomes of a station in a load, and what lacks for that. Pure."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from zakar.broker import station
+from zakar.broker.account import Account
+from zakar.broker.station import Stream
+from zakar.dataset.schema import PREDICTIONS
+from zakar.loader import plan
+from zakar.loader.plan import Refusal, Target
+
+
+class Action(enum.StrEnum):
+    """What a load does with a station."""
+
+    CREATE = "create"
+    RECREATE = "recreate"
+    CONTINUE = "continue"
+    NOTHING = "nothing"
+    REFUSE = "refuse"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a load would do with one station.
+
+    ``max_bytes`` is the size that its stream is, or would be, created with, -1 for none; ``needs`` the bytes of the
+    account's storage that it takes beyond what is committed; ``frees`` those that deleting it would give back;
+    ``least`` those that its messages take in a stream at least. ``why`` says what a refusal is for.
+    """
+
+    stream: str
+    action: Action
+    records: int
+    stored: int
+    mode: str
+    max_bytes: int
+    needs: int
+    frees: int = 0
+    least: int = 0
+    why: str = ""
+
+    @property
+    def sends(self) -> int:
+        """Messages that it would be sent."""
+        if self.action in {Action.NOTHING, Action.REFUSE, Action.DELETE}:
+            return 0
+        return self.records if self.action is Action.RECREATE else self.records - self.stored
+
+
+def outlook(
+    target: Target,
+    found: Stream | None,
+    refusal: Refusal | None,
+    mode: str,
+    account: Account,
+    *,
+    recreate: bool = False,
+) -> Outlook:
+    """Return what a load would do with a table's station, as the server has it."""
+    size = target.max_bytes
+    least = plan.least_bytes(target.wire_bytes, target.records, target.stream)
+    new = Outlook(target.stream, Action.CREATE, target.records, 0, mode, size, size * account.copies, least=least)
+    if found is None:
+        return new
+    frees = _frees(found, account)
+    if recreate:
+        return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)
+    there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees)
+    if refusal is not None:
+        return replace(there, action=Action.REFUSE, why=refusal.found)
+    if found.last == target.records:
+        return replace(there, action=Action.NOTHING)
+    # A stream with a size has been given it already.
+    needs = 0 if found.max_bytes > 0 else max(0, size - found.bytes) * account.counts(found)
+    return replace(there, action=Action.CONTINUE, needs=needs)
+
+
+def predictions(found: Stream | None, account: Account, mode: str) -> Outlook:
+    """Return what a load would do with the predictions' station, as the server has it."""
+    stream, size = station.stream_name(PREDICTIONS.station), plan.predictions_bytes(account)
+    if found is not None:
+        return Outlook(stream, Action.NOTHING, 0, 0, mode, found.max_bytes, needs=0)
+    # Servers take a stream without a size for one of 1.
+    return Outlook(stream, Action.CREATE, 0, 0, mode, size, needs=max(1, size) * account.copies)
+
+
+def left_over(targets: Iterable[Target], found: Iterable[Stream], account: Account, mode: str) -> list[Outlook]:
+    """Return what becomes of a station's streams that are no target of a load which starts over: they are deleted."""
+    names = {target.stream for target in targets}
+    return [
+        Outlook(s.name, Action.DELETE, 0, s.messages, mode, s.max_bytes, needs=0, frees=_frees(s, account))
+        for s in found
+        if s.name not in names
+    ]
+
+
+def _frees(found: Stream, account: Account) -> int:
+    return max(found.max_bytes, found.bytes) * account.counts(found)
+
+
+def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -> Iterator[str]:
+    """Yield what lacks for a load, each with the fix; nothing if all is there."""
+    stations = list(stations)
+    needs = sum(o.needs for o in stations)
+    if left is not None and needs > left:
+        yield (
+            f"storage: a load needs {mib(needs)} and the account has {mib(left)} left; raise the account's limit, "
+            "delete what is not needed, or load fewer days"
+        )
+    creates = [o for o in stations if o.action in {Action.CREATE, Action.RECREATE}]
+    largest = account.max_stream_bytes
+    for o in creates:
+        if largest is not None and o.max_bytes > largest:
+            yield (
+                f"storage: `{o.stream}` needs {mib(o.max_bytes)} and the account allows a stream {mib(largest)}; "
+                "raise the account's limit for a stream, or load fewer days"
+            )
+    new, gone = (sum(o.action is action for o in stations) for action in (Action.CREATE, Action.DELETE))
+    if new > gone and account.max_streams is not None and account.streams + new - gone > account.max_streams:
+        yield (
+            f"streams: {new} are to be created{f', {gone} deleted,' if gone else ''} and the account has "
+            f"{account.streams} of {account.max_streams}; raise the account's limit, or delete some"
+        )
+    for o in stations:
+        if o.action is Action.CONTINUE and 0 < o.max_bytes < o.least:
+            yield (
+                f"storage: `{o.stream}` will be full before the end: its max_bytes is {mib(o.max_bytes)}, the table "
+                f"takes {mib(o.least)}; raise it, or start over with --recreate"
+            )
+
+
+def mib(size: int) -> str:
+    """Return bytes for a person."""
+    return f"{size / 2**20:,.1f} MiB"
