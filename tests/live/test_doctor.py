@@ -169,19 +169,29 @@ def test_an_old_server_is_told_what_it_lacks(access: Access, broker: Server, mon
 def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
     sample: Dataset, tmp_path: Path, limits: str
 ):
-    def loaded(access: Access, days: int) -> None:
+    def loaded(access: Access, days: int, *, recreate: bool) -> None:
         path = scenario.find("tiny")
         with ThreadPoolExecutor(1) as executor:
-            simulate(scenario.with_days(scenario.read(path), days), path, tmp_path / f"{days}", executor)
-        asyncio.run(load(store.open_dataset(str(tmp_path / f"{days}")), access, PUBLIC, Pace(), recreate=True))
+            simulate(
+                scenario.with_days(scenario.read(path), days), path, tmp_path / f"{days}", executor, overwrite=True
+            )
+        asyncio.run(load(store.open_dataset(str(tmp_path / f"{days}")), access, PUBLIC, Pace(), recreate=recreate))
+
+    async def delete(access: Access) -> None:
+        async with publisher(access) as connection:
+            for table in PUBLIC:
+                await station.delete(connection, station.stream_name(table.station))
 
     with _limited(limits) as server:
         days = asyncio.run(examine(_ana(server), sample)).days_that_fit
         assert days is not None
         assert 0 < days < 120
-        loaded(_ana(server), days)
-        with pytest.raises(ServerError, match="does not give"):
-            loaded(_ana(server), days + 1)
+        loaded(_ana(server), days, recreate=True)
+        with pytest.raises(ServerError, match="nothing was deleted, since a load would not fit"):
+            loaded(_ana(server), days + 1, recreate=True)
+        asyncio.run(delete(_ana(server)))
+        with pytest.raises(ServerError, match="does not give"):  # so it was right
+            loaded(_ana(server), days + 1, recreate=False)
 
 
 def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_do(sample: Dataset, command):
@@ -358,6 +368,55 @@ def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Datase
         assert after is not None
         assert found.seen.left == 2**30 - at_first.committed + sum(o.frees for o in found.seen.stations.values())
         assert after.committed == at_first.committed + found.seen.needs - (found.seen.left - at_first.left)
+
+
+def _filled(name: str, messages: int):
+    """Create a stream without a size that holds so many messages of 100,000 bytes."""
+
+    async def main(access: Access) -> None:
+        async with publisher(access) as connection:
+            await connection.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [name], "storage": "file"})
+            for _ in range(messages):
+                await connection.jetstream().publish(name, bytes(100_000))
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("limits", "others", "said"),
+    [
+        ("max_file: 3MB", 0, r"a load needs 7\.2 MiB and the account has 3\.0 MiB left"),
+        ("max_file: 64MB, disk_max_stream_bytes: 2MB", 0, r"`zakar-tweets\$1` needs 3\.1 MiB and the account allows"),
+        ("max_file: 64MB, max_streams: 2", 0, "streams: 3 are to be created, 1 deleted, and the account has 2 of 2"),
+        ("max_file: 8MB", 70, r"the messages take \d\.\d MiB at least and other streams leave 1\.\d MiB"),
+    ],
+)
+def test_a_load_that_starts_over_deletes_nothing_where_there_is_no_room(
+    sample: Dataset, limits: str, others: int, said: str
+):
+    async def main(access: Access) -> None:
+        async with publisher(access) as connection:
+            for name in (station.stream_name(ALERTS.station, number) for number in (1, 2)):
+                await station.create(connection, name, {}, 1_000_000)
+                await connection.jetstream().publish(station.subject(name), b"kept")
+        if others:
+            await _filled("other", others)(access)
+        before = await _seen(access)
+        with pytest.raises(ServerError, match=f"nothing was deleted, since a load would not fit: .*{said}"):
+            await load(sample, access, PUBLIC, Pace(), recreate=True)
+        assert await _seen(access) == before
+
+    with _limited(limits) as server:
+        asyncio.run(main(_ana(server)))
+
+
+def test_what_a_server_gives_all_the_same_is_not_refused_to_a_load_that_starts_over(sample: Dataset):
+    """Sizes are larger than what messages take, and what streams without a size hold keeps none from being created."""
+    with _limited("max_file: 8MB") as server:
+        asyncio.run(_filled("other", 20)(_ana(server)))
+        for _ in range(2):
+            report = asyncio.run(load(sample, _ana(server), PUBLIC, Pace(), recreate=True))
+            assert report.acknowledged == report.records
 
 
 def test_a_dry_run_that_would_be_refused_says_why_and_exits_1(

@@ -22,7 +22,7 @@ from zakar.errors import ServerError
 from zakar.loader import need, plan
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.need import Days
-from zakar.loader.outlook import Action, Outlook, left_over, outlook, shortages
+from zakar.loader.outlook import Action, Outlook, left_over, outlook, shortages, surely_short
 from zakar.loader.plan import Refusal
 from zakar.loader.producer import Pace
 
@@ -190,6 +190,31 @@ def test_what_lacks_is_said(stations, changes, said: list[str]):
     assert len(lines) == len(said)
     for line, beginning in zip(lines, said, strict=True):
         assert re.search(beginning, line)
+
+
+@pytest.mark.parametrize(
+    ("needs", "least", "changes", "streams", "said"),
+    [
+        (700, 1, {}, [], ""),
+        (701, 1, {}, [], "a load needs"),
+        (701, 1, {"committed": 900, "used": 900}, [_stream(max_bytes=1, bytes=0)], ""),  # what is deleted has its room
+        (700, 1, {"committed": 1_000}, [], ""),  # streams without a size keep none from being created
+        (701, 1, {}, [_stream(max_bytes=-1, bytes=60)], "a load needs"),
+        (701, 1, {}, [_stream(max_bytes=9, storage="memory")], "a load needs"),
+        (500, 940, {}, [], ""),
+        (500, 941, {}, [], "the messages take .* at least"),
+        (500, 1_000, {}, [_stream(max_bytes=-1, bytes=60)], ""),
+        (100, 314, {"replicas": 3}, [], "the messages take .* at least"),
+        (100, 980, {"replicas": 3, "tiered": True}, [], ""),
+        (100, 981, {"replicas": 3, "tiered": True}, [], "the messages take .* at least"),
+        (9_999, 9_999, {"max_bytes": None}, [], ""),
+        (1, 1, {"max_bytes": None, "max_streams": 2}, [], "streams: 1 are to be created"),
+    ],
+)
+def test_only_what_surely_lacks_keeps_a_load_from_starting_over(needs, least, changes, streams, said: str):
+    lacks = surely_short([replace(OPEN, needs=needs, least=least)], _account(**changes), streams)
+    assert len(lacks) == bool(said)
+    assert re.search(said, "".join(lacks))
 
 
 @pytest.mark.parametrize("mode", ["batch", "nonblocking"])

@@ -14,13 +14,15 @@ from zakar.errors import ServerError
 class Account:
     """JetStream's limits for an account, and what is used of them; bytes are those of file storage.
 
-    ``committed``: bytes that nobody else can have: the sizes of streams that have one, and what the others hold.
+    ``reserved``: the sizes of streams that have one, as the server tells them. ``committed``: bytes that nobody else
+    can have: those sizes, and what the others hold.
     None stands for no limit. Where streams are counted by their number of replicas (``tiered``), all is of that
     number alone: ``replicas``.
     """
 
     domain: str
     used: int
+    reserved: int
     committed: int
     max_bytes: int | None
     max_stream_bytes: int | None
@@ -74,6 +76,7 @@ def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: in
     account = Account(
         domain=domain,
         used=used,
+        reserved=reserved,
         committed=reserved + used,
         max_bytes=_limit(limits.get("max_storage", -1)),
         max_stream_bytes=_limit(limits.get("storage_max_stream_bytes", -1)) or None,  # 0 is no limit either

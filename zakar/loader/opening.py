@@ -15,7 +15,7 @@ from zakar.dataset import wire
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
-from zakar.loader import partition, plan
+from zakar.loader import outlook, partition, plan
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL
 from zakar.loader.window import IN_FLIGHT_MOST
@@ -80,6 +80,11 @@ async def prepare(
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
     if recreate:
+        fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=True) for t in targets]
+        fates += outlook.left_over(targets, there.values(), account, mode)
+        fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
+        if lacks := outlook.surely_short(fates, account, there.values()):
+            raise ServerError(f"--recreate: nothing was deleted, since a load would not fit: {'; '.join(lacks)}")
         await _all(station.delete(connection, stream) for stream in there)
         there = {}
     judging = (judged(connection, dataset, t, there[t.stream]) for t in targets if t.stream in there)

@@ -133,6 +133,29 @@ def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -
             )
 
 
+def surely_short(stations: Iterable[Outlook], account: Account, deleted: Iterable[Stream]) -> list[str]:
+    """Return what will lack for certain in a load that deletes streams first, each with the fix.
+
+    What other streams without a size hold keeps no stream from being created, so it counts only against what the
+    messages themselves take at least.
+    """
+    stations, ours = list(stations), [stream for stream in deleted if account.counts(stream)]
+    if account.max_bytes is None:
+        return list(shortages(stations, account, None))
+    others = account.reserved - sum(max(0, stream.max_bytes) for stream in ours)
+    lacks = list(shortages(stations, account, max(0, account.max_bytes - max(0, others))))
+    # Each replica counts as used, and where replicas are counted apart, the limit is of one.
+    held = max(0, account.used - sum(stream.bytes * stream.replicas for stream in ours))
+    room = max(0, account.max_bytes * (account.replicas if account.tiered else 1) - held)
+    takes = sum(o.least for o in stations) * account.replicas
+    if not lacks and takes > room:
+        lacks.append(
+            f"storage: the messages take {mib(takes)} at least and other streams leave {mib(room)}; "
+            "raise the account's limit, delete what is not needed, or load fewer days"
+        )
+    return lacks
+
+
 def mib(size: int) -> str:
     """Return bytes for a person."""
     return f"{size / 2**20:,.1f} MiB"
