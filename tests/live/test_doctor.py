@@ -209,6 +209,28 @@ def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_
         assert len(found["missing"]) == 2
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["new", "there"])
+def test_the_command_for_the_days_that_fit_loads_them_as_was_asked_for(
+    sample: Dataset, tmp_path: Path, command, before: bool
+):
+    with _limited("max_file: 7MB") as server:
+        who = ["--server", server.url, "--user", "ana", "--password", "secret"]
+        words = ["--tables", "tweets,fire_alerts", "--partitions", "3"]
+        if before:
+            assert command("load", str(sample.root), *who, "--tables", "fire_alerts")[0] == 0
+            words += ["--recreate"]
+        code, out, _ = command("load", str(sample.root), *who, *words, "--dry-run")
+        assert code == 1
+        simulated, loaded = re.findall(r"`zakar ([^`]+)`", out)
+        assert loaded.endswith(" ".join(words))
+        days = int(re.findall(r"--days (\d+)", simulated)[0])
+        for number in (days, days + 1):
+            made = re.sub(r"--days \d+ --out \S+", f"--days {number} --out {tmp_path / str(number)}", simulated)
+            assert command(*made.split())[0] == 0
+            options = loaded.split()[2:] if number == days else [*words, "--recreate"]
+            assert command("load", str(tmp_path / str(number)), *options, *who)[0] == (0 if number == days else 3)
+
+
 def test_not_a_single_day_may_fit_and_too_few_streams_be_allowed(sample: Dataset, command):
     with _limited("max_file: 1MB, max_streams: 3") as server:
         words = ["--server", server.url, "--user", "ana", "--password", "secret"]

@@ -16,14 +16,16 @@ from zakar.broker import account
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.station import Stream
+from zakar.cli import doctor
 from zakar.dataset import store, wire
-from zakar.dataset.schema import ALERTS, PUBLIC
+from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, TWEETS
 from zakar.errors import ServerError
-from zakar.loader import need, plan
+from zakar.loader import need, partition, plan
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.need import Days
-from zakar.loader.outlook import Action, Outlook, left_over, outlook, shortages, surely_short
+from zakar.loader.outlook import Action, Outlook, left_over, outlook, predictions, shortages, surely_short
 from zakar.loader.plan import Refusal
+from zakar.loader.preview import Preview, days_that_fit
 from zakar.loader.producer import Pace
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
@@ -63,13 +65,19 @@ def _sizes(tables: list[Days], days: int) -> list[int]:
     return [plan.size(int(t.wire_bytes[:days].sum()), int(t.messages[:days].sum()), t.stream) for t in tables]
 
 
-@given(TABLES, st.none() | st.integers(0, 40 << 20), st.none() | st.integers(0, 20 << 20), st.integers(0, 1 << 20))
-def test_as_many_days_fit_as_can_be_created_and_not_one_more(tables, room, largest, besides):
+@given(
+    TABLES,
+    st.none() | st.integers(0, 40 << 20),
+    st.none() | st.integers(0, 20 << 20),
+    st.integers(0, 1 << 20),
+    st.integers(1, 3),
+)
+def test_as_many_days_fit_as_can_be_created_and_not_one_more(tables, room, largest, besides, copies):
     def fits(days: int) -> bool:
         sizes = _sizes(tables, days)
-        return (room is None or sum(sizes) + besides <= room) and (largest is None or max(sizes) <= largest)
+        return (room is None or sum(sizes) * copies + besides <= room) and (largest is None or max(sizes) <= largest)
 
-    days, all_days = need.whole_days(tables, room, largest, besides), len(tables[0].messages)
+    days, all_days = need.whole_days(tables, room, largest, besides, copies), len(tables[0].messages)
     assert days == 0 or fits(days)
     assert days == all_days or not fits(days + 1)
 
@@ -84,6 +92,30 @@ def test_a_dataset_of_the_days_that_fit_fits(tmp_path: Path):
         shorter = simulated(tmp_path / f"{number}", tiny(calendar={"days": number}))
         targets = [plan.target(shorter.manifest, table) for table in PUBLIC]
         assert (sum(target.max_bytes for target in targets) <= room) == fits
+
+
+@pytest.mark.parametrize(("replicas", "partitions"), [(1, 1), (3, 1), (1, 2), (3, 2)])
+def test_the_days_that_fit_are_counted_with_replicas_and_partitions(pristine: Path, replicas: int, partitions: int):
+    dataset = store.open_dataset(str(pristine))
+    team = _account(max_bytes=4_000_000 * replicas * partitions, committed=0, replicas=replicas)
+    seen = Preview({PREDICTIONS.station: predictions(None, team, "batch")}, 0, team.left, ())
+    fit = days_that_fit(dataset, PUBLIC, seen, team, partitions)
+
+    def needs(days: int) -> int:
+        sizes = [
+            plan.size(int(size[:days].sum()), int(messages[:days].sum()), f"{table.station}$1")
+            for table in PUBLIC
+            for messages, size in partition.by_day(dataset, table, partitions)
+        ]
+        return sum(sizes) * replicas + replicas
+
+    assert 0 < fit < dataset.manifest.days
+    assert needs(fit) <= team.max_bytes < needs(fit + 1)
+
+
+def test_a_command_for_fewer_days_repeats_what_was_asked_for():
+    assert doctor._options(PUBLIC, None, 1) == ""
+    assert doctor._options((TWEETS, ALERTS), 4, 3) == " --tables tweets,fire_alerts --partitions 4 --replicas 3"
 
 
 def test_days_are_counted_as_they_are_in_the_table(pristine: Path):

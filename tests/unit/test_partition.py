@@ -66,6 +66,18 @@ def test_partitions_hold_every_row_once_and_keep_each_cells_order(pristine: Path
     assert sum(len(rows) for rows in found) == len(every)
 
 
+@pytest.mark.parametrize("of", [1, 3])
+def test_the_days_of_partitions_are_those_of_their_rows(pristine: Path, of: int) -> None:
+    dataset = store.open_dataset(str(pristine))
+    found = partition.by_day(dataset, READINGS, of)
+    assert [(rows.sum(), size.sum()) for rows, size in found] == [
+        (share.records, share.wire_bytes) for share in partition.shares(dataset, READINGS, of)
+    ]
+    first, _ = found[0]
+    days = [row["day"] for batch in partition.batches(dataset, READINGS, 1, of) for row in batch.to_pylist()]
+    assert first.tolist() == [days.count(day) for day in range(1, dataset.manifest.days + 1)]
+
+
 @pytest.mark.parametrize("start", [0, 1, 100, 999, 10**6])
 def test_a_partition_is_gone_on_with_from_any_row(pristine: Path, start: int) -> None:
     dataset = store.open_dataset(str(pristine))

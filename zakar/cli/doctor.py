@@ -105,7 +105,7 @@ def rehearse(
         name="zakar load --dry-run",
     )
     found = run(lambda stop: until_stopped(examining, stop))
-    missing = lacking(found, dataset, where)
+    missing = lacking(found, dataset, where, _options(tables, partitions, replicas))
     if json:
         ok = found.seen is not None and found.seen.ok
         give({"dry_run": True, "ok": ok, "server": found.offer.server, **load_report(found), "missing": missing})
@@ -126,8 +126,11 @@ def refuse(found: Findings, where: str | None) -> None:
         raise MismatchError(f"{shown}: cannot be loaded; what is missing, and the fix, is said above")
 
 
-def lacking(found: Findings, dataset: Dataset | None, where: str | None) -> list[str]:
-    """Return a line for all that is missing or could be better, each with the fix."""
+def lacking(found: Findings, dataset: Dataset | None, where: str | None, options: str = "") -> list[str]:
+    """Return a line for all that is missing or could be better, each with the fix.
+
+    ``options`` are those of the load that is asked about, for a command that loads less.
+    """
     offer, seen = found.offer, found.seen
     lines = [] if offer.account is not None else [offer.lacks]
     if offer.account is not None and not offer.fast_ingest:
@@ -143,8 +146,9 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None) -> list
     lines += seen.shortages
     days = found.days_that_fit
     if days is not None:
-        recreate = any(o.action in {Action.CONTINUE, Action.NOTHING} and o.records for o in seen.stations.values())
-        lines.append(_shorter(dataset, where, days, " --recreate" if recreate else ""))
+        there = {Action.CONTINUE, Action.NOTHING, Action.RECREATE, Action.DELETE}
+        recreate = any(o.action in there for table in schema.PUBLIC for o in seen.of(table))
+        lines.append(_shorter(dataset, where, days, options + (" --recreate" if recreate else "")))
     return lines
 
 
@@ -172,7 +176,15 @@ def _line(o: Outlook) -> str:
     return line + (f"; {o.sends:,} messages, mode {o.mode}" if o.sends else "")
 
 
-def _shorter(dataset: Dataset, where: str, days: int, recreate: str) -> str:
+def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: int) -> str:
+    """Return the options of a load that say what is to be stored and how, as they are typed."""
+    words = [f"--tables {','.join(table.name for table in tables)}"] if tuple(tables) != schema.PUBLIC else []
+    words += [f"--partitions {partitions}"] if partitions is not None else []
+    words += [f"--replicas {replicas}"] if replicas > 1 else []
+    return "".join(f" {word}" for word in words)
+
+
+def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
     manifest = dataset.manifest
     if days == 0:
         return "there is not room for a single day"
@@ -181,7 +193,7 @@ def _shorter(dataset: Dataset, where: str, days: int, recreate: str) -> str:
     return (
         f"the first {days:,} of {manifest.days:,} days have room: "
         f"`zakar simulate {name} --seed {manifest.seed} --days {days} --out {out}`, "
-        f"then `zakar load {out}{recreate}`"
+        f"then `zakar load {out}{options}`"
     )
 
 

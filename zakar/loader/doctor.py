@@ -95,7 +95,7 @@ async def examine(
     found = replace(found, seen=seen, seconds=previews.predicted(dataset, tables, seen, offer.link, pace))
     if not seen.shortages or seen.refusals:
         return found
-    days = previews.days_that_fit(dataset, tables, seen, offer.account)
+    days = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1)
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None)
 
 

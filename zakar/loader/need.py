@@ -22,18 +22,20 @@ _INBOX = "_INBOX." + 8 * "x"  # as long as a connection's short inbox
 
 @dataclass(frozen=True)
 class Days:
-    """A table's messages by day: ``messages`` and the bytes of their payloads, each of shape (days,)."""
+    """A stream's messages by day: ``messages`` and the bytes of their payloads, each of shape (days,)."""
 
     stream: str
     messages: np.ndarray
     wire_bytes: np.ndarray
 
 
-def whole_days(tables: Sequence[Days], room: int | None, largest: int | None = None, besides: int = 0) -> int:
+def whole_days(
+    tables: Sequence[Days], room: int | None, largest: int | None = None, besides: int = 0, copies: int = 1
+) -> int:
     """Return how many days, from the first on, can be loaded into ``room`` bytes of storage, at most all there are.
 
-    Every stream is counted with the size that it would be created with, which may not exceed ``largest``;
-    ``besides`` are bytes that are needed anyway. None stands for no limit.
+    Every stream is counted ``copies`` times with the size that it would be created with, which may not exceed
+    ``largest``; ``besides`` are bytes that are needed anyway. None stands for no limit.
     """
     messages = [np.cumsum(table.messages) for table in tables]
     wire_bytes = [np.cumsum(table.wire_bytes) for table in tables]
@@ -44,7 +46,8 @@ def whole_days(tables: Sequence[Days], room: int | None, largest: int | None = N
             plan.size(int(size[last]), int(number[last]), table.stream)
             for table, number, size in zip(tables, messages, wire_bytes, strict=True)
         ]
-        return (room is not None and sum(sizes) + besides > room) or (largest is not None and max(sizes) > largest)
+        needs = sum(sizes) * copies + besides
+        return (room is not None and needs > room) or (largest is not None and max(sizes) > largest)
 
     days = min((len(table.messages) for table in tables), default=0)
     return bisect_right(range(1, days + 1), False, key=too_large)

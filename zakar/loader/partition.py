@@ -56,10 +56,27 @@ def shares(dataset: Dataset, table: Table, of: int) -> list[Share]:
     records, size = np.zeros(of + 1, np.int64), np.zeros(of + 1, np.int64)
     for batch in store.batches(dataset, table):
         partition = _of_batch(batch, of)
-        lengths = np.diff(np.frombuffer(wire.encode(batch).buffers()[1], np.int32)[: batch.num_rows + 1])
         records += np.bincount(partition, minlength=of + 1)
-        size += np.bincount(partition, lengths, minlength=of + 1).astype(np.int64)
+        size += np.bincount(partition, _lengths(batch), minlength=of + 1).astype(np.int64)
     return [Share(number, of, int(records[number]), int(size[number])) for number in range(1, of + 1)]
+
+
+def by_day(dataset: Dataset, table: Table, of: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the messages of each day in each partition and the bytes of their payloads, each of shape (days,)."""
+    if of == 1:
+        return [store.by_day(dataset, table)]
+    days = dataset.manifest.days
+    records, size = np.zeros(of * days, np.int64), np.zeros(of * days, np.int64)
+    for batch in store.batches(dataset, table):
+        day = np.clip(batch[table.day].to_numpy(), 1, days) - 1
+        place = (_of_batch(batch, of) - 1) * days + day
+        records += np.bincount(place, minlength=of * days)
+        size += np.bincount(place, _lengths(batch), minlength=of * days).astype(np.int64)
+    return list(zip(records.reshape(of, days), size.reshape(of, days), strict=True))
+
+
+def _lengths(batch: pa.RecordBatch) -> np.ndarray:
+    return np.diff(np.frombuffer(wire.encode(batch).buffers()[1], np.int32)[: batch.num_rows + 1])
 
 
 def _of_batch(batch: pa.RecordBatch, of: int) -> np.ndarray:

@@ -7,10 +7,9 @@ from zakar.broker import station
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.link import Link
-from zakar.dataset import store
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
-from zakar.loader import need, plan
+from zakar.loader import need, partition, plan
 from zakar.loader import outlook as outlooks
 from zakar.loader.need import Days
 from zakar.loader.opening import Mode, check_options, judged, targets_of
@@ -85,16 +84,23 @@ async def preview(
     return Preview(stations, needs, left, tuple(shortages(stations.values(), account, left)))
 
 
-def days_that_fit(dataset: Dataset, tables: Sequence[Table], seen: Preview, account: Account) -> int:
+def days_that_fit(
+    dataset: Dataset, tables: Sequence[Table], seen: Preview, account: Account, partitions: int = 1
+) -> int:
     """Return how many days of the dataset the account has room for, streams of the same tables deleted before.
 
-    Reads all of the tables.
+    Each station is to have so many ``partitions``. Reads all of the tables.
     """
     deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
     frees = sum(o.frees for table in tables for o in seen.of(table) if o.action not in deleted)
     room = None if seen.left is None else seen.left + frees
-    days = [Days(station.stream_name(table.station), *store.by_day(dataset, table)) for table in tables]
-    return need.whole_days(days, room, account.max_stream_bytes, seen.stations[PREDICTIONS.station].needs)
+    days = [
+        Days(station.stream_name(table.station, number), *day)
+        for table in tables
+        for number, day in enumerate(partition.by_day(dataset, table, partitions), 1)
+    ]
+    besides = seen.stations[PREDICTIONS.station].needs
+    return need.whole_days(days, room, account.max_stream_bytes, besides, account.copies)
 
 
 def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, pace: Pace) -> float | None:
