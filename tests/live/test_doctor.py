@@ -143,6 +143,7 @@ def test_a_server_without_jetstream_exits_3_and_is_described_all_the_same(sample
         code, out, _ = command("doctor", "--server", server.url)
         assert code == 3
         assert "JetStream    no" in out
+        assert _said(out, "batch") == "off: there is no JetStream"
 
 
 def test_a_server_that_is_down_exits_3_with_a_line(command):
@@ -156,6 +157,41 @@ def test_an_old_server_is_told_what_it_lacks(access: Access, broker: Server, mon
     code, out, _ = command("doctor", "--server", broker.url)
     assert code == 0
     assert "missing: fast ingest: nats-server 2." in out
+    assert _said(out, "batch") == "off: the server has no fast ingest"
+
+
+def _said(out: str, name: str) -> str:
+    """What a report says in the line of a name."""
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{name} ")]
+    return line.removeprefix(name).strip()
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["load", "--dry-run"]], ids=["doctor", "dry-run"])
+def test_whether_batch_and_compression_are_on_is_told(sample: Dataset, command, words: list[str]):
+    def asked(url: str, *more: str) -> tuple[str, str, dict[str, bool]]:
+        line = [words[0], str(sample.root), *words[1:], "--server", url, *more]
+        code, out, _ = command(*line)
+        found = json.loads(command(*line, "--json")[1])
+        assert code == 0
+        return _said(out, "batch"), _said(out, "compression"), {key: found[key] for key in ("batch", "compression")}
+
+    with running(ServerSettings(websocket_port=0)) as server:
+        batch, compression, found = asked(server.url)
+        assert (batch, found) == ("on, fast ingest", {"batch": True, "compression": False})
+        assert compression == "off: TCP is not compressed, a ws:// address of the server would be"
+        _, compression, found = asked(server.websocket_url)
+        assert (compression, found) == ("on", {"batch": True, "compression": True})
+        if words[0] == "load":
+            batch, _, found = asked(server.url, "--mode", "nonblocking")
+            assert (batch, found["batch"]) == ("off: the mode asked for sends without it", False)
+
+
+def test_a_websocket_without_compression_is_told(command):
+    port = free_port()
+    with running(ServerSettings(extra=f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}')):
+        words = ["doctor", "--server", f"ws://127.0.0.1:{port}"]
+        assert _said(command(*words)[1], "compression") == "off: the server does not offer it"
+        assert json.loads(command(*words, "--json")[1])["compression"] is False
 
 
 @pytest.mark.parametrize(

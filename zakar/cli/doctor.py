@@ -108,8 +108,10 @@ def rehearse(
     missing = lacking(found, dataset, where, _options(tables, partitions, replicas))
     if json:
         ok = found.seen is not None and found.seen.ok
-        give({"dry_run": True, "ok": ok, "server": found.offer.server, **load_report(found), "missing": missing})
+        head = {"dry_run": True, "ok": ok, "server": found.offer.server, **_switches(found)}
+        give({**head, **load_report(found), "missing": missing})
     else:
+        _show(_switched(found))
         show_preview(found, missing)
         if found.seen is not None and found.seen.ok:
             tell("nothing was created, changed or sent to a station")
@@ -205,7 +207,7 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         "rate": _rate(found.offer.link, with_messages=dataset is not None),
         "max_payload": mib(offer.max_payload),
         "JetStream": "no" if account is None else f"yes{', domain ' + account.domain if account.domain else ''}",
-        "fast ingest": "yes" if offer.fast_ingest else "no",
+        **_switched(found),
     }
     if account is not None:
         rows["storage"] = (
@@ -214,9 +216,31 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
             f"{', and it must have a size' if account.size_required else ''}"
         )
         rows["streams"] = f"{account.streams:,} of {_limit(account.max_streams, str)}"
+    _show(rows)
+
+
+def _show(rows: dict[str, str]) -> None:
     console = Console(soft_wrap=True)
     for name, text in rows.items():
         console.print(f"{name:12} {text}", markup=False, highlight=False)
+
+
+def _switches(found: Findings) -> dict[str, bool]:
+    return {"batch": found.batch, "compression": found.offer.compressed}
+
+
+def _switched(found: Findings) -> dict[str, str]:
+    """Say whether batch and compression are on, and if not, why."""
+    offer = found.offer
+    why_no_batch = "the mode asked for sends without it" if offer.fast_ingest else "the server has no fast ingest"
+    if offer.account is None:
+        why_no_batch = "there is no JetStream"
+    over_tcp = "TCP is not compressed, a ws:// address of the server would be"
+    why_plain = "the server does not offer it" if offer.websocket else over_tcp
+    return {
+        "batch": "on, fast ingest" if found.batch else f"off: {why_no_batch}",
+        "compression": "on" if offer.compressed else f"off: {why_plain}",
+    }
 
 
 def _rate(link: Link, *, with_messages: bool) -> str:
@@ -238,6 +262,7 @@ def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "max_payload": offer.max_payload,
         "jetstream": offer.account is not None,
         "fast_ingest": offer.fast_ingest,
+        **_switches(found),
         "account": None if offer.account is None else _account(offer.account),
     }
 

@@ -7,7 +7,7 @@ from zakar.broker import account as accounts
 from zakar.broker import link as links
 from zakar.broker import station
 from zakar.broker.account import Account
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected, is_websocket
 from zakar.broker.link import Link
 from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
@@ -26,7 +26,10 @@ _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
 @dataclass(frozen=True)
 class Offer:
-    """What a server offers. ``lacks`` says why there is no ``account``, if there is none."""
+    """What a server offers, and how it is reached: ``compressed`` or not, through a ``websocket`` or not.
+
+    ``lacks`` says why there is no ``account``, if there is none.
+    """
 
     server: str
     version: str
@@ -36,6 +39,8 @@ class Offer:
     link: Link
     account: Account | None
     lacks: str = ""
+    websocket: bool = False
+    compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ class Findings:
     seen: Preview | None = None
     seconds: float | None = None
     days_that_fit: int | None = None
+
+    @property
+    def batch(self) -> bool:
+        """Whether messages go by fast ingest: as the load that is asked about would send them, else as it could."""
+        if self.seen is None:
+            return self.offer.fast_ingest and self.offer.account is not None
+        return any(outlook.mode == Mode.BATCH for outlook in self.seen.stations.values())
 
 
 async def examine(
@@ -115,4 +127,6 @@ async def _offer(connection: Connection, payloads: Sequence[bytes], replicas: in
         link=await links.measure(connection, payloads),
         account=account,
         lacks=lacks,
+        websocket=url is not None and is_websocket(url.geturl()),
+        compressed=connection.compressed,
     )
