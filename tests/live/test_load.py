@@ -349,6 +349,51 @@ def test_late_messages_of_a_killed_loader_never_shift_a_batch(large: Dataset, ac
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"no_ack": True}, "its no_ack is true"),
+        ({"allow_msg_counter": True}, "its allow_msg_counter is true"),
+        ({"max_msg_size": 100}, "its max_msg_size is 100, and the messages have 186 bytes on average"),
+    ],
+)
+def test_a_stream_that_cannot_be_filled_is_refused_by_a_load_and_a_dry_run_alike(
+    sample: Dataset, access: Access, setting: dict[str, object], said: str
+):
+    async def create() -> None:
+        name = STREAMS[0]
+        config = {"name": name, "subjects": [f"{name}.>"], "storage": "file", "allow_batched": True}
+        async with publisher(access) as connection:
+            await connection.api(f"STREAM.CREATE.{name}", config | setting)
+
+    asyncio.run(create())
+    with pytest.raises(MismatchError, match=rf"zakar-tweets\$1` cannot be filled: {said}"):
+        asyncio.run(load(sample, access, PUBLIC, Pace()))
+    seen = asyncio.run(examine(access, sample)).seen
+    assert seen is not None
+    assert [said in outlook.why for outlook in seen.refusals.values()] == [True]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_message_larger_than_its_stream_takes_is_told(sample: Dataset, access: Access, mode: Mode):
+    async def main() -> None:
+        name = STREAMS[0]
+        config = {"name": name, "subjects": [f"{name}.>"], "storage": "file", "allow_batched": True}
+        async with publisher(access) as connection:
+            await connection.api(f"STREAM.CREATE.{name}", config | {"max_msg_size": 300})
+            with pytest.raises(
+                (ServerError, StoppedError), match=r"larger than the stream's max_msg_size; raise that and run this"
+            ):
+                await load(sample, access, [TWEETS], Pace(), mode=mode)
+            config = (await connection.api(f"STREAM.INFO.{name}"))["config"]
+            await connection.api(f"STREAM.UPDATE.{name}", config | {"max_msg_size": 5_000})
+        report = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        assert report.already_stored + report.acknowledged == report.records
+        await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
 def test_a_purged_stream_is_refused(sample: Dataset, access: Access):
     async def main() -> None:
         await load(sample, access, PUBLIC, Pace())

@@ -190,7 +190,13 @@ def test_more_than_the_room_is_refused():
 
 
 TARGET = Target(
-    ALERTS, "a$1", "a$1.final", 10, 999, {plan.TABLE: "fire_alerts", plan.FINGERPRINT: "f" * 64, plan.SCENARIO: "x"}
+    ALERTS,
+    "a$1",
+    "a$1.final",
+    10,
+    999,
+    {plan.TABLE: "fire_alerts", plan.FINGERPRINT: "f" * 64, plan.SCENARIO: "x"},
+    wire_bytes=800,
 )
 
 
@@ -205,6 +211,7 @@ def _stream(**changes) -> Stream:
 def test_a_beginning_of_this_table_and_an_empty_stream_are_filled():
     assert plan.judge(TARGET, _stream(), b"row", b"row") is None
     assert plan.judge(TARGET, _stream(last=10, messages=10), b"row", b"row") is None
+    assert plan.judge(TARGET, _stream(max_message=80), b"row", b"row") is None
     assert plan.judge(TARGET, _stream(last=0, messages=0), None, None) is None
     assert plan.judge(TARGET, _stream(last=0, messages=0, metadata={}), None, None) is None
 
@@ -237,6 +244,9 @@ def test_a_station_gets_the_partitions_asked_for_or_keeps_its_own(has: int, aske
         ({"max_age": 1.0}, b"row", "its max_age is 1 s"),
         ({"max_bytes": 500, "discard": "old"}, b"row", "its max_bytes is 500"),
         ({"sealed": True}, b"row", "it is sealed"),
+        ({"acknowledges": False}, b"row", "cannot be filled: its no_ack is true"),
+        ({"counts": True}, b"row", "cannot be filled: its allow_msg_counter is true"),
+        ({"max_message": 79}, b"row", "its max_msg_size is 79, and the messages have 80 bytes on average"),
     ],
 )
 def test_a_stream_that_holds_anything_else_is_refused(changes, stored, said: str):

@@ -40,6 +40,9 @@ class Stream:
     sealed: bool = False
     storage: str = "file"
     replicas: int = 1
+    acknowledges: bool = True
+    counts: bool = False  # holds counters alone, which each message adds to
+    max_message: int = -1  # bytes
 
     @property
     def unbroken(self) -> bool:
@@ -233,4 +236,7 @@ def _stream(answer: Any) -> Stream:
         sealed=config.get("sealed", False),
         storage=config.get("storage", "file"),
         replicas=config.get("num_replicas", 1),
+        acknowledges=not config.get("no_ack", False),
+        counts=config.get("allow_msg_counter", False),
+        max_message=config.get("max_msg_size", -1),
     )

@@ -19,6 +19,8 @@ from zakar.loader.frames import Frames
 Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, and its description
 
 WRONG_LAST_SEQUENCE = 10071
+_MESSAGE_TOO_LARGE = 10054
+_TOO_LARGE = "the next message is larger than the stream's max_msg_size; raise that and run this again"
 _COMMIT_STORED, _COMMIT, _PING = 2, 3, 4  # operations of ADR-50 beyond starting and appending
 
 
@@ -161,4 +163,5 @@ def _refusal(delivery: Delivery) -> Refusal:
 
 
 def _error(error: dict[str, Any]) -> Refusal:
-    return error.get("err_code", 0), error.get("description", "")
+    code, description = error.get("err_code", 0), error.get("description", "")
+    return code, _TOO_LARGE if code == _MESSAGE_TOO_LARGE else description

@@ -123,6 +123,9 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     forgets = _forgets(target, found)
     if forgets:
         return refuse(f"would not keep every message: {forgets}")
+    rejects = _rejects(target, found)
+    if rejects:
+        return refuse(f"cannot be filled: {rejects}")
     if f"{found.name}.>" not in found.subjects:
         return refuse(f"is another's: its subjects are {', '.join(found.subjects) or 'none'}")
     if fingerprint is None:
@@ -163,4 +166,16 @@ def _forgets(target: Target, found: Stream) -> str:
         return f"its max_age is {found.max_age:,.0f} s"
     if found.discard == "old" and 0 < found.max_bytes < target.max_bytes:
         return f"its max_bytes is {found.max_bytes:,}, and it discards old messages"
+    return ""
+
+
+def _rejects(target: Target, found: Stream) -> str:
+    """Return the setting by which a stream would not take a table's messages, or not say so; empty if there is none."""
+    if not found.acknowledges:
+        return "its no_ack is true, so it never says what is stored"
+    if found.counts:
+        return "its allow_msg_counter is true, so it takes counters alone"
+    if 0 < found.max_message * target.records < target.wire_bytes:  # the largest is no smaller than the mean
+        mean = target.wire_bytes / target.records
+        return f"its max_msg_size is {found.max_message:,}, and the messages have {mean:,.0f} bytes on average"
     return ""
