@@ -17,6 +17,7 @@ from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
+from zakar.loader.doctor import examine
 from zakar.loader.load import Mode, Progress, Transport, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
@@ -104,6 +105,13 @@ def test_a_partition_too_many_is_never_called_whole(sample: Dataset, access: Acc
             await station.create(connection, stream, {}, -1)
             await connection.jetstream().publish(station.subject(stream), b"a copy")
         assert (await verify(sample, access, [ALERTS]))[ALERTS.station].different == 1
+        with pytest.raises(MismatchError, match=r"alerts\$4` is a partition too many: its station is to have 2"):
+            await load(sample, access, [ALERTS], Pace())
+        found = await examine(access, sample, [ALERTS])
+        assert found.seen is not None
+        assert [outlook.stream for outlook in found.seen.refusals.values()] == [stream]
+        await load(sample, access, [ALERTS], Pace(), recreate=True)
+        assert (await verify(sample, access, [ALERTS]))[ALERTS.station].ok
 
     asyncio.run(main())
 

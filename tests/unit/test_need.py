@@ -186,11 +186,11 @@ def test_what_a_load_does_with_a_stream_and_what_it_needs_for_that(found, refusa
 
 def test_streams_that_are_no_target_are_deleted_and_give_back_what_they_take():
     streams = [_stream(), _stream(name="a$2"), _stream(name="a$3", replicas=3), _stream(name="a$4", storage="memory")]
-    gone = left_over([TARGET], streams, _account(), "batch")
+    gone = left_over([TARGET], streams, _account(), "batch", recreate=True)
     assert [o.stream for o in gone] == ["a$2", "a$3", "a$4"]
     assert {(o.action, o.sends, o.needs) for o in gone} == {(Action.DELETE, 0, 0)}
     assert [o.frees for o in gone] == [999, 999 * 3, 0]
-    assert [o.frees for o in left_over([], streams, _account(tiered=True), "batch")] == [999, 999, 0, 0]
+    assert [o.frees for o in left_over([], streams, _account(tiered=True), "batch", recreate=True)] == [999, 999, 0, 0]
 
 
 OPEN = Outlook("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)

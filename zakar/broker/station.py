@@ -65,11 +65,6 @@ def subject(stream: str) -> str:
     return f"{stream}.final"
 
 
-async def limits(connection: Connection) -> None:
-    """Raise ServerError where there is no JetStream. What the limits are, `account.parse` reads."""
-    await info(connection)
-
-
 async def info(connection: Connection) -> Any:
     """Return what JetStream says of the account. Raises ServerError where there is no JetStream."""
     try:

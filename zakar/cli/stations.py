@@ -360,7 +360,7 @@ async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
     is taken for the connection's.
     """
     async with connected(who, "zakar consume") as connection:
-        await station.limits(connection)
+        await station.info(connection)
         try:
             if not await station.partitions(connection, name):
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")

@@ -81,14 +81,16 @@ async def prepare(
     there = {stream.name: stream for streams in found.values() for stream in streams}
     if recreate:
         fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=True) for t in targets]
-        fates += outlook.left_over(targets, there.values(), account, mode)
+        fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
         fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
         if lacks := outlook.surely_short(fates, account, there.values()):
             raise ServerError(f"--recreate: nothing was deleted, since a load would not fit: {'; '.join(lacks)}")
         await _all(station.delete(connection, stream) for stream in there)
-        there = {}
+        there, found = {}, {}
     judging = (judged(connection, dataset, t, there[t.stream]) for t in targets if t.stream in there)
     refusals = [refusal for refusal in await _all(judging) if refusal is not None]
+    for table, streams in found.items():
+        refusals += plan.stray([target for target in targets if target.table == table], streams)
     if refusals:
         raise MismatchError(
             "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)

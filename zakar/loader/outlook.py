@@ -1,7 +1,7 @@
 """What becomes of a station in a load, and what lacks for that. Pure."""
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from zakar.broker import station
@@ -88,13 +88,26 @@ def predictions(found: Stream | None, account: Account, mode: str) -> Outlook:
     return Outlook(stream, Action.CREATE, 0, 0, mode, size, needs=max(1, size) * account.copies)
 
 
-def left_over(targets: Iterable[Target], found: Iterable[Stream], account: Account, mode: str) -> list[Outlook]:
-    """Return what becomes of a station's streams that are no target of a load which starts over: they are deleted."""
-    names = {target.stream for target in targets}
+def left_over(
+    targets: Sequence[Target], found: Sequence[Stream], account: Account, mode: str, *, recreate: bool
+) -> list[Outlook]:
+    """Return what becomes of a station's streams that are no target: deleted where a load starts over, else refused."""
+    refused = {refusal.stream: refusal.found for refusal in plan.stray(targets, found)}
+    action = Action.DELETE if recreate else Action.REFUSE
     return [
-        Outlook(s.name, Action.DELETE, 0, s.messages, mode, s.max_bytes, needs=0, frees=_frees(s, account))
-        for s in found
-        if s.name not in names
+        Outlook(
+            stream.name,
+            action,
+            0,
+            stream.messages,
+            mode,
+            stream.max_bytes,
+            needs=0,
+            frees=_frees(stream, account),
+            why="" if recreate else refused[stream.name],
+        )
+        for stream in found
+        if stream.name in refused
     ]
 
 

@@ -152,6 +152,16 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     return None
 
 
+def stray(targets: Sequence[Target], found: Sequence[Stream]) -> list[Refusal]:
+    """Return why a table's station cannot be filled for those of its streams that are none of its partitions to be."""
+    names = {target.stream for target in targets}
+    return [
+        Refusal(s.name, f"is a partition too many: its station is to have {len(targets)}; delete it if it is of no use")
+        for s in found
+        if s.name not in names
+    ]
+
+
 def _forgets(target: Target, found: Stream) -> str:
     """Return the setting by which a stream would lose some of a table's messages; empty if there is none."""
     if found.sealed:

@@ -73,8 +73,8 @@ async def preview(
             refusal = await judged(connection, dataset, target, found) if found is not None and not recreate else None
             name = table.station if number == 1 else target.stream
             stations[name] = outlooks.outlook(target, found, refusal, used, account, recreate=recreate)
-        if recreate:
-            stations |= {o.stream: o for o in outlooks.left_over(targets, there.values(), account, used)}
+        left_over = outlooks.left_over(targets, list(there.values()), account, used, recreate=recreate)
+        stations |= {o.stream: o for o in left_over}
     predictions = await station.look(connection, station.stream_name(PREDICTIONS.station))
     stations[PREDICTIONS.station] = outlooks.predictions(predictions, account, used)
     needs = sum(outlook.needs for outlook in stations.values())

@@ -25,7 +25,7 @@ _UNKNOWN_BATCH = 10208
 _BATCH_DISABLED = 10205  # for the moment in which another loader fences
 # Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
 # a timeout inside a cluster.
-_PASSING = {0, 10008, 10009, 10167, 10169, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH, _BATCH_DISABLED}
+_PASSING = {0, 10008, 10009, 10167, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH, _BATCH_DISABLED}
 FULL = {10002, 10047, 10077, 10023, 10122}  # account, storage, max_bytes, resources, in their several forms
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
