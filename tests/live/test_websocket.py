@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 from helpers import assert_whole, free_port, proxied, started, stored, until, zakar
+from websockets.asyncio.server import ServerConnection, serve
 
 from zakar.broker.connection import Access, connect, connected
 from zakar.broker.server import Server, ServerSettings, running
@@ -163,3 +164,23 @@ def test_the_broker_command_prints_both_addresses_and_both_can_be_used(sample: D
     finally:
         process.terminate()
         process.communicate()
+
+
+def test_a_server_that_only_claims_tls_over_a_websocket_gets_no_password(tmp_path: Path):
+    heard: list[str | bytes] = []
+
+    async def pretend(link: ServerConnection) -> None:
+        await link.send(b'INFO {"server_id":"x","version":"2.15.1","max_payload":1048576,"tls_required":true}\r\n')
+        heard.extend([message async for message in link])
+
+    async def main() -> None:
+        authority = tmp_path / "ca.pem"
+        trustme.CA().cert_pem.write_to_path(str(authority))
+        async with serve(pretend, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            url = f"ws://127.0.0.1:{port}"
+            with pytest.raises(ServerError, match="does not offer TLS"):
+                await connect(Access((url,), user="ana", password="secret", tls_ca=authority))
+        assert not heard
+
+    asyncio.run(main())

@@ -227,8 +227,8 @@ class Connection(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
         # whoever sits between could have the password by not asking.
-        server = self._current_server
-        secured = info.get("tls_required") or (server is not None and server.uri.scheme == "wss")
+        # Over a WebSocket it never does.
+        secured = self.encrypted if isinstance(self._transport, WebSocketTransport) else info.get("tls_required")
         if initial_connection and self._needs_tls and not secured:
             raise PlaintextError
         if isinstance(self._transport, WebSocketTransport):
