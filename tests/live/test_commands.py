@@ -34,6 +34,7 @@ def test_the_demo_proves_that_every_message_is_there(tmp_path: Path):
     assert set(report) >= {"simulate_seconds", "load_seconds", "verify_seconds", "messages_per_second"}
 
 
+@pytest.mark.slow
 def test_the_demo_can_be_run_again_and_says_what_to_try_next(tmp_path: Path):
     for _ in range(2):
         done = zakar("demo", "tiny", cwd=tmp_path)
@@ -317,10 +318,10 @@ def test_a_connection_that_is_lost_while_looking_exits_3_and_names_the_server(
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
 ):
-    async def look(*_: object) -> None:
+    async def partitions(*_: object) -> None:
         raise problem
 
-    monkeypatch.setattr(station, "look", look)
+    monkeypatch.setattr(station, "partitions", partitions)
     monkeypatch.setattr("sys.argv", ["zakar", *(w.format(sample=sample.root) for w in words), "-s", broker.url])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit_:

@@ -232,6 +232,7 @@ def test_attempts_to_reconnect_grow_apart_up_to_a_limit():
     assert next_wait(1.0, 0.75) > 1.0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_asked_ever_less_often_and_then_found_again(tmp_path: Path):
     async def main() -> None:
         settings = ServerSettings(store=tmp_path / "store")

@@ -153,6 +153,7 @@ def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
 def test_a_load_without_a_single_ack_ends_as_one_that_may_have_stored_something(
     sample: Dataset, access: Access, mode: Mode
@@ -240,11 +241,12 @@ def test_what_others_do_to_a_stream_during_a_load_is_never_called_done(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
-@pytest.mark.parametrize("mode", MOSTLY)
+@pytest.mark.parametrize("mode", [Mode.NONBLOCKING, Mode.BATCH])
 @pytest.mark.parametrize(
     ("presses", "code"),
-    [(0, 4), pytest.param(1, 130, marks=pytest.mark.slow), pytest.param(2, 130, marks=pytest.mark.slow)],
+    [(0, 4), (1, 130), (2, 130)],
 )
 def test_a_server_that_stops_taking_anything_holds_nobody(large: Dataset, mode: Mode, presses: int, code: int):
     found, errors = _stalled(large, mode, presses)
@@ -279,6 +281,7 @@ def test_ctrl_c_while_a_command_starts_prints_no_traceback(tmp_path: Path, after
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_patience_counts_from_the_last_progress(large: Dataset, access: Access):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:

@@ -78,6 +78,7 @@ def test_a_rate_is_kept(sample: Dataset, access: Access, mode: Mode):
     assert report.acknowledged == report.records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_a_rate_below_one_a_second_is_kept_too(sample: Dataset, access: Access, mode: Mode):
     stop = asyncio.Event()

@@ -183,6 +183,7 @@ def test_a_connection_that_is_refused_is_no_failed_start_once_something_is_store
     assert "run this again" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
 def test_a_second_ctrl_c_stops_every_connection_at_once(large: Dataset):
     with running(ServerSettings()) as server:
@@ -214,7 +215,7 @@ def test_a_second_ctrl_c_stops_every_connection_at_once(large: Dataset):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process a Ctrl-C")
-@pytest.mark.parametrize("after", [0, 0.05, 0.15, 0.4])
+@pytest.mark.parametrize("after", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.05, 0.15, 0.4))])
 def test_ctrl_c_while_connections_start_prints_no_traceback(large: Dataset, access: Access, after: float):
     words = ("load", str(large.root), "--server", access.servers[0], "--partitions", "4", "--connections", "4")
     loader = started(*words, "--rate", "20000")
