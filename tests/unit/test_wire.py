@@ -1,6 +1,7 @@
 import json
 import re
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
@@ -42,6 +43,18 @@ def test_every_row_is_what_json_dumps_makes_of_it(rows: list[dict[str, int | str
 def test_every_row_parses_back_with_its_keys_in_order(rows: list[dict[str, int | str]]) -> None:
     for row, sent in zip(rows, wire.encode(batch(rows)).to_pylist(), strict=True):
         assert list(json.loads(sent).items()) == list(row.items())
+
+
+@given(st.sampled_from(["int8", "int16", "int32", "int64", "uint8", "uint64"]), st.data())
+def test_integers_are_spelled_in_decimal_wherever_they_lie(kind: str, data: st.DataObject) -> None:
+    limits = np.iinfo(kind)
+    near = data.draw(st.integers(int(limits.min), int(limits.max)))
+    close = st.integers(max(int(limits.min), near - 300), min(int(limits.max), near + 300))
+    values = data.draw(st.lists(close | st.integers(int(limits.min), int(limits.max)), max_size=40))
+    dense = data.draw(st.lists(close, min_size=600, max_size=700) | st.just([]))
+    numbers = pa.array(np.array([*values, *dense], kind))
+    for part in (numbers, numbers[len(values) :]):
+        assert wire.spelled(part, "<", ">").to_pylist() == [f"<{number}>" for number in part.to_pylist()]
 
 
 @given(ROWS)

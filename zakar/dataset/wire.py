@@ -24,6 +24,8 @@ def encode(batch: pa.RecordBatch) -> pa.Array:
 
     The keys are the columns in order. Integers and strings are all that a table holds.
     """
+    if batch.num_rows == 0:
+        return pa.array([], pa.binary())
     parts: list[object] = []
     lead = "{"
     for field, column in zip(batch.schema, batch.columns, strict=True):
@@ -31,12 +33,26 @@ def encode(batch: pa.RecordBatch) -> pa.Array:
             parts += [f'{lead}"{field.name}":"', _escape(column)]
             lead = '",'
         else:
-            parts += [f'{lead}"{field.name}":', column.cast(pa.string())]
+            parts.append(spelled(column, f'{lead}"{field.name}":'))
             lead = ","
     parts.append(lead.replace(",", "}"))
-    if batch.num_rows == 0:
-        return pa.array([], pa.binary())
     return pc.binary_join_element_wise(*parts, "").cast(pa.binary())
+
+
+def spelled(numbers: pa.Array, before: str, after: str = "") -> pa.Array:
+    """Return integers in decimal between two texts, a string array as long as ``numbers``, which has no nulls.
+
+    Where they lie close together, each value is spelled once and looked up, which is quicker than to join.
+    """
+    values = numbers.to_numpy(zero_copy_only=False)
+    least, most = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    if most - least >= len(values):
+        return pc.binary_join_element_wise(before, numbers.cast(pa.string()), after, "")
+    span = pa.array(np.arange(most - least + 1).astype(values.dtype) + values.dtype.type(least))
+    table = pc.binary_join_element_wise(before, span.cast(pa.string()), after, "")
+    # Unsigned, since the span of a small type may be wider than its greatest value.
+    places = values.astype(np.uint64) - np.uint64(least % 2**64)
+    return table.take(pa.array(places.astype(np.int32)))
 
 
 def size(batch: pa.RecordBatch) -> int:

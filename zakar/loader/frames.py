@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zakar.dataset import wire
+
 _HEADER = "NATS/1.0\r\nNats-Expected-Last-Sequence: "
 _HEADER_END = "\r\n\r\n"
 
@@ -35,16 +37,14 @@ def expecting(payloads: pa.Array, after: int, subject: str, reply: str) -> Frame
 
     Message i carries ``Nats-Expected-Last-Sequence: after + i`` and asks for its ack on ``reply``.
     """
-    expected = pa.array(np.arange(after, after + len(payloads))).cast(pa.string())
+    numbers = pa.array(np.arange(after, after + len(payloads)))
+    expected = numbers.cast(pa.string())
     header_size = pc.add(pc.binary_length(expected), len(_HEADER) + len(_HEADER_END))
     total_size = pc.add(header_size, pc.binary_length(payloads))
     joined = pc.binary_join_element_wise(
-        f"HPUB {subject} {reply} ".encode(),
-        _binary(header_size),
-        b" ",
-        _binary(total_size),
-        f"\r\n{_HEADER}".encode(),
-        expected.cast(pa.binary()),
+        _binary(wire.spelled(header_size, f"HPUB {subject} {reply} ", " ")),
+        _binary(wire.spelled(total_size, "", f"\r\n{_HEADER}")),
+        _binary(expected),
         _HEADER_END.encode(),
         payloads,
         b"\r\n",
@@ -59,10 +59,15 @@ def batched(payloads: pa.Array, after: int, start: int, total: int, subject: str
     The batch's message n replies to ``<reply><n>.<operation>.$FI``: 0 starts, with the sequence that it expects
     to follow, 1 appends, and 2 commits, at stream sequence ``total``.
     """
-    number = pa.array(np.arange(after - start + 1, after - start + 1 + len(payloads)))
+    number = pa.array(np.arange(after - start + 1, after - start + 1 + len(payloads))).cast(pa.string())
     size = pc.binary_length(payloads)
     joined = pc.binary_join_element_wise(
-        f"PUB {subject} {reply}".encode(), _binary(number), b".1.$FI ", _binary(size), b"\r\n", payloads, b"\r\n", b""
+        f"PUB {subject} {reply}".encode(),
+        _binary(number),
+        _binary(wire.spelled(size, ".1.$FI ", "\r\n")),
+        payloads,
+        b"\r\n",
+        b"",
     )
     pieces = [_data(joined)]
     offsets = _offsets(joined).astype(np.int64)
@@ -109,5 +114,5 @@ def stored_bytes(payload_bytes: int, messages: int, subject: str) -> int:
     return payload_bytes + messages * (22 + len(subject) + 4 + header + 8)
 
 
-def _binary(numbers: pa.Array) -> pa.Array:
-    return numbers.cast(pa.string()).cast(pa.binary())
+def _binary(text: pa.Array) -> pa.Array:
+    return text.cast(pa.binary())

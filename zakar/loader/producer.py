@@ -152,7 +152,9 @@ class _Attempt:
         self.refusal = self.refusal or answer.refusal
         if answer.acked is not None:
             self.window.ack(answer.acked, self._loop.time())
-        self.woken.set()
+        # Whoever waits for room need not wake for an ack that makes none.
+        if self.window.room or self.settled or self.refusal or not self.window.in_flight:
+            self.woken.set()
 
     def silent(self, now: float) -> bool:
         """Whether what is in flight has gone without an ack for so long that it is time to ask for one."""
