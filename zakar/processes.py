@@ -53,7 +53,7 @@ def _deaf() -> Iterator[None]:
 
 def kill(executor: Executor) -> None:
     """End the workers of a pool at once, whatever they are doing."""
-    for process in list(getattr(executor, "_processes", {}).values()):
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
         process.kill()
 
 
