@@ -131,6 +131,10 @@ def test_a_stream_of_another_mode_is_gone_on_with_in_any_mode(sample: Dataset, a
 
             report = await load(sample, access, PUBLIC, Pace(300), mode=mode, stop=stop, progress=progress)
             assert report.sent == report.acknowledged
+            # The tweets that are left are fewer than a killed loader could have had in flight.
+            assert ("under way from a loader that was killed" in report.mode_reason) == (
+                mode in {Mode.BATCH, Mode.AUTO}
+            )
         await assert_whole(sample, access)
 
     asyncio.run(main())

@@ -204,11 +204,11 @@ def _report(
 
 
 def _used(mode: Mode, openings: Sequence[Opening]) -> Mode:
-    """Return the mode that was used: that of the streams that there was anything to send to."""
+    """Return the mode that was used, as far as it could be: there may have been streams that did not allow it."""
     if mode is not Mode.AUTO:
         return mode
     sending = [o for o in openings if o.stored < o.target.records]
-    return Mode.BATCH if all(o.batch for o in sending) else Mode.NONBLOCKING
+    return Mode.BATCH if not sending or any(o.batch for o in sending) else Mode.NONBLOCKING
 
 
 def _progress(station: str, works: Sequence[Work]) -> Progress:

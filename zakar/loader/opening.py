@@ -164,7 +164,10 @@ async def _open(
             fenced = await station.fence(connection, target.stream, marked)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
-            return Opening(target, fenced.last, wanted, owner, why, fenced.last + IN_FLIGHT_MOST, found.last)
+            lead = fenced.last + IN_FLIGHT_MOST
+            if wanted and lead >= target.records:
+                wanted, why = False, "what is left may still be under way from a loader that was killed"
+            return Opening(target, fenced.last, wanted, owner, why, lead, found.last)
         adopted = await station.adopt(connection, target.stream, marked)
         return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last)
     except (ApiError, *LOST) as error:
