@@ -15,7 +15,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
-from zakar.loader import frames, opening, plan
+from zakar.loader import frames, opening, plan, producer
 from zakar.loader.doctor import examine
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
@@ -51,6 +51,18 @@ def test_a_second_load_sends_nothing(sample: Dataset, access: Access):
     assert report.sent == 0
     assert report.already_stored == sample.manifest.records
     asyncio.run(assert_whole(sample, access))
+
+
+def test_a_load_that_goes_well_never_has_to_ask_what_is_stored(
+    sample: Dataset, access: Access, monkeypatch: pytest.MonkeyPatch
+):
+    async def settled(*_: object) -> int:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(producer, "_settled", settled)
+    for _ in range(10):
+        report = asyncio.run(load(sample, access, PUBLIC, Pace(), recreate=True))
+        assert (report.mode, report.acknowledged, report.retries) == ("batch", report.records, 0)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -124,6 +124,14 @@ def test_a_batch_among_which_something_else_was_stored_is_refused():
     assert ended.refusal is not None
 
 
+def test_what_comes_after_the_end_of_a_batch_says_nothing_of_it():
+    ending = {"stream": "s", "seq": 200, "batch": "b", "count": 100}
+    late = {"error": {"code": 400, "err_code": 10208, "description": "batch publish ID unknown"}, "stream": "s"}
+    together = FastBatch("s", "i", 100, 200, 500)
+    assert together.take(_deliveries(ending, late)) == Answer(200, ended=True)
+    assert together.take(_deliveries(late)) == Answer(ended=True)
+
+
 def test_an_error_within_a_batch_is_kept_until_its_end():
     dialect = FastBatch("s", "i", 0, 9, 500)
     error = {"code": 400, "err_code": 10077, "description": "maximum bytes exceeded"}

@@ -107,31 +107,36 @@ class FastBatch:
         self._start = start
         self._total = total
         self._reply = f"{inbox}.b.{flow}.fail."
+        self._ended = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads as the batch's next; the last message of all commits it."""
         return frames.batched(payloads, after, self._start, self._total, self._subject, self._reply)
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
-        """Read flow acks, which say that the batch's messages 1 to n are stored, and the PubAck that ends it."""
+        """Read flow acks, which say that the batch's messages 1 to n are stored, and the PubAck that ends it.
+
+        A ping that comes too late is answered after that by an error, which says nothing of the batch.
+        """
         acked: int | None = None
         refusal: Refusal | None = None
-        ended = False
         for delivery in chunk:
+            if self._ended:
+                break
             if delivery.headers:
-                refusal, ended = refusal or _refusal(delivery), True
+                refusal, self._ended = refusal or _refusal(delivery), True
                 continue
             answer = msgspec.json.decode(delivery.payload)
             kind = answer.get("type")
             if kind == "ack":
                 acked = self._start + answer["seq"]
             elif kind == "err" or (kind is None and "error" in answer):
-                refusal, ended = refusal or _error(answer["error"]), ended or kind is None
+                refusal, self._ended = refusal or _error(answer["error"]), kind is None
             elif kind is None:
-                acked, ended = self._start + answer["count"], True
+                acked, self._ended = self._start + answer["count"], True
                 if answer["seq"] != acked:  # something else was stored among them
                     refusal = refusal or (WRONG_LAST_SEQUENCE, f"the batch ends at sequence {answer['seq']}")
-        return Answer(acked, 0, refusal, ended)
+        return Answer(acked, 0, refusal, self._ended)
 
     def ping(self, sent: int) -> bytes:
         """Ask for the latest flow ack."""

@@ -333,11 +333,12 @@ async def _answered(connection: Connection, attempt: _Attempt) -> None:
     acked, heard = window.acked, loop.time()
     while window.in_flight and attempt.connected and not attempt.settled:
         await attempt.wait(loop.time() + window.ack_timeout / _PINGS)
+        now = loop.time()
         if window.acked > acked:
-            acked, heard = window.acked, loop.time()
-        elif loop.time() - heard >= window.ack_timeout:
+            acked, heard = window.acked, now
+        elif now - heard >= window.ack_timeout:
             return
-        else:
+        if attempt.silent(now):
             await connection.send(memoryview(attempt.dialect.ping(window.sent)))
 
 
