@@ -194,13 +194,17 @@ def _table(unit: str, ways: Sequence[Way], ratios: Sequence[Ratio], facts: dict[
             for w in ways
         ),
         "",
-        f"| {'ratio of medians':{wide}} | {'value':>9} | {'target':>12} |",
-        f"|{'-' * (wide + 2)}|{'-' * 10}:|{'-' * 13}:|",
-        *(f"| {r.label:{wide}} | {r.value:>8,.1f}x | {_wanted(r):>12} |" for r in ratios),
+        f"| {'ratio of medians':{wide}} | {'value':>9} | {'target':>13} |",
+        f"|{'-' * (wide + 2)}|{'-' * 10}:|{'-' * 14}:|",
+        *(f"| {r.label:{wide}} | {_times(r.value):>9} | {_wanted(r):>13} |" for r in ratios),
         "",
         *(f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()),
     ]
     return "\n".join(lines)
+
+
+def _times(value: float) -> str:
+    return f"{value:,.1f}x" if value >= 10 else f"{value:,.2f}x"
 
 
 def _wanted(ratio: Ratio) -> str:
