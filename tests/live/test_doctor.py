@@ -183,7 +183,7 @@ def test_whether_batch_and_compression_are_on_is_told(sample: Dataset, command, 
         assert (compression, found) == ("on", {"batch": True, "compression": True})
         if words[0] == "load":
             batch, _, found = asked(server.url, "--mode", "nonblocking")
-            assert (batch, found["batch"]) == ("off: the mode asked for sends without it", False)
+            assert (batch, found["batch"]) == ("off: the load would ask for an ack a message", False)
 
 
 def test_a_websocket_without_compression_is_told(command):

@@ -15,7 +15,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
-from zakar.loader import frames, opening, plan, producer
+from zakar.loader import frames, plan, producer
 from zakar.loader.doctor import examine
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
@@ -310,7 +310,7 @@ def test_a_resumed_batch_begins_beyond_all_that_a_killed_loader_may_still_store(
     sample: Dataset, access: Access, monkeypatch: pytest.MonkeyPatch
 ):
     """Late messages that ask for an ack each are stored wherever they fit, so none may find its place in a batch."""
-    monkeypatch.setattr(opening, "IN_FLIGHT_MOST", 500)
+    monkeypatch.setattr(plan, "IN_FLIGHT_MOST", 500)
     stop, sent = asyncio.Event(), {b"HPUB": 0, b"PUB": 0}
 
     def progress(p: Progress) -> None:

@@ -232,7 +232,7 @@ def _switches(found: Findings) -> dict[str, bool]:
 def _switched(found: Findings) -> dict[str, str]:
     """Say whether batch and compression are on, and if not, why."""
     offer = found.offer
-    why_no_batch = "the mode asked for sends without it" if offer.fast_ingest else "the server has no fast ingest"
+    why_no_batch = "the load would ask for an ack a message" if offer.fast_ingest else "the server has no fast ingest"
     if offer.account is None:
         why_no_batch = "there is no JetStream"
     over_tcp = "TCP is not compressed, a ws:// address of the server would be"

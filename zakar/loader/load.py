@@ -205,7 +205,7 @@ def _report(
 
 def _used(mode: Mode, openings: Sequence[Opening]) -> Mode:
     """Return the mode that was used, as far as it could be: there may have been streams that did not allow it."""
-    if mode is not Mode.AUTO:
+    if mode not in {Mode.AUTO, Mode.BATCH}:
         return mode
     sending = [o for o in openings if o.stored < o.target.records]
     return Mode.BATCH if not sending or any(o.batch for o in sending) else Mode.NONBLOCKING

@@ -18,7 +18,6 @@ from zakar.errors import MismatchError, ServerError
 from zakar.loader import outlook, partition, plan
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL
-from zakar.loader.window import IN_FLIGHT_MOST
 
 _T = TypeVar("_T")
 _OLD = "nats-server {} has no fast ingest, which came with 2.14"
@@ -164,7 +163,7 @@ async def _open(
             fenced = await station.fence(connection, target.stream, marked)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
-            lead = fenced.last + IN_FLIGHT_MOST
+            lead = plan.late_until(fenced.last)
             if wanted and lead >= target.records:
                 wanted, why = False, "what is left may still be under way from a loader that was killed"
             return Opening(target, fenced.last, wanted, owner, why, lead, found.last)

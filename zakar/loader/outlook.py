@@ -76,7 +76,9 @@ def outlook(
         return replace(there, action=Action.NOTHING)
     # A stream with a size has been given it already.
     needs = 0 if found.max_bytes > 0 else max(0, size - found.bytes) * account.counts(found)
-    return replace(there, action=Action.CONTINUE, needs=needs)
+    if mode == "batch" and plan.late_until(found.last) >= target.records:
+        mode = "nonblocking"
+    return replace(there, action=Action.CONTINUE, needs=needs, mode=mode)
 
 
 def predictions(found: Stream | None, account: Account, mode: str) -> Outlook:

@@ -9,6 +9,7 @@ from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import Table
 from zakar.loader.frames import stored_bytes
 from zakar.loader.partition import Share
+from zakar.loader.window import IN_FLIGHT_MOST
 
 TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
 PARTITIONS = "zakar.partitions"
@@ -150,6 +151,11 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     if last_row != last_stored:
         return refuse(f"differs from the dataset at message {found.last:,}")
     return None
+
+
+def late_until(stored: int) -> int:
+    """Return up to which message a killed loader's may still come into a stream that holds ``stored``."""
+    return stored + IN_FLIGHT_MOST
 
 
 def stray(targets: Sequence[Target], found: Sequence[Stream]) -> list[Refusal]:
