@@ -359,3 +359,10 @@ def test_the_secrets_of_a_datasets_url_are_never_printed(
     assert exit_.value.code == 1, said
     assert "s3://bucket/x: " in said
     assert not re.search("KEY|SECRET|HIDDEN", said)
+
+
+@pytest.mark.parametrize("option", ["--rate", "--ack-timeout", "--give-up-after"])
+def test_a_number_without_end_is_refused_before_anything_is_done(sample: Dataset, option: str):
+    done = zakar("load", str(sample.root), "--server", "nats://127.0.0.1:1", "--recreate", option, "inf")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert f"{option} inf: give a number" in done.stderr

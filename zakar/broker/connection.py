@@ -226,8 +226,8 @@ class Connection(Client):
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
-        # whoever sits between could have the password by not asking.
-        # Over a WebSocket it never does.
+        # whoever sits between could have the password by not asking. Over a WebSocket it encrypts nothing, whatever the
+        # server asks for.
         secured = self.encrypted if isinstance(self._transport, WebSocketTransport) else info.get("tls_required")
         if initial_connection and self._needs_tls and not secured:
             raise PlaintextError

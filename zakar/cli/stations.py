@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import enum
+import math
 import os
 import re
 import sys
@@ -97,6 +98,9 @@ def load_command(
     """
     dataset = store.open_dataset(where)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
+        if value is not None and not math.isfinite(value):
+            raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
     pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
     if dry_run:
         chosen = loading.choose(split(tables))
