@@ -1,43 +1,33 @@
 """Simulate a scenario into a dataset: a year of world, then its observations block by block."""
 
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
+from zakar import scenario as scenarios
 from zakar.dataset import card, manifest, store
 from zakar.dataset.content import fingerprint
-from zakar.dataset.manifest import Manifest, PrivateManifest
-from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TRUTH, TWEETS, Table
+from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
+from zakar.dataset.schema import Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
-from zakar.observe import alerts, phrases, sensors, tweets
-from zakar.scenario import Scenario
-from zakar.seeds import Seeds
-from zakar.world import island, year
-from zakar.world.year import Truth
+from zakar.models import classic, island
+from zakar.models.block import Block
+from zakar.observe import phrases
+from zakar.scenario import IslandScenario, Scenario
+from zakar.seeds import Seeds, secret_root
 
 BLOCK_DAYS = 128
-_FOLDERS = {table.name: Path("public") / table.name for table in PUBLIC} | {
-    table.name: Path("private") / "truth" / table.name for table in TRUTH
-}
-
-
-@dataclass(frozen=True)
-class Block:
-    """A run of whole days and all that is needed to emit its observations on any worker."""
-
-    number: int
-    scenario: Scenario
-    seeds: Seeds
-    phrase_file: Path
-    truth: Truth
+_AHEAD = 8  # blocks that wait for a worker at most, so that memory does not grow with the years
+_KEY_BYTES = 32
+_KEY = re.compile(r"[0-9A-Fa-f]{32,4096}")
 
 
 def simulate(
@@ -46,30 +36,34 @@ def simulate(
     out: Path,
     executor: Executor,
     *,
+    key: bytes | None = None,
     overwrite: bool = False,
     block_days: int = BLOCK_DAYS,
     progress: Callable[[int], None] = lambda *_: None,
 ) -> Manifest:
     """Simulate ``scenario``, read from ``source``, into the dataset folder ``out``.
 
-    Blocks of ``block_days`` days are emitted on ``executor``; the content depends on neither. ``progress`` is
-    told the days finished. The folder appears under its name only when it is whole.
+    Blocks of ``block_days`` days are emitted on ``executor``; the content depends on neither. Held-out days are
+    drawn from ``key``, or from a new one, which is kept in the private part. ``progress`` is told the days finished.
+    The folder appears under its name only when it is whole.
 
     Raises ConfigError if ``out`` is in the way or cannot be written.
     """
     out = out.resolve()
     check_free(out, overwrite)
     phrase_file = phrase_table(scenario, source)  # a bad table is told here, not by a worker
+    if key is None and held_out_days(scenario):
+        key = secrets.token_hex(_KEY_BYTES).encode()
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
-        for folder in _FOLDERS.values():
+        folders = [store.folder(t, held_out) for t in tables(scenario) for held_out in _splits(scenario)]
+        for folder in folders:
             (partial / folder).mkdir(parents=True)
-        tasks = [
-            (block, executor.submit(emit, block, partial))
-            for block in blocks(scenario, Seeds(scenario.seed), phrase_file, block_days)
-        ]
-        parts = _gather(tasks, progress)
+        work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
+        parts = list(_emitted(work, executor, partial, progress))
         written = _finish(scenario, phrase_file, parts, partial)
+        if key is not None and held_out_days(scenario):
+            _write_key(partial / "private" / "key", key)
         check_free(out, overwrite)  # somebody else may have been quicker
         _move(partial, out)
     except BrokenExecutor as error:
@@ -82,44 +76,47 @@ def simulate(
 
 
 def blocks(scenario: Scenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:
-    """Yield the scenario's blocks in order, the world advancing a year at a time."""
-    land = island.make(scenario, seeds)
-    echo = year.echo_days(scenario)
-    state, number = year.START, 0
-    while state.next_day <= scenario.calendar.days:
-        truth, state = year.advance(scenario, land, seeds, state)
-        last_day = int(truth.days[-1])
-        for first in range(int(truth.days[0]), last_day + 1, block_days):
-            run = truth.cut(first, min(first + block_days - 1, last_day), echo)
-            yield Block(number, scenario, seeds, phrase_file, run)
-            number += 1
+    """Yield the scenario's blocks in order; the world advances as they are taken."""
+    if isinstance(scenario, IslandScenario):
+        return island.blocks(scenario, seeds, phrase_file, block_days)
+    return classic.blocks(scenario, seeds, phrase_file, block_days)
 
 
-def emit(block: Block, folder: Path) -> list[Part]:
-    """Write one block's observations and truth as parts below ``folder``. Runs on any worker."""
+def tables(scenario: Scenario) -> tuple[Table, ...]:
+    """Return the tables that a scenario makes: the public ones, then those of the truth."""
+    model = island if isinstance(scenario, IslandScenario) else classic
+    return (*model.PUBLIC, *model.TRUTH)
+
+
+def held_out_days(scenario: Scenario) -> int:
+    """Return how many days after the released ones a scenario holds out."""
+    return scenario.calendar.holdout_days if isinstance(scenario, IslandScenario) else 0
+
+
+def seeds_of(scenario: Scenario, key: bytes | None) -> Seeds:
+    """Return the roots of a scenario's draws: the seed, and a secret one for the days that are held out."""
+    if key is None:
+        return Seeds(scenario.seed)
+    return Seeds(scenario.seed, secret_root(key), scenario.calendar.days)
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key in a file: at least 128 random bits, as hexadecimal digits.
+
+    Raises ConfigError naming the file if it holds no such key; the key itself is never shown.
+    """
+    text = scenarios.read_text(path).strip()
+    if not _KEY.fullmatch(text):
+        raise ConfigError(f"{path}: no key; a key is at least 32 hexadecimal digits, drawn at random")
+    return text.lower().encode()
+
+
+def emit(block: Block, number: int, folder: Path) -> list[Part]:
+    """Write one block's observations and truth as parts ``number`` below ``folder``. Runs on any worker."""
     return [
-        store.write_part(folder / _FOLDERS[table.name], block.number, table, rows) for table, rows in observe(block)
+        store.write_part(folder / store.folder(table, block.held_out), number, table, rows)
+        for table, rows in block.observe()
     ]
-
-
-def observe(block: Block) -> Iterator[tuple[Table, pa.Table]]:
-    """Yield each table, public and true, with the block's rows of it."""
-    scenario, seeds, truth = block.scenario, block.seeds, block.truth
-    height = scenario.grid.height
-    words = phrases.load(block.phrase_file, seeds)
-    posts = tweets.phrased(scenario.tweets, scenario.grid, seeds, words, truth)
-    posts["topic"] = pa.array(phrases.TOPICS).take(pa.array(posts["topic"]))
-    fires = truth.fires.between(int(truth.days[0]), int(truth.days[-1]))
-    found = [
-        (TWEETS, posts),
-        (READINGS, sensors.every_cell(scenario.sensors, scenario.grid, seeds, truth)),
-        (ALERTS, alerts.late(scenario.alerts, truth)),
-        (TRUTH[0], {"day": truth.days, "mean_f": truth.means_f}),
-        (TRUTH[1], {"event_day": fires.day, "cell": fires.cell}),
-        (TRUTH[2], posts),
-    ]
-    for table, columns in found:
-        yield table, _rows(table, columns, height)
 
 
 def phrase_table(scenario: Scenario, source: Path) -> Path:
@@ -128,7 +125,8 @@ def phrase_table(scenario: Scenario, source: Path) -> Path:
     Raises ConfigError if there is none, or one that cannot be used.
     """
     path = phrases.find(scenario.tweets.phrases, source.parent)
-    phrases.load(path, Seeds(scenario.seed))
+    model = island if isinstance(scenario, IslandScenario) else classic
+    model.check_phrases(path, Seeds(scenario.seed))
     return path
 
 
@@ -148,48 +146,82 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise ConfigError(f"{out}: holds a dataset already; give --overwrite to replace it, or another --out")
 
 
-def _gather(tasks: list[tuple[Block, "Future[list[Part]]"]], progress: Callable[[int], None]) -> list[Part]:
-    parts = []
+def _splits(scenario: Scenario) -> tuple[bool, ...]:
+    return (False, True) if held_out_days(scenario) else (False,)
+
+
+def _emitted(
+    work: Iterable[Block], executor: Executor, folder: Path, progress: Callable[[int], None]
+) -> Iterator[tuple[bool, Part]]:
+    """Have blocks emitted, a few ahead of what is done; yield whether each part is held out, and the part, in order."""
+    waiting: deque[tuple[Block, Future[list[Part]]]] = deque()
+    numbers = {False: 0, True: 0}
+
+    def finished() -> Iterator[tuple[bool, Part]]:
+        block, task = waiting[0]
+        for part in task.result():
+            yield block.held_out, part
+        waiting.popleft()
+        progress(block.last_day - block.first_day + 1)
+
     try:
-        for block, task in tasks:
-            parts += task.result()
-            progress(len(block.truth.days))
+        for block in work:
+            waiting.append((block, executor.submit(emit, block, numbers[block.held_out], folder)))
+            numbers[block.held_out] += 1
+            while len(waiting) > _AHEAD:
+                yield from finished()
+        while waiting:
+            yield from finished()
     finally:
-        for _, task in tasks:
+        for _, task in waiting:
             task.cancel()
-        wait(task for _, task in tasks)  # a worker may still be writing
-    return parts
+        wait(task for _, task in waiting)  # a worker may still be writing
 
 
-def _finish(scenario: Scenario, phrase_file: Path, parts: list[Part], folder: Path) -> Manifest:
+def _finish(scenario: Scenario, phrase_file: Path, parts: list[tuple[bool, Part]], folder: Path) -> Manifest:
     """Write manifests and card beside the parts."""
-    entries = {
-        table.name: store.entry(table, [part for part in parts if part.table == table.name])
-        for table in (*PUBLIC, *TRUTH)
-    }
-    public = {table.name: entries[table.name] for table in PUBLIC}
-    truth = {table.name: entries[table.name] for table in TRUTH}
+
+    def entries(chosen: Iterable[Table], held_out: bool) -> dict[str, TableEntry]:
+        return {t.name: store.entry(t, [p for h, p in parts if h == held_out and p.table == t.name]) for t in chosen}
+
+    model = island if isinstance(scenario, IslandScenario) else classic
+    public, truth = entries(model.PUBLIC, False), entries(model.TRUTH, False)
     written = Manifest(
         format=manifest.FORMAT,
         name=scenario.name,
         title=scenario.title,
         seed=scenario.seed,
         days=scenario.calendar.days,
-        fingerprint=fingerprint({name: entry.sha256 for name, entry in public.items()}),
+        fingerprint=_together(public),
         tables=public,
         software=manifest.software(),
         scenario=msgspec.to_builtins(scenario),
         phrases=phrases.digest(phrase_file),
     )
-    private = PrivateManifest(
-        format=manifest.FORMAT,
-        fingerprint=fingerprint({name: entry.sha256 for name, entry in truth.items()}),
-        truth=truth,
-    )
+    private = PrivateManifest(format=manifest.FORMAT, fingerprint=_together(truth), truth=truth)
+    if held_out_days(scenario):
+        held_out = entries(model.PUBLIC, True)
+        private = msgspec.structs.replace(
+            private,
+            holdout_days=held_out_days(scenario),
+            holdout=held_out,
+            holdout_fingerprint=_together(held_out),
+            holdout_truth=entries(model.TRUTH, True),
+        )
     (folder / manifest.NAME).write_bytes(manifest.encode(written))
     (folder / "private" / manifest.NAME).write_bytes(manifest.encode(private))
     (folder / "README.md").write_text(card.render(written), encoding="utf-8", newline="\n")
     return written
+
+
+def _together(entries: dict[str, TableEntry]) -> str:
+    return fingerprint({name: entry.sha256 for name, entry in entries.items()})
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    """Write the key so that nobody else on this machine can read it."""
+    path.touch(mode=0o600)
+    path.write_bytes(key + b"\n")
 
 
 def _move(partial: Path, out: Path) -> None:
@@ -199,15 +231,3 @@ def _move(partial: Path, out: Path) -> None:
         out.rename(old)
     partial.rename(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _rows(table: Table, columns: dict[str, np.ndarray | pa.Array], height: int) -> pa.Table:
-    """Give columns the table's order and types; ``cell`` becomes the two coordinates."""
-    cell = columns.get("cell")
-    if cell is not None:
-        columns = columns | {"geospatial_x": cell // height, "geospatial_y": cell % height}
-    arrays = [
-        columns[c.name] if isinstance(columns[c.name], pa.Array) else pa.array(columns[c.name]).cast(c.type)
-        for c in table.columns
-    ]
-    return pa.Table.from_arrays(arrays, schema=table.schema)

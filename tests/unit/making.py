@@ -13,23 +13,22 @@ import pyarrow.parquet as pq
 from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.scenario import Scenario
+from zakar.scenario import ClassicScenario, Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
-from zakar.world import island, year
-from zakar.world.fire import Fires
-from zakar.world.year import Truth
+from zakar.world import classic as world
+from zakar.world.classic import Fires, Truth
 
 ROOT = Path(__file__).parents[2]
 
 
-def tiny(**changes: Any) -> Scenario:
+def tiny(**changes: Any) -> ClassicScenario:
     """Return the tiny scenario with some keys, or some keys of sections, changed."""
     values = scenario.read_toml(scenario.find("tiny"))
     for key, change in changes.items():
         section = values[key]
         values[key] = {**section, **change} if isinstance(section, dict) else change
-    return scenario.convert(values, Scenario, "tiny.toml")
+    return scenario.convert(values, ClassicScenario, "tiny.toml")
 
 
 def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:
@@ -39,18 +38,18 @@ def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:
     return store.open_dataset(str(out))
 
 
-def years(settings: Scenario) -> list[Truth]:
+def years(settings: ClassicScenario) -> list[Truth]:
     """Return the whole truth of a scenario, a year each."""
     seeds = Seeds(settings.seed)
-    land = island.make(settings, seeds)
-    state, found = year.START, []
+    land = world.make(settings, seeds)
+    state, found = world.START, []
     while state.next_day <= settings.calendar.days:
-        truth, state = year.advance(settings, land, seeds, state)
+        truth, state = world.advance(settings, land, seeds, state)
         found.append(truth)
     return found
 
 
-def history(settings: Scenario) -> Truth:
+def history(settings: ClassicScenario) -> Truth:
     """Return the whole truth of a scenario in one piece, each fire once."""
     parts = years(settings)
     fires = [part.fires.between(int(part.days[0]), int(part.days[-1])) for part in parts]

@@ -32,7 +32,7 @@ def scenario_file(folder: Path, old: str, new: str) -> str:
 
 def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Path) -> None:
     printed = json.loads(run(tmp_path, "schema", "--json").stdout)
-    for table in (*PUBLIC, PREDICTIONS):
+    for table in (*(table.full() for table in PUBLIC), PREDICTIONS):
         assert printed[table.name]["station"] == table.station
         assert [column["name"] for column in printed[table.name]["columns"]] == table.schema.names
         assert all(column["unit"] and column["doc"] for column in printed[table.name]["columns"])
@@ -46,7 +46,7 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
 def test_options_go_over_the_scenarios_seed_and_days(tmp_path: Path) -> None:
     done = run(tmp_path, "simulate", "tiny", "--out", "x", "--seed", "5", "--days", "9", "--dry-run", "--json")
-    said = {"dataset": "x", "scenario": "tiny", "seed": 5, "days": 9, "cells": 100, "dry_run": True}
+    said = {"dataset": "x", "scenario": "tiny", "seed": 5, "days": 9, "holdout_days": 0, "cells": 100, "dry_run": True}
     assert json.loads(done.stdout) == said
 
 

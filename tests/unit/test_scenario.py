@@ -83,7 +83,7 @@ def test_a_known_key_in_the_wrong_section_is_not_suggested_to_itself(tmp_path: P
         ('title = "Zakar in seconds"', "title = 3", "title"),
         ("fire_posts = [6.0, 3.0, 1.5]", "fire_posts = 6.0", "tweets.fire_posts"),
         ("fire_posts = [6.0, 3.0, 1.5]", 'fire_posts = [6.0, "three"]', "tweets.fire_posts"),
-        ('model = "late"', 'model = "later"', "alerts.model"),
+        ('model = "classic"', 'model = "classical"', "model"),
         ('checks = "none"', 'checks = "some"', "checks"),
         ('name = "tiny"', 'name = "Tiny Island"', "name"),
     ],
@@ -159,7 +159,7 @@ def test_a_file_that_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b'name = "\xff\xfe"')
-    with pytest.raises(ConfigError, match=re.escape(f"{path}: not valid TOML")):
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: not UTF-8 text")):
         scenario.read(path)
 
 

@@ -15,7 +15,6 @@ from zakar import scenario
 from zakar.dataset import card, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
-from zakar.scenario import Scenario
 from zakar.simulate import simulate
 
 SAMPLE = ROOT / "data" / "sample"
@@ -240,7 +239,7 @@ def test_the_committed_sample_is_simulated_again(again: Path, name: str) -> None
 def test_the_committed_sample_holds_its_content_and_card() -> None:
     dataset = store.open_dataset(str(SAMPLE))
     assert (SAMPLE / "README.md").read_text(encoding="utf-8") == card.render(dataset.manifest)
-    settings = scenario.convert(dataset.manifest.scenario, Scenario, "data/sample")
+    settings = scenario.scenario_of(dataset.manifest.scenario, "data/sample")
     assert settings == scenario.read(SOURCE)
 
 

@@ -14,11 +14,11 @@ from making import history, tiny
 from zakar import scenario
 from zakar.errors import ConfigError
 from zakar.observe import phrases
+from zakar.observe.classic import phrased
 from zakar.observe.phrases import FIELDS, FIGURATIVE, FIRE, Phrases, compose
-from zakar.observe.tweets import phrased
-from zakar.scenario import Scenario
+from zakar.scenario import ClassicScenario
 from zakar.seeds import Seeds
-from zakar.world.year import Truth
+from zakar.world.classic import Truth
 
 ENGLISH = scenario.config_folder() / "phrases" / "en.toml"
 FIRE_WORD = re.compile(r"\bfires?\b", re.IGNORECASE)
@@ -27,7 +27,7 @@ FIRE_WORD = re.compile(r"\bfires?\b", re.IGNORECASE)
 class Posts:
     """What was posted, as arrays, beside what was true."""
 
-    def __init__(self, settings: Scenario) -> None:
+    def __init__(self, settings: ClassicScenario) -> None:
         seeds = Seeds(settings.seed)
         self.settings = settings
         self.truth: Truth = history(settings)

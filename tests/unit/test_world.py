@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import history, tiny, years
 
-from zakar.scenario import Scenario
+from zakar.scenario import ClassicScenario
 from zakar.seeds import Seeds
-from zakar.world import island, year
+from zakar.world import classic as world
 
 SEEDS = st.integers(0, 2**32)
 
 
-def hot(seed: int, **fires: Any) -> Scenario:
+def hot(seed: int, **fires: Any) -> ClassicScenario:
     """A small island that burns much, in short years."""
     return tiny(
         seed=seed,
@@ -44,7 +44,7 @@ def test_fires_burn_only_in_season(seed: int, first: int, length: int) -> None:
 @settings(max_examples=25)
 def test_fires_burn_only_in_burnable_cells(seed: int) -> None:
     scenario = hot(seed)
-    burnable = island.make(scenario, Seeds(seed)).burnable
+    burnable = world.make(scenario, Seeds(seed)).burnable
     assert len(np.unique(burnable)) == 12
     assert np.all((burnable >= 0) & (burnable < 100))
     assert set(history(scenario).fires.cell.tolist()) <= set(burnable.tolist())
@@ -110,7 +110,7 @@ def test_the_island_is_warmest_a_quarter_into_the_year() -> None:
 @settings(max_examples=25)
 def test_a_cut_holds_its_days_and_the_fires_that_echo_in_them(seed: int, data: st.DataObject) -> None:
     scenario = hot(seed)
-    whole, echo = history(scenario), year.echo_days(scenario)
+    whole, echo = history(scenario), world.echo_days(scenario)
     truth = data.draw(st.sampled_from(years(scenario)))
     first = data.draw(st.integers(int(truth.days[0]), int(truth.days[-1])))
     last = data.draw(st.integers(first, int(truth.days[-1])))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from zakar.check.realism import Check
 from zakar.dataset import content, store
 from zakar.dataset.content import fingerprint
-from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 
@@ -14,7 +14,7 @@ _SOURCE = "manifest.json"
 
 def integrity(dataset: Dataset) -> list[Check]:
     """Decode every public table and compare its content with the manifest's checksums."""
-    found = {table.name: content.table_digest(table, _days(dataset, table)) for table in PUBLIC}
+    found = {table.name: content.table_digest(table, _days(dataset, table)) for table in dataset.tables}
     checks = [
         _same(
             f"content/{name}",

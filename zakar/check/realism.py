@@ -14,7 +14,7 @@ from zakar.dataset import manifest, store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
-from zakar.scenario import Scenario
+from zakar.scenario import ClassicScenario
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,11 @@ def classic(dataset: Dataset) -> list[Check]:
     Raises MismatchError if the manifest's scenario cannot be read.
     """
     try:
-        scenario = scenarios.convert(dataset.manifest.scenario, Scenario, "scenario")
+        scenario = scenarios.scenario_of(dataset.manifest.scenario, "scenario")
     except ConfigError as error:
         raise MismatchError(f"{dataset.root}/{manifest.NAME}: {error}; simulate the dataset again") from error
+    if not isinstance(scenario, ClassicScenario):
+        raise MismatchError(f"{dataset.root}/{manifest.NAME}: the suite `classic` is for scenarios of model `classic`")
     year, height = scenario.calendar.days_per_year, scenario.grid.height
     return [
         *_volume(dataset),

@@ -15,11 +15,12 @@ from zakar.check.integrity import integrity
 from zakar.check.realism import SUITES
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
-from zakar.dataset.manifest import Manifest
+from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.dataset.store import Split
 from zakar.errors import MismatchError
 from zakar.scenario import Scenario
-from zakar.simulate import check_free, phrase_table, simulate
+from zakar.simulate import check_free, held_out_days, phrase_table, read_key, simulate
 
 ScenarioName = Annotated[
     str, typer.Argument(metavar="[SCENARIO]", help="A scenario that comes with zakar, or a TOML file.")
@@ -30,6 +31,10 @@ def simulate_command(
     name: ScenarioName = "classic",
     *,
     out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Secret behind the held-out days [default: drawn, and kept in private/]."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of the scenario's.")] = None,
     days: Annotated[int | None, typer.Option(help="Number of days, in place of the scenario's.")] = None,
     number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
@@ -39,12 +44,14 @@ def simulate_command(
 ) -> None:
     """Simulate a scenario into a dataset of Parquet files.
 
-    The same scenario and seed make the same content, whatever the number of workers.
+    The same scenario and seed make the same content, whatever the number of workers; with the same key, the same
+    held-out days.
 
     Example: `zakar simulate classic --out data/classic`
     """
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
+    secret = read_key(key) if key is not None else None
     if dry_run:
         check_free(out, overwrite)
         phrase_table(scenario, path)
@@ -53,19 +60,21 @@ def simulate_command(
             "scenario": scenario.name,
             "seed": scenario.seed,
             "days": scenario.calendar.days,
+            "holdout_days": held_out_days(scenario),
             "cells": scenario.grid.cells,
             "dry_run": True,
         }
         if json:
             give(report)
         else:
+            more = f" and {held_out_days(scenario):,} held-out ones" if held_out_days(scenario) else ""
             tell(
-                f"would simulate {scenario.name}, seed {scenario.seed}: {scenario.calendar.days:,} days on "
+                f"would simulate {scenario.name}, seed {scenario.seed}: {scenario.calendar.days:,} days{more} on "
                 f"{scenario.grid.cells:,} cells, into {out}; nothing was written"
             )
         return
-    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite)
-    sizes = {name: {"rows": e.rows, "bytes": e.bytes} for name, e in manifest.tables.items()}
+    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, secret)
+    held_out = store.open_dataset(str(out), Split.HOLDOUT).manifest.tables if held_out_days(scenario) else {}
     if json:
         give(
             {
@@ -73,14 +82,21 @@ def simulate_command(
                 "scenario": scenario.name,
                 "seed": scenario.seed,
                 "records": manifest.records,
-                "tables": sizes,
-                "holdout": {},
+                "tables": _sizes(manifest.tables),
+                "holdout": _sizes(held_out),
                 "seconds": round(seconds, 3),
                 "fingerprint": manifest.fingerprint,
             }
         )
     else:
         tell(f"{out}: {manifest.records:,} records in {seconds:.1f} s, fingerprint {manifest.fingerprint[:12]}")
+        if held_out:
+            rows = sum(entry.rows for entry in held_out.values())
+            tell(f"{rows:,} more are held out: publish everything but {out / 'private'}, and keep that")
+
+
+def _sizes(tables: dict[str, TableEntry]) -> dict[str, dict[str, int]]:
+    return {name: {"rows": entry.rows, "bytes": entry.bytes} for name, entry in tables.items()}
 
 
 def schema_command(json: Json = False) -> None:
@@ -88,7 +104,7 @@ def schema_command(json: Json = False) -> None:
 
     Example: `zakar schema`
     """
-    tables = (*PUBLIC, PREDICTIONS)
+    tables = (*(table.full() for table in PUBLIC), PREDICTIONS)
     if json:
         give(
             {
@@ -150,17 +166,20 @@ def settings(path: Path, seed: int | None = None, days: int | None = None) -> Sc
 
 
 def timed_simulation(
-    scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool
+    scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool, key: bytes | None = None
 ) -> tuple[float, Manifest]:
     """Simulate with a progress meter; return the seconds it took and the manifest."""
     began = time.perf_counter()
     done = 0
-    with meter("simulating days", scenario.calendar.days) as show, workers(number) as executor:
+    with (
+        meter("simulating days", scenario.calendar.days + held_out_days(scenario)) as show,
+        workers(number) as executor,
+    ):
 
         def progress(days: int) -> None:
             nonlocal done
             done += days
             show(done, "")
 
-        manifest = simulate(scenario, path, out, executor, overwrite=overwrite, progress=progress)
+        manifest = simulate(scenario, path, out, executor, key=key, overwrite=overwrite, progress=progress)
     return time.perf_counter() - began, manifest

@@ -16,7 +16,7 @@ from zakar.broker.link import Link
 from zakar.cli import common
 from zakar.cli.common import Json, access, give, run, tell
 from zakar.dataset import schema, store
-from zakar.dataset.store import Dataset
+from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, examine
 from zakar.loader.load import Mode
@@ -180,7 +180,7 @@ def _line(o: Outlook) -> str:
 
 def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: int) -> str:
     """Return the options of a load that say what is to be stored and how, as they are typed."""
-    words = [f"--tables {','.join(table.name for table in tables)}"] if tuple(tables) != schema.PUBLIC else []
+    words = [f"--tables {','.join(table.name for table in tables)}"] if len(tables) < len(schema.PUBLIC) else []
     words += [f"--partitions {partitions}"] if partitions is not None else []
     words += [f"--replicas {replicas}"] if replicas > 1 else []
     return "".join(f" {word}" for word in words)
@@ -188,6 +188,8 @@ def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: i
 
 def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
     manifest = dataset.manifest
+    if dataset.split is Split.HOLDOUT:
+        return "there is not room for the held-out days"
     if days == 0:
         return "there is not room for a single day"
     name = manifest.name if manifest.name in scenarios.names() else "SCENARIO.toml"

@@ -25,6 +25,7 @@ from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
 from zakar.dataset import store, wire
+from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
 from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
@@ -39,6 +40,9 @@ _T = TypeVar("_T")
 _OPEN_ALREADY = ("/dev/std", "/dev/fd/", "/proc/")
 _TEXT = 1 << 18  # bytes written at once
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
+Which = Annotated[
+    Split, typer.Option("--split", help="The released days, or those that are held out, from the private part.")
+]
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
 
@@ -73,6 +77,7 @@ def load_command(
     ] = Pace.give_up_after,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
     tables: Tables = None,
+    which: Which = Split.TRAIN,
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
@@ -96,14 +101,14 @@ def load_command(
 
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = store.open_dataset(where)
+    dataset = store.open_dataset(where, which)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
     pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
     if dry_run:
-        chosen = loading.choose(split(tables))
+        chosen = loading.choose(dataset, split(tables))
         rehearse(
             where,
             dataset,
@@ -152,6 +157,7 @@ def verify_command(
     where: Dataset,
     server: common.Server = None,
     tables: Tables = None,
+    which: Which = Split.TRAIN,
     context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
@@ -167,7 +173,7 @@ def verify_command(
 
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = store.open_dataset(where)
+    dataset = store.open_dataset(where, which)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
     comparisons = metered_verify(dataset, who, split(tables))
     ok = all(c.ok for c in comparisons.values())
@@ -238,7 +244,7 @@ def metered_load(
     replicas: int = 1,
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
-    tables = loading.choose(names)
+    tables = loading.choose(dataset, names)
     began, before = time.perf_counter(), -1
     with meter("loading messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
 
@@ -268,7 +274,7 @@ def metered_load(
 
 def metered_verify(dataset: store.Dataset, who: Access, names: list[str] | None) -> dict[str, Comparison]:
     """Verify with a progress meter."""
-    tables = loading.choose(names)
+    tables = loading.choose(dataset, names)
     done = 0
     with meter("verifying messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
 

@@ -32,6 +32,7 @@ def render(manifest: Manifest) -> str:
     ]
     for table in PUBLIC:
         entry = manifest.tables[table.name]
+        table = table.having(entry.columns)  # noqa: PLW2901 - the table as it is here
         lines += [*_dictionary(table), f"{entry.rows:,} rows in station `{table.station}`.", ""]
     lines += [
         "Participants send back:",

@@ -34,10 +34,10 @@ class TableEntry(Struct, frozen=True, omit_defaults=True):
     wire_bytes: int = 0
 
 
-class Manifest(Struct, frozen=True):
+class Manifest(Struct, frozen=True, omit_defaults=True):
     """The published description of a dataset; it says nothing of what is private.
 
-    ``phrases`` is the SHA-256 of the phrase table that the posts came from.
+    ``days`` are its days, from ``first_day`` on. ``phrases`` is the SHA-256 of the phrase table behind the posts.
     """
 
     format: int
@@ -50,6 +50,7 @@ class Manifest(Struct, frozen=True):
     software: dict[str, str]
     scenario: dict[str, object]
     phrases: str = ""
+    first_day: int = 1
 
     @property
     def records(self) -> int:
@@ -57,12 +58,19 @@ class Manifest(Struct, frozen=True):
         return sum(entry.rows for entry in self.tables.values())
 
 
-class PrivateManifest(Struct, frozen=True):
-    """The description of a dataset's private part: its truth tables."""
+class PrivateManifest(Struct, frozen=True, omit_defaults=True):
+    """The description of a dataset's private part: its truth tables, and the held-out days with theirs.
+
+    ``fingerprint`` is that of the truth, ``holdout_fingerprint`` that of the held-out public tables.
+    """
 
     format: int
     fingerprint: str
     truth: dict[str, TableEntry]
+    holdout_days: int = 0
+    holdout: dict[str, TableEntry] = {}
+    holdout_fingerprint: str = ""
+    holdout_truth: dict[str, TableEntry] = {}
 
 
 def software() -> dict[str, str]:
@@ -87,6 +95,25 @@ def decode(content: bytes, source: str) -> Manifest:
     raise MismatchError(
         f"{source}: format {found}, this zakar reads format {FORMAT}; "
         "simulate the dataset again or install the zakar that wrote it"
+    )
+
+
+def decode_private(content: bytes, source: str) -> PrivateManifest:
+    """Read a private part's manifest. Raises MismatchError naming ``source`` if it is none."""
+    try:
+        return msgspec.json.decode(content, type=PrivateManifest)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MismatchError(f"{source}: not the manifest of a private part: {error}") from error
+
+
+def held_out(public: Manifest, private: PrivateManifest) -> Manifest:
+    """Return the description of a dataset's held-out days in the form of a dataset's own."""
+    return msgspec.structs.replace(
+        public,
+        first_day=public.days + 1,
+        days=private.holdout_days,
+        tables=private.holdout,
+        fingerprint=private.holdout_fingerprint,
     )
 
 

@@ -1,6 +1,7 @@
 """Each table said once: columns, types, units, words. Parquet, wire, card and command line read it here."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -17,12 +18,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. ``day`` names the column that its rows are sorted by first."""
+    """A table. ``day`` names the column that its rows are sorted by first.
+
+    ``extras`` are columns that come after the others where a scenario has them.
+    """
 
     name: str
     day: str
     columns: tuple[Column, ...]
     doc: str
+    extras: tuple[Column, ...] = ()
+
+    def full(self) -> "Table":
+        """Return the table with all its extras as columns."""
+        return replace(self, columns=(*self.columns, *self.extras), extras=())
+
+    def having(self, names: Collection[str]) -> "Table":
+        """Return the table with those of its extras that are among ``names`` as columns."""
+        return replace(self, extras=tuple(extra for extra in self.extras if extra.name in names)).full()
 
     @property
     def schema(self) -> pa.Schema:
@@ -43,8 +56,13 @@ _EVENT_DAY = Column("event_day", pa.int32(), "day", "day on which the fire burne
 TWEETS = Table(
     "tweets",
     "day",
-    (_DAY, _X, _Y, Column("tweet", pa.string(), "text", "the post, 12-40 words, UTF-8")),
+    (_DAY, _X, _Y, Column("tweet", pa.string(), "text", "the post, UTF-8")),
     "Posts by people in a cell on a day.",
+    (
+        Column("tweet_id", pa.int64(), "number", "unique; grows with the day, and within a day with the time"),
+        Column("author", pa.string(), "name", "the account's handle"),
+        Column("minute", pa.int16(), "minute", "minute of the day, local time, 0-1439"),
+    ),
 )
 READINGS = Table(
     "temperature_readings",
@@ -55,7 +73,9 @@ READINGS = Table(
         _Y,
         Column("temperature", pa.int16(), "degrees Fahrenheit", "the day's reading, whole degrees"),
     ),
-    "One reading a sensor and day. A missing reading is no row.",
+    "One reading a sensor and day: the highest temperature of the day, rounded to whole degrees, as the sensor has it. "
+    "A missing reading is no row.",
+    (Column("sensor_id", pa.int32(), "number", "the sensor; several may stand in a cell, one that died is replaced"),),
 )
 ALERTS = Table(
     "fire_alerts",
@@ -77,7 +97,7 @@ PREDICTIONS = Table(
 
 PUBLIC = (TWEETS, READINGS, ALERTS)  # in the order in which stations are filled
 
-TRUTH = (
+CLASSIC_TRUTH = (
     Table(
         "weather",
         "day",
@@ -91,6 +111,120 @@ TRUTH = (
         (_DAY, _X, _Y, Column("topic", pa.string(), "word", "ordinary, figurative or fire")),
         "What each post is about, row by row as in `tweets`.",
     ),
+)
+
+
+def _float(name: str, unit: str, doc: str) -> Column:
+    return Column(name, pa.float32(), unit, doc)
+
+
+_FIRE = Column("fire", pa.int64(), "number", "the fire, by its number in `fires`; 0 for none")
+_SENSOR = Column("sensor_id", pa.int32(), "number", "the sensor")
+
+ISLAND_TRUTH = (
+    Table(
+        "weather",
+        "day",
+        (
+            _DAY,
+            _X,
+            _Y,
+            _float("tmax_c", "degrees Celsius", "highest temperature of the day"),
+            _float("tmin_c", "degrees Celsius", "lowest temperature of the day"),
+            _float("humidity_percent", "percent", "relative humidity at the warmest hour"),
+            _float("wind_kmh", "km/h", "wind speed at the warmest hour, 10 m above ground"),
+            _float("wind_from_degrees", "degrees", "where the wind comes from, clockwise from north"),
+            _float("rain_mm", "mm", "rain of the day"),
+            _float("ffmc", "1", "Fine Fuel Moisture Code"),
+            _float("dmc", "1", "Duff Moisture Code"),
+            _float("dc", "1", "Drought Code"),
+            _float("isi", "1", "Initial Spread Index"),
+            _float("bui", "1", "Buildup Index"),
+            _float("fwi", "1", "Fire Weather Index"),
+            Column("blocking", pa.int8(), "0 or 1", "whether a heat wave's high pressure stands over the island"),
+        ),
+        "The true weather and fire danger of every land cell.",
+    ),
+    Table(
+        "fires",
+        "event_day",
+        (
+            _EVENT_DAY,
+            _X,
+            _Y,
+            _FIRE,
+            Column("cause", pa.string(), "word", "human or lightning"),
+            Column("escaped", pa.int8(), "0 or 1", "whether initial attack failed and the fire spread"),
+            _float("area_ha", "ha", "burned area: contained fires below a cell's 100 ha, escaped ones whole cells"),
+            Column("last_day", pa.int32(), "day", "last day on which it burned"),
+        ),
+        "Every fire, reported or not, on the day and in the cell where it started.",
+    ),
+    Table("burned_cells", "day", (_DAY, _X, _Y, _FIRE), "Cells that the front of an escaped fire reached on a day."),
+    Table(
+        "sensors",
+        "day",
+        (
+            Column("day", pa.int32(), "day", "day from which it stands there"),
+            _X,
+            _Y,
+            _SENSOR,
+            _float("bias_k", "K", "constant error"),
+            _float("drift_k_per_year", "K a year", "change of the error"),
+            Column("badly_sited", pa.int8(), "0 or 1", "whether it is too warm on sunny calm days"),
+        ),
+        "Every sensor that ever stood on the island.",
+    ),
+    Table(
+        "sensor_faults",
+        "day",
+        (
+            _DAY,
+            _X,
+            _Y,
+            _SENSOR,
+            Column("fault", pa.string(), "word", "spike, stuck, noisy, dropout, dead or scorched"),
+        ),
+        "What was wrong with a sensor on a day; no row where nothing was.",
+    ),
+    Table(
+        "tweet_topics",
+        "day",
+        (
+            _DAY,
+            _X,
+            _Y,
+            Column("tweet_id", pa.int64(), "number", "the post"),
+            Column("topic", pa.string(), "word", "what the post is about"),
+            _FIRE,
+            Column("true_x", pa.int16(), "cell", "where its author was; -1 off the island"),
+            Column("true_y", pa.int16(), "cell", "where its author was; -1 off the island"),
+        ),
+        "What each post is about, row by row as in `tweets`.",
+    ),
+    Table("alert_causes", "event_day", (_EVENT_DAY, _X, _Y, _FIRE), "The fire behind each alert, as in `fire_alerts`."),
+)
+
+ISLAND_MAP = Table(
+    "island_map",
+    "geospatial_x",
+    (
+        _X,
+        _Y,
+        _float("elevation_m", "m", "mean elevation; negative under the sea"),
+        Column("land", pa.int8(), "0 or 1", "whether the cell is land"),
+        Column(
+            "fuel",
+            pa.string(),
+            "word",
+            "dominant vegetation: bare, grass, shrub, broadleaf, conifer, agroforestry, urban; sea",
+        ),
+        _float("residents", "people", "people who live there"),
+        _float("road_km", "km", "distance to the nearest road"),
+        _float("coast_km", "km", "distance to the sea"),
+        Column("road", pa.int8(), "0 or 1", "whether a road passes"),
+    ),
+    "What does not change from day to day: the map that anybody can buy.",
 )
 
 

@@ -1,6 +1,7 @@
 """The dataset on disk or in an object store: Parquet parts written and read by the batch."""
 
 import contextlib
+import enum
 import os
 import posixpath
 import re
@@ -16,12 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from zakar.dataset import content, manifest, wire
-from zakar.dataset.manifest import File, Manifest, TableEntry
+from zakar.dataset import content, manifest, schema, wire
+from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
+_PUBLIC = frozenset(table.name for table in PUBLIC)
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
@@ -35,23 +37,45 @@ class Part:
     days: list[tuple[int, bytes]]
 
 
+class Split(enum.StrEnum):
+    """Which days of a dataset: those that are released, or those that are held out."""
+
+    TRAIN = "train"
+    HOLDOUT = "holdout"
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """An opened dataset: its manifest, and where its files are."""
+    """An opened dataset, or its held-out part: its manifest, and where its files are."""
 
     filesystem: Any
     root: str
     manifest: Manifest
+    split: Split = Split.TRAIN
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The public tables as they are here, in the order in which stations are filled."""
+        return tuple(table.having(self.manifest.tables[table.name].columns) for table in PUBLIC)
 
     def files(self, table: str) -> list[str]:
         """Return the paths of a public table's files, in row order."""
         names = [file.name for file in self.manifest.tables[table].files]
-        return [posixpath.join(self.root, "public", table, name) for name in names]
+        place = folder(schema.public(table), self.split is Split.HOLDOUT).as_posix()
+        return [posixpath.join(self.root, place, name) for name in names]
 
 
 def part_name(number: int) -> str:
     """Return the name of a table's ``number``-th file; name order is row order."""
     return f"part-{number:05d}.parquet"
+
+
+def folder(table: Table, held_out: bool) -> Path:
+    """Return the folder of a table's files below that of the dataset."""
+    private = Path("private")
+    if table.name in _PUBLIC:
+        return private / "holdout" / table.name if held_out else Path("public") / table.name
+    return private / ("holdout-truth" if held_out else "truth") / table.name
 
 
 def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
@@ -64,7 +88,7 @@ def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
     return Part(
         table=table.name,
         file=File(path.name, rows.num_rows, path.stat().st_size),
-        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table in PUBLIC else 0,
+        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table.name in _PUBLIC else 0,
         days=content.day_digests(table, rows),
     )
 
@@ -156,27 +180,50 @@ def entry(table: Table, parts: list[Part]) -> TableEntry:
     )
 
 
-def open_dataset(where: str) -> Dataset:
+def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
     """Open a dataset in a folder or at an object-store URL, and hold its files against its manifest.
 
-    Looks at sizes, row counts and columns, not at content. Raises ConfigError if there is no dataset and
-    MismatchError naming the file that is missing, truncated or foreign.
+    Looks at sizes, row counts and columns, not at content. Raises ConfigError if there is no dataset, or no held-out
+    part where that is asked for, and MismatchError naming the file that is missing, truncated or foreign.
     """
     filesystem, root = _locate(where)
     path = posixpath.join(root, manifest.NAME)
     try:
-        with filesystem.open_input_stream(path) as stream:
-            found = manifest.decode(stream.read(), path)
+        found = manifest.decode(_content(filesystem, path, where), path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{shown(where)}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
         ) from error
-    except OSError as error:
-        raise ConfigError(f"{shown(where)}: cannot be read: {_without_secrets(str(error), where)}") from error
-    dataset = Dataset(filesystem, root, found)
+    if split is Split.HOLDOUT:
+        found = manifest.held_out(found, _private(filesystem, root, where))
+        if found.days == 0:
+            raise ConfigError(f"{shown(where)}: no days are held out here; scenario `{found.name}` has none")
+    dataset = Dataset(filesystem, root, found, split)
     for table in PUBLIC:
         _check_files(dataset, table)
     return dataset
+
+
+def _private(filesystem: Any, root: str, where: str) -> PrivateManifest:
+    """Read what a dataset says of its private part. Raises ConfigError if that is not here."""
+    path = posixpath.join(root, "private", manifest.NAME)
+    try:
+        return manifest.decode_private(_content(filesystem, path, where), path)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{shown(where)}: without its private part ({path} is missing); whoever made the dataset has it"
+        ) from error
+
+
+def _content(filesystem: Any, path: str, where: str) -> bytes:
+    """Return a file of a dataset. Raises FileNotFoundError, and ConfigError if it cannot be read."""
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            return stream.read()  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{shown(where)}: cannot be read: {_without_secrets(str(error), where)}") from error
 
 
 def shown(where: str) -> str:
@@ -232,7 +279,7 @@ def by_day(dataset: Dataset, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of each day of a public table and the bytes of their wire objects, each of shape (days,)."""
     rows, size = np.zeros(dataset.manifest.days, np.int64), np.zeros(dataset.manifest.days, np.int64)
     for batch in batches(dataset, table, rows=_ROW_GROUP):
-        day = np.clip(batch[table.day].to_numpy(), 1, len(rows)) - 1
+        day = np.clip(batch[table.day].to_numpy() - dataset.manifest.first_day, 0, len(rows) - 1)
         rows += np.bincount(day, minlength=len(rows))
         lengths = pc.binary_length(wire.encode(batch)).to_numpy()
         size += np.bincount(day, lengths, minlength=len(size)).astype(np.int64)
@@ -279,6 +326,7 @@ def _check_files(dataset: Dataset, table: Table) -> None:
                 f"{posixpath.join(dataset.root, manifest.NAME)}: `{table.name}` lists {file.name!r} "
                 f"where {part_name(number)} belongs"
             )
+    table = table.having(entry.columns)
     for path, file in zip(dataset.files(table.name), entry.files, strict=True):
         _check_file(dataset.filesystem, path, file, table)
     if entry.rows != sum(file.rows for file in entry.files) or min(entry.rows, entry.wire_bytes) < 0:

@@ -3,7 +3,7 @@
 import bisect
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
@@ -255,6 +255,15 @@ def _as_sent(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(field.name, _as_sent(field.type)) for field in kind])
     return kind
+
+
+def keys(payload: bytes) -> Collection[str]:
+    """Return the keys of a message; none if it is no JSON object."""
+    try:
+        value = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()
+    return value if isinstance(value, dict) else ()
 
 
 def _excerpt(payload: bytes) -> str:

@@ -9,7 +9,7 @@ from zakar.broker import station
 from zakar.broker.account import Account
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected, is_websocket
 from zakar.broker.link import Link
-from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import preview as previews
@@ -66,7 +66,7 @@ class Findings:
 async def examine(
     access: Access,
     dataset: Dataset | None = None,
-    tables: Sequence[Table] = PUBLIC,
+    tables: Sequence[Table] = (),
     *,
     mode: Mode = Mode.AUTO,
     way: Transport = Transport.AUTO,
@@ -76,12 +76,13 @@ async def examine(
     pace: Pace = _PACE,
     name: str = "zakar doctor",
 ) -> Findings:
-    """Look at a server, and at what a load of a dataset's ``tables`` would do to it; change nothing.
+    """Look at a server, and at what a load of a dataset's ``tables``, all by default, would do; change nothing.
 
     The link is measured with messages that go to no station. Raises ServerError if the server cannot be reached or
     is lost, or does not have ``mode`` or ``replicas``; that it lacks JetStream is a finding. MismatchError for a
     damaged dataset.
     """
+    tables = tables or (dataset.tables if dataset is not None else ())
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     access = await transport.choose(access, way, lambda: payloads)
     async with connected(access, name) as connection:

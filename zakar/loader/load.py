@@ -8,7 +8,7 @@ from itertools import islice
 
 from zakar.broker.connection import LOST, Access, ApiError, connected
 from zakar.dataset import store, wire
-from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError, StoppedError
 from zakar.loader import crew, opening, plan, transport
@@ -68,13 +68,13 @@ class LoadReport:
     stations: dict[str, StationReport] = field(default_factory=dict)
 
 
-def choose(names: Sequence[str] | None) -> tuple[Table, ...]:
-    """Return public tables by name, all of them by default. Raises ConfigError for a name that is none."""
-    known = [table.name for table in PUBLIC]
+def choose(dataset: Dataset, names: Sequence[str] | None) -> tuple[Table, ...]:
+    """Return a dataset's tables by name, all of them by default. Raises ConfigError for a name that is none."""
+    known = [table.name for table in dataset.tables]
     for name in names or ():
         if name not in known:
             raise ConfigError(f"--tables: `{name}` is no table; there are {', '.join(known)}")
-    return tuple(table for table in PUBLIC if names is None or table.name in names)
+    return tuple(table for table in dataset.tables if names is None or table.name in names)
 
 
 async def load(

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pyarrow as pa
+
 from zakar.broker import reader
 from zakar.broker.connection import Connection
 from zakar.dataset import store, wire
@@ -24,11 +26,13 @@ async def unload(connection: Connection, station: str, out: Path, limit: int | N
     written, and what ``reader.read`` raises.
     """
     table = carried_by(station)
-    schema = table.schema if table is not None else None
+    schema: pa.Schema | None = None
     belongs = f"no row of `{table.name}`" if table is not None else "not like those before it"
     done = 0
     with store.written_whole(out) as write:
         async for block in _blocks(reader.read_station(connection, station, limit)):
+            if table is not None and schema is None:
+                schema = table.having(wire.keys(block[0])).schema
             try:
                 rows = wire.decode(block, schema)
             except wire.RowError as error:
@@ -42,10 +46,10 @@ async def unload(connection: Connection, station: str, out: Path, limit: int | N
                 raise MismatchError(f"station `{station}`: {error}; --format jsonl takes any message") from error
             schema = rows.schema
             done += len(block)
-        if done == 0 and schema is None:
+        if done == 0 and table is None:
             raise MismatchError(f"station `{station}` holds no messages to tell columns from; try --format jsonl")
-        if done == 0 and schema is not None:
-            write(schema.empty_table())
+        if done == 0 and table is not None:
+            write(table.schema.empty_table())
     return done
 
 

@@ -1,16 +1,25 @@
-"""The weather that is true, whether or not a sensor sees it."""
+"""The weather that is true, whether or not a sensor sees it: daily, on every land cell."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.scenario import Calendar, SeasonalWeather
-from zakar.seeds import Seeds
 
+@dataclass(frozen=True)
+class Weather:
+    """Weather of consecutive days; float32 of shape (days, n) over the n land cells unless said.
 
-def seasonal_means_f(weather: SeasonalWeather, calendar: Calendar, seeds: Seeds, days: np.ndarray) -> np.ndarray:
-    """Return the island's mean temperature on ``days``, degrees Fahrenheit, shape (days,).
-
-    ``mean + amplitude * sin(2 pi day / days_per_year)`` and a Gaussian residual drawn for each day.
+    ``tmax_c``, ``tmin_c``: highest and lowest temperature of the day, degrees Celsius. ``humidity_percent``: relative
+    humidity at the warmest hour. ``wind_kmh``: wind speed then, 10 m above ground. ``rain_mm``: rain of the day.
+    ``wind_from_degrees``: (days,) where the wind comes from, clockwise from north. ``wet``: (days,) bool, whether it
+    rains on the island. ``blocking``: (days,) bool, whether a heat wave's high pressure stands over it.
     """
-    season = weather.mean_f + weather.amplitude_f * np.sin(2 * np.pi * days / calendar.days_per_year)
-    residual = [seeds.stream("weather/residual", int(day)).standard_normal() for day in days]
-    return season + weather.residual_sd_f * np.asarray(residual)
+
+    tmax_c: np.ndarray
+    tmin_c: np.ndarray
+    humidity_percent: np.ndarray
+    wind_kmh: np.ndarray
+    rain_mm: np.ndarray
+    wind_from_degrees: np.ndarray
+    wet: np.ndarray
+    blocking: np.ndarray

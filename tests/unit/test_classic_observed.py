@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import history, tiny
 
-from zakar.observe import alerts, sensors
+from zakar.observe import classic
 from zakar.seeds import Seeds
-from zakar.world.year import Truth
+from zakar.world.classic import Truth
 
 SEEDS = st.integers(0, 2**32)
 
@@ -13,7 +13,7 @@ SEEDS = st.integers(0, 2**32)
 def observed(seed: int, days: int = 120, **changes: float) -> tuple[Truth, dict[str, np.ndarray]]:
     scenario = tiny(seed=seed, calendar={"days": days}, grid={"width": 30, "height": 30}, sensors=changes)
     truth = history(scenario)
-    return truth, sensors.every_cell(scenario.sensors, scenario.grid, Seeds(seed), truth)
+    return truth, classic.every_cell(scenario.sensors, scenario.grid, Seeds(seed), truth)
 
 
 @given(SEEDS, st.integers(1, 40))
@@ -66,7 +66,7 @@ def test_without_noise_a_reading_is_the_rounded_mean() -> None:
 def test_every_fire_gives_one_alert_after_exactly_the_lag(seed: int, lag: int) -> None:
     scenario = tiny(seed=seed, alerts={"lag_days": lag})
     truth = history(scenario)
-    found = alerts.late(scenario.alerts, truth)
+    found = classic.late(scenario.alerts, truth)
     assert np.array_equal(found["event_day"], truth.fires.day)
     assert np.array_equal(found["cell"], truth.fires.cell)
     assert np.all(found["notification_day"] - found["event_day"] == lag)
@@ -75,5 +75,5 @@ def test_every_fire_gives_one_alert_after_exactly_the_lag(seed: int, lag: int) -
 def test_a_run_of_days_gives_no_alert_for_the_fires_before_it() -> None:
     scenario = tiny()
     run = history(scenario).cut(80, 99, 4)
-    found = alerts.late(scenario.alerts, run)
+    found = classic.late(scenario.alerts, run)
     assert run.fires.day.min() < 80 <= found["event_day"].min()

@@ -1,15 +1,41 @@
-"""Posts: who posts where and about what; the words come from the phrase tables."""
+"""What was seen of the island of 2023: readings in every cell, posts from phrase tables, alerts three days late."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from zakar.observe.phrases import FIELDS, FIGURATIVE, FIRE, ORDINARY, Phrases, compose
-from zakar.scenario import Grid, PhraseTweets
+from zakar.scenario import EveryCellSensors, Grid, LateAlerts, PhraseTweets
 from zakar.seeds import Seeds
-from zakar.world.fire import Fires
-from zakar.world.year import Truth
+from zakar.world.classic import Fires, Truth
+
+
+def every_cell(sensors: EveryCellSensors, grid: Grid, seeds: Seeds, truth: Truth) -> dict[str, np.ndarray]:
+    """Return one reading for each day and cell, in (day, x, y) order: day, cell, temperature.
+
+    Temperature is in whole degrees Fahrenheit: the island's mean and Gaussian noise; in a cell that burns
+    on that day at least ``fire_least_f`` plus a gamma-distributed excess.
+    """
+    first_day = int(truth.days[0])
+    noise = np.stack([seeds.stream("sensors/noise", int(d)).standard_normal(grid.cells) for d in truth.days])
+    temperature = truth.means_f[:, None] + sensors.noise_sd_f * noise
+
+    fires = truth.fires.between(first_day, int(truth.days[-1]))
+    shape = (sensors.fire_excess_mean_f / sensors.fire_excess_sd_f) ** 2
+    scale = sensors.fire_excess_mean_f / shape
+    for day in np.unique(fires.day).tolist():
+        cells = fires.between(day, day).cell
+        excess = seeds.stream("sensors/fire", day).gamma(shape, scale, len(cells))
+        row = temperature[day - first_day]
+        row[cells] = np.maximum(row[cells], math.ceil(sensors.fire_least_f) + excess)
+
+    return {
+        "day": np.repeat(truth.days, grid.cells),
+        "cell": np.tile(np.arange(grid.cells), len(truth.days)),
+        "temperature": np.rint(temperature).ravel().astype(np.int16),
+    }
 
 
 @dataclass(frozen=True)
@@ -62,3 +88,13 @@ def _fire_cells(tweets: PhraseTweets, seeds: Seeds, fires: Fires, day: int) -> n
     burning = fires.between(day - len(tweets.fire_posts) + 1, day)
     mean_posts = np.asarray(tweets.fire_posts)[day - burning.day]
     return draw.permutation(np.repeat(burning.cell, draw.poisson(mean_posts)))
+
+
+def late(alerts: LateAlerts, truth: Truth) -> dict[str, np.ndarray]:
+    """Return an alert for each fire of these days, in (event_day, x, y) order: days and cell."""
+    fires = truth.fires.between(int(truth.days[0]), int(truth.days[-1]))
+    return {
+        "event_day": fires.day,
+        "notification_day": fires.day + alerts.lag_days,
+        "cell": fires.cell,
+    }

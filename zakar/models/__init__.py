@@ -1,0 +1,1 @@
+"""What a scenario's `model` stands for: a world and its observers, put together block by block."""

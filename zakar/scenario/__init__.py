@@ -1,0 +1,66 @@
+"""Settings of one simulated island and its observation: read from TOML, validated, frozen."""
+
+from zakar.scenario.classic import (
+    Calendar,
+    ClassicScenario,
+    EveryCellSensors,
+    LateAlerts,
+    PhraseTweets,
+    ScatteredFires,
+    SeasonalWeather,
+)
+from zakar.scenario.files import (
+    Scenario,
+    config_folder,
+    convert,
+    find,
+    names,
+    parse_toml,
+    read,
+    read_text,
+    read_toml,
+    scenario_of,
+    with_days,
+)
+from zakar.scenario.island import (
+    Climate,
+    DatedCalendar,
+    IslandScenario,
+    Posts,
+    SensorNetwork,
+    SlowAlerts,
+    Terrain,
+    Wildfires,
+)
+from zakar.scenario.settings import Grid, Settings
+
+__all__ = [
+    "Calendar",
+    "ClassicScenario",
+    "Climate",
+    "DatedCalendar",
+    "EveryCellSensors",
+    "Grid",
+    "IslandScenario",
+    "LateAlerts",
+    "PhraseTweets",
+    "Posts",
+    "ScatteredFires",
+    "Scenario",
+    "SeasonalWeather",
+    "SensorNetwork",
+    "Settings",
+    "SlowAlerts",
+    "Terrain",
+    "Wildfires",
+    "config_folder",
+    "convert",
+    "find",
+    "names",
+    "parse_toml",
+    "read",
+    "read_text",
+    "read_toml",
+    "scenario_of",
+    "with_days",
+]
