@@ -21,6 +21,7 @@ from zakar.scenario.files import (
     read_toml,
     scenario_of,
     with_days,
+    with_seed,
 )
 from zakar.scenario.island import (
     Climate,
@@ -32,6 +33,7 @@ from zakar.scenario.island import (
     Terrain,
     Wildfires,
 )
+from zakar.scenario.notes import read_notes
 from zakar.scenario.settings import Grid, Settings
 
 __all__ = [
@@ -59,8 +61,10 @@ __all__ = [
     "names",
     "parse_toml",
     "read",
+    "read_notes",
     "read_text",
     "read_toml",
     "scenario_of",
     "with_days",
+    "with_seed",
 ]

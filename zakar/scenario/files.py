@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from zakar.errors import ConfigError
 from zakar.scenario.classic import ClassicScenario
@@ -93,7 +93,12 @@ def convert(values: object, kind: type[_T], source: str) -> _T:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(str(error), kind)}") from error
+        raise ConfigError(f"{source}: {_explain(str(error), kind, values)}") from error
+
+
+def with_seed(scenario: Scenario, seed: int) -> Scenario:
+    """Return the scenario with another seed. Raises ConfigError where it cannot be one."""
+    return scenario_of({**msgspec.to_builtins(scenario), "seed": seed}, "--seed")
 
 
 def with_days(scenario: Scenario, days: int) -> Scenario:
@@ -115,8 +120,8 @@ def _not_finite(values: object, path: str = "") -> str:
     return next((path for path in found if path), "")
 
 
-def _explain(message: str, kind: type) -> str:
-    """Rewrite msgspec's message as `key`: problem; an unknown key gets the nearest known one."""
+def _explain(message: str, kind: type, values: object) -> str:
+    """Rewrite msgspec's message as `key`: problem; an unknown key gets the nearest known one, a number its range."""
     text, _, place = message.partition(" - at ")
     path = place.strip("`").removeprefix("$").removeprefix(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
@@ -131,7 +136,31 @@ def _explain(message: str, kind: type) -> str:
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:
         return f"`{path + '.' if path else ''}{missing[1]}` is missing; add it"
-    return f"`{path}`: {text}" if path else text
+    return f"`{path}`: {text}{_allowed(kind, values, path)}" if path else text
+
+
+def _allowed(kind: type, values: object, path: str) -> str:
+    """Return in words from where to where the number at ``path`` may be, empty where it has not both ends."""
+    found = inspect.type_info(kind)
+    for part in re.findall(r"\w+", path):
+        if isinstance(found, inspect.UnionType):  # of models
+            model = values.get("model") if isinstance(values, dict) else None
+            found = next((t for t in found.types if isinstance(t, inspect.StructType) and t.tag == model), found)
+        if isinstance(found, inspect.StructType):
+            found = next((field.type for field in found.fields if field.encode_name == part), found)
+        elif isinstance(found, inspect.VarTupleType):
+            found = found.item_type
+        elif isinstance(found, inspect.TupleType) and part.isdecimal():
+            found = found.item_types[int(part)]
+    if not isinstance(found, inspect.IntType | inspect.FloatType):
+        return ""
+    least = [f"{word} {_plain(end)}" for word, end in (("at least", found.ge), ("above", found.gt)) if end is not None]
+    most = [f"{word} {_plain(end)}" for word, end in (("at most", found.le), ("below", found.lt)) if end is not None]
+    return f"; must be {least[0]} and {most[0]}" if least and most else ""
+
+
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _known_keys(kind: type) -> set[str]:

@@ -3,6 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
+
+from zakar.scenario.island import Terrain
+from zakar.scenario.settings import Grid
+from zakar.seeds import Seeds
+from zakar.world import relief as relief_of
+from zakar.world import settlement
 
 FUELS = ("bare", "grass", "shrub", "broadleaf", "conifer", "agroforestry", "urban")
 BARE, GRASS, SHRUB, BROADLEAF, CONIFER, AGROFORESTRY, URBAN = range(len(FUELS))
@@ -49,3 +56,130 @@ class Island:
         """Elevation of the land cells, metres, shape (n,)."""
         height: np.ndarray = self.elevation_m[self.land]
         return height
+
+
+def make(terrain: Terrain, grid: Grid, seeds: Seeds) -> Island:
+    """Draw the island's maps; ``terrain.check_grid(grid)`` must have passed."""
+    width, height = grid.width, grid.height
+    relief = relief_of.raised(
+        width, height, terrain.land_share, terrain.summit_m, terrain.hurst, terrain.relief_noise, seeds
+    )
+    slope, aspect = relief_of.slope_and_aspect(relief)
+    coast = relief_of.coast_km(relief.land)
+    land = np.flatnonzero(relief.land)
+    height_m, slope, aspect, coast = (values.ravel()[land] for values in (relief.elevation_m, slope, aspect, coast))
+    x, y = (land // height).astype(np.float64), (land % height).astype(np.float64)
+    neighbours = neighbours_of(relief.land)
+
+    towns = settlement.sites(terrain.settlements, _habitable(height_m, slope, coast, seeds), x, y)
+    sizes = settlement.zipf(terrain.settlements, terrain.people * (1 - terrain.rural_share), terrain.zipf_exponent)
+    roads = settlement.roads(towns, settlement.ways(neighbours, height_m, x, y), terrain.road_loops)
+    road = _road_km(relief.land, land, np.union1d(roads, towns))
+    rural = _country(height_m, slope, road, seeds)
+    residents = settlement.townspeople(towns, sizes, x, y) + terrain.people * terrain.rural_share * rural
+
+    distance = np.hypot(x[:, None] - x[towns], y[:, None] - y[towns])
+    fuel = _fuel(terrain, relief, land, slope, aspect, residents, distance.min(1), seeds)
+    return Island(
+        width=width,
+        height=height,
+        elevation_m=relief.elevation_m.ravel().astype(np.float32),
+        land=land,
+        neighbours=neighbours,
+        fuel=fuel,
+        residents=residents.astype(np.float32),
+        slope_degrees=slope.astype(np.float32),
+        aspect_degrees=aspect.astype(np.float32) % np.float32(360),
+        coast_km=coast.astype(np.float32),
+        road_km=road.astype(np.float32),
+        towns=towns,
+        town_residents=sizes.astype(np.float32),
+        town=distance.argmin(1).astype(np.int16),
+        roads=roads.astype(np.int32),
+    )
+
+
+def neighbours_of(land: np.ndarray) -> np.ndarray:
+    """Return for each land cell of the map ``land`` (width, height) the place of its neighbour in each of STEPS."""
+    place = np.full((land.shape[0] + 2, land.shape[1] + 2), -1, np.int32)
+    place[1:-1, 1:-1][land] = np.arange(land.sum())
+    x, y = np.nonzero(land)
+    return np.stack([place[x + 1 + dx, y + 1 + dy] for dx, dy in STEPS], axis=1)
+
+
+def _habitable(height_m: np.ndarray, slope: np.ndarray, coast: np.ndarray, seeds: Seeds) -> np.ndarray:
+    """Return how well each cell suits a town, logarithmic: low, level, mostly at the sea, and by chance."""
+    chance = seeds.stream("island/towns").gumbel(size=len(height_m))
+    suitability: np.ndarray = chance - height_m / 120 - slope / 3 - np.minimum(coast, 6) / 3
+    return suitability
+
+
+def _road_km(land_map: np.ndarray, land: np.ndarray, with_road: np.ndarray) -> np.ndarray:
+    """Return the distance of each land cell from the nearest of the places ``with_road``."""
+    without = np.ones(land_map.size, bool)
+    without[land[with_road]] = False
+    distance: np.ndarray = ndimage.distance_transform_edt(without.reshape(land_map.shape)).ravel()[land]
+    return distance
+
+
+def _country(height_m: np.ndarray, slope: np.ndarray, road: np.ndarray, seeds: Seeds) -> np.ndarray:
+    """Return the share of the rural people who live in each cell: along roads, on low and level land, unevenly."""
+    uneven = seeds.stream("island/people").gamma(1.0, size=len(road))
+    weight = uneven * np.exp(-road / 1.5 - height_m / 300 - slope / 10)
+    share: np.ndarray = weight / weight.sum()
+    return share
+
+
+def _fuel(
+    terrain: Terrain,
+    relief: relief_of.Relief,
+    land: np.ndarray,
+    slope: np.ndarray,
+    aspect: np.ndarray,
+    residents: np.ndarray,
+    town_km: np.ndarray,
+    seeds: Seeds,
+) -> np.ndarray:
+    """Return the fuel of each land cell, (n,) uint8.
+
+    Fuels take their shares one after the other, each the cells that suit it best; shrub gets what remains.
+    """
+    draw = seeds.stream("island/fuel")
+    patches = {
+        fuel: relief_of.clumps(relief.land.shape, terrain.patch_km, draw).ravel()[land]
+        for fuel in (BARE, AGROFORESTRY, BROADLEAF, CONIFER, GRASS)
+    }
+    high = relief.elevation_m.ravel()[land] / terrain.summit_m
+    moist = _moisture(relief, land, slope, aspect)
+    suits = {
+        BARE: 6 * high + slope / 8 - moist,
+        AGROFORESTRY: -town_km / 3 - 3 * high - slope / 4,
+        BROADLEAF: 1.5 * moist - 6 * np.abs(high - 0.35),
+        CONIFER: 0.5 * moist + 3 * np.minimum(high, 0.5),
+        GRASS: -moist - slope / 6,
+    }
+    shares = {
+        BARE: terrain.bare_share,
+        AGROFORESTRY: terrain.agroforestry_share,
+        BROADLEAF: terrain.broadleaf_share,
+        CONIFER: terrain.conifer_share,
+        GRASS: terrain.grass_share,
+    }
+    fuel = np.full(len(land), SHRUB, np.uint8)
+    fuel[residents >= terrain.urban_density] = URBAN
+    fuel[town_km == 0] = URBAN
+    country = np.count_nonzero(fuel != URBAN)
+    for kind, suited in suits.items():
+        free = np.flatnonzero(fuel == SHRUB)
+        best = np.argsort(-(suited + patches[kind])[free], kind="stable")
+        fuel[free[best[: round(shares[kind] * country)]]] = kind
+    return fuel
+
+
+def _moisture(relief: relief_of.Relief, land: np.ndarray, slope: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+    """Return how moist the ground is, about -2 to 2: slopes facing north keep the sun off, hollows gather water."""
+    ground = np.maximum(relief.elevation_m, 0)
+    hollow = (ndimage.gaussian_filter(ground, 2.0) - ground).ravel()[land]
+    north = np.cos(np.radians(aspect)) * np.minimum(slope / 4, 1)
+    moisture: np.ndarray = north + hollow / max(float(hollow.std()), 1.0) / 2
+    return moisture
