@@ -34,7 +34,7 @@ from zakar.dataset import store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.scenario import ClassicScenario
+from zakar.scenario import Scenario
 from zakar.simulate import simulate
 
 TARGET = 10.0  # times the plain loop
@@ -53,7 +53,6 @@ def main() -> None:
     scenario = scenarios.read(source)
     if given.days:
         scenario = scenarios.with_days(scenario, given.days)
-    assert isinstance(scenario, ClassicScenario)
 
     ways = {
         "processes": Way("zakar, a process a core"),
@@ -89,7 +88,7 @@ def main() -> None:
     give("simulate", "records", ways, ratios, facts, given)
 
 
-def _simulated(scenario: ClassicScenario, source: Path, out: Path, processes: int | None) -> tuple[float, Manifest]:
+def _simulated(scenario: Scenario, source: Path, out: Path, processes: int | None) -> tuple[float, Manifest]:
     """Simulate as the command line does, the start of its processes included."""
     began = time.perf_counter()
     with workers(processes) as executor:
@@ -123,9 +122,7 @@ def _write_alone(files: list[tuple[str, list[str], pa.Table]], folder: Path) -> 
     return time.perf_counter() - began
 
 
-def _plain_loop(
-    scenario: ClassicScenario, manifest: Manifest, words: float, days: int, folder: Path
-) -> tuple[int, float]:
+def _plain_loop(scenario: Scenario, manifest: Manifest, words: float, days: int, folder: Path) -> tuple[int, float]:
     """Make days spread evenly over the calendar, one record a call; return the records and the seconds."""
     out = folder / "loop"
     out.mkdir()

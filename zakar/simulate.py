@@ -8,14 +8,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from zakar import scenario as scenarios
-from zakar.dataset import card, manifest, store
+from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import Table
+from zakar.dataset.schema import ISLAND_MAP, Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
 from zakar.models import classic, island
@@ -24,7 +25,7 @@ from zakar.observe import phrases
 from zakar.scenario import IslandScenario, Scenario
 from zakar.seeds import Seeds, secret_root
 
-BLOCK_DAYS = 128
+_BLOCK_DAYS, _LEAST_DAYS, _BLOCK_CELLS = 128, 16, 128 * 3600  # of a block; its days times cells, which take memory
 _AHEAD = 8  # blocks that wait for a worker at most, so that memory does not grow with the years
 _KEY_BYTES = 32
 _KEY = re.compile(r"[0-9A-Fa-f]{32,4096}")
@@ -38,20 +39,21 @@ def simulate(
     *,
     key: bytes | None = None,
     overwrite: bool = False,
-    block_days: int = BLOCK_DAYS,
+    block_days: int | None = None,
     progress: Callable[[int], None] = lambda *_: None,
 ) -> Manifest:
     """Simulate ``scenario``, read from ``source``, into the dataset folder ``out``.
 
-    Blocks of ``block_days`` days are emitted on ``executor``; the content depends on neither. Held-out days are
-    drawn from ``key``, or from a new one, which is kept in the private part. ``progress`` is told the days finished.
-    The folder appears under its name only when it is whole.
+    Blocks of ``block_days`` days, by default fewer the larger the grid, are emitted on ``executor``; the content
+    depends on neither. Held-out days are drawn from ``key``, or from a new one, which is kept in the private part.
+    ``progress`` is told the days finished. The folder appears under its name only when it is whole.
 
     Raises ConfigError if ``out`` is in the way or cannot be written.
     """
     out = out.resolve()
     check_free(out, overwrite)
     phrase_file = phrase_table(scenario, source)  # a bad table is told here, not by a worker
+    notes = published_notes(scenario, source)
     if key is None and held_out_days(scenario):
         key = secrets.token_hex(_KEY_BYTES).encode()
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
@@ -59,9 +61,10 @@ def simulate(
         folders = [store.folder(t, held_out) for t in tables(scenario) for held_out in _splits(scenario)]
         for folder in folders:
             (partial / folder).mkdir(parents=True)
+        block_days = block_days or max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells))
         work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
         parts = list(_emitted(work, executor, partial, progress))
-        written = _finish(scenario, phrase_file, parts, partial)
+        written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
         if key is not None and held_out_days(scenario):
             _write_key(partial / "private" / "key", key)
         check_free(out, overwrite)  # somebody else may have been quicker
@@ -125,9 +128,28 @@ def phrase_table(scenario: Scenario, source: Path) -> Path:
     Raises ConfigError if there is none, or one that cannot be used.
     """
     path = phrases.find(scenario.tweets.phrases, source.parent)
-    model = island if isinstance(scenario, IslandScenario) else classic
-    model.check_phrases(path, Seeds(scenario.seed))
+    if isinstance(scenario, IslandScenario):
+        island.check_phrases(scenario, path)
+    else:
+        classic.check_phrases(scenario, path)
     return path
+
+
+def published_settings(scenario: Scenario) -> dict[str, Any]:
+    """Return the settings of a scenario as its dataset tells them: as if no days were held out."""
+    values: dict[str, Any] = msgspec.to_builtins(scenario)
+    values["calendar"].pop("holdout_days", None)
+    return values
+
+
+def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
+    """Return what the file ``source`` of a scenario says of its published settings, by the key's path.
+
+    Raises ConfigError if its comments cannot be read.
+    """
+    values = published_settings(scenario)
+    paths = {f"{section}.{key}" for section, keys in values.items() if isinstance(keys, dict) for key in keys}
+    return {path: note for path, note in scenarios.read_notes(source).items() if path in paths | values.keys()}
 
 
 def check_free(out: Path, overwrite: bool) -> None:
@@ -178,8 +200,26 @@ def _emitted(
         wait(task for _, task in waiting)  # a worker may still be writing
 
 
-def _finish(scenario: Scenario, phrase_file: Path, parts: list[tuple[bool, Part]], folder: Path) -> Manifest:
-    """Write manifests and card beside the parts."""
+def _maps(scenario: Scenario, folder: Path) -> dict[str, TableEntry]:
+    """Write what does not change from day to day, if the scenario has a map."""
+    if not isinstance(scenario, IslandScenario):
+        return {}
+    place = folder / store.folder(ISLAND_MAP, held_out=False)
+    place.mkdir()
+    return {
+        ISLAND_MAP.name: store.entry(ISLAND_MAP, [store.write_part(place, 0, ISLAND_MAP, island.map_rows(scenario))])
+    }
+
+
+def _finish(
+    scenario: Scenario,
+    phrase_file: Path,
+    notes: dict[str, str],
+    parts: list[tuple[bool, Part]],
+    maps: dict[str, TableEntry],
+    folder: Path,
+) -> Manifest:
+    """Write manifests, card and metadata beside the parts."""
 
     def entries(chosen: Iterable[Table], held_out: bool) -> dict[str, TableEntry]:
         return {t.name: store.entry(t, [p for h, p in parts if h == held_out and p.table == t.name]) for t in chosen}
@@ -195,8 +235,10 @@ def _finish(scenario: Scenario, phrase_file: Path, parts: list[tuple[bool, Part]
         fingerprint=_together(public),
         tables=public,
         software=manifest.software(),
-        scenario=msgspec.to_builtins(scenario),
+        scenario=published_settings(scenario),
         phrases=phrases.digest(phrase_file),
+        maps=maps,
+        notes=notes,
     )
     private = PrivateManifest(format=manifest.FORMAT, fingerprint=_together(truth), truth=truth)
     if held_out_days(scenario):
@@ -210,7 +252,8 @@ def _finish(scenario: Scenario, phrase_file: Path, parts: list[tuple[bool, Part]
         )
     (folder / manifest.NAME).write_bytes(manifest.encode(written))
     (folder / "private" / manifest.NAME).write_bytes(manifest.encode(private))
-    (folder / "README.md").write_text(card.render(written), encoding="utf-8", newline="\n")
+    (folder / card.NAME).write_text(card.render(written), encoding="utf-8", newline="\n")
+    (folder / croissant.NAME).write_bytes(croissant.render(written))
     return written
 
 

@@ -37,16 +37,16 @@ def sample() -> Dataset:
 @pytest.fixture(scope="session")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The sample's scenario with another seed."""
-    return _simulated("tiny", tmp_path_factory.mktemp("other") / "dataset", seed=7)
+    return simulated("tiny", tmp_path_factory.mktemp("other") / "dataset", seed=7)
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Enough messages that a load takes seconds: 250 days of classic, about 390,000."""
-    return _simulated("classic", tmp_path_factory.mktemp("large") / "dataset", days=250)
+    return simulated("classic", tmp_path_factory.mktemp("large") / "dataset", days=250)
 
 
-def _simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
+def simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
     path = scenario.find(name)
     settings = scenario.read(path)
     if seed is not None:

@@ -64,7 +64,7 @@ async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
 
 async def compared(dataset: Dataset, access: Access) -> dict[str, Comparison]:
     """Verify all tables."""
-    return await verify(dataset, access, PUBLIC)
+    return await verify(dataset, access, dataset.tables)
 
 
 async def assert_whole(dataset: Dataset, access: Access) -> None:

@@ -346,7 +346,7 @@ def test_the_secrets_of_a_datasets_url_are_never_printed(
     capfd: pytest.CaptureFixture[str],
 ):
     manifest = msgspec.structs.replace(sample.manifest, scenario={"checks": "foreign"})
-    monkeypatch.setattr(store, "open_dataset", lambda _: dataclasses.replace(sample, manifest=manifest))
+    monkeypatch.setattr(store, "open_dataset", lambda *_: dataclasses.replace(sample, manifest=manifest))
     team = "users: [{user: ana, password: pw}], jetstream { max_mem: 1MB, max_file: 5MB }"
     with running(ServerSettings(extra=f"accounts {{ team {{ {team} }} }}")) as server:
         words = [command, "s3://KEY:SECRET@bucket/x?region=HIDDEN"]

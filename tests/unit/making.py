@@ -1,5 +1,6 @@
 """What unit tests make: small scenarios, datasets and changes to them."""
 
+import datetime
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.scenario import ClassicScenario, Scenario
+from zakar.scenario import ClassicScenario, IslandScenario, Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
 from zakar.world import classic as world
@@ -29,6 +30,21 @@ def tiny(**changes: Any) -> ClassicScenario:
         section = values[key]
         values[key] = {**section, **change} if isinstance(section, dict) else change
     return scenario.convert(values, ClassicScenario, "tiny.toml")
+
+
+def small_island(**changes: Any) -> IslandScenario:
+    """Return the island scenario, small and short, with some keys of sections changed."""
+    values = scenario.read_toml(scenario.find("island"))
+    small = {
+        "calendar": {"days": 60, "holdout_days": 26, "first_date": datetime.date(2016, 7, 1)},
+        "grid": {"width": 12, "height": 12},
+        "terrain": {"settlements": 6, "people": 5000},
+        "fires": {"human_per_100km2": 400.0, "escape_share": 0.1},
+        "tweets": {"per_day": 100, "accounts": 400},
+    }
+    for key in {*small, *changes}:
+        values[key] = {**values[key], **small.get(key, {}), **changes.get(key, {})}
+    return scenario.convert(values, IslandScenario, "island.toml")
 
 
 def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:

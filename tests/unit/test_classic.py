@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from zakar import scenario
+from zakar.check.figure import Check
 from zakar.check.integrity import integrity
-from zakar.check.realism import Check, classic
+from zakar.check.realism import classic
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset

@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 import pytest
 from making import edit_manifest, rewrite
 
+from zakar.check.figure import Check
 from zakar.check.integrity import integrity
-from zakar.check.realism import SUITES, Check
+from zakar.check.realism import SUITES
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
 from zakar.errors import MismatchError

@@ -12,7 +12,7 @@ import pytest
 from making import ROOT, simulated, tiny
 
 from zakar import scenario
-from zakar.dataset import card, store
+from zakar.dataset import card, croissant, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
 from zakar.simulate import simulate
@@ -218,8 +218,8 @@ def test_public_files_tell_nothing_of_what_is_private(pristine: Path) -> None:
     published = [p for p in pristine.rglob("*") if p.is_file() and pristine / "private" not in p.parents]
     texts = [path.read_text(encoding="utf-8") for path in published if path.suffix != ".parquet"]
     footers = [str(pq.read_schema(path)) for path in published if path.suffix == ".parquet"]
-    assert (len(texts), len(footers)) == (2, 9)
-    for word in ("private", "truth", "topic"):
+    assert (len(texts), len(footers)) == (3, 9)
+    for word in ("private", "truth", "topic", "held", "holdout", "secret"):
         assert not any(word in text.lower() for text in (*texts, *footers))
 
 
@@ -239,6 +239,7 @@ def test_the_committed_sample_is_simulated_again(again: Path, name: str) -> None
 def test_the_committed_sample_holds_its_content_and_card() -> None:
     dataset = store.open_dataset(str(SAMPLE))
     assert (SAMPLE / "README.md").read_text(encoding="utf-8") == card.render(dataset.manifest)
+    assert (SAMPLE / "croissant.json").read_bytes() == croissant.render(dataset.manifest)
     settings = scenario.scenario_of(dataset.manifest.scenario, "data/sample")
     assert settings == scenario.read(SOURCE)
 

@@ -14,7 +14,7 @@ from making import edit_manifest, rewrite
 
 from zakar.dataset import card, store, wire
 from zakar.dataset.manifest import Manifest, software
-from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, CLASSIC_TRUTH, TWEETS, Table
+from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, PREDICTIONS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ZakarError
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from zakar.check.realism import Check
+from zakar.check.figure import Check
 from zakar.dataset import content, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.schema import Table

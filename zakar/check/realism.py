@@ -4,34 +4,18 @@ The suite ``classic`` holds a dataset against the public artefacts of the 2023 h
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from zakar import scenario as scenarios
+from zakar.check.figure import Check
+from zakar.check.island import island
 from zakar.dataset import manifest, store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 from zakar.scenario import ClassicScenario
-
-
-@dataclass(frozen=True)
-class Check:
-    """One figure, the range that a sceptic accepts, both ends included, and where that comes from."""
-
-    id: str
-    name: str
-    value: float
-    low: float
-    high: float
-    source: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the value lies in its range."""
-        return bool(self.low <= self.value <= self.high)
 
 
 def classic(dataset: Dataset) -> list[Check]:
@@ -54,7 +38,7 @@ def classic(dataset: Dataset) -> list[Check]:
     ]
 
 
-SUITES: dict[str, Callable[[Dataset], list[Check]]] = {"none": lambda _: [], "classic": classic}
+SUITES: dict[str, Callable[[Dataset], list[Check]]] = {"none": lambda _: [], "classic": classic, "island": island}
 
 _COUNTS = "2023 artefacts: the organisers' files, counted"
 _ALERTS = "2023 artefacts: the complete alert file that a team saved"

@@ -1,26 +1,27 @@
 """`zakar simulate`, `zakar schema`, `zakar check`: datasets on disk."""
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from zakar import scenario as scenarios
+from zakar.check import record
+from zakar.check.figure import Check
 from zakar.check.integrity import integrity
-from zakar.check.realism import SUITES
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.dataset.store import Split
-from zakar.errors import MismatchError
+from zakar.errors import ConfigError, MismatchError
 from zakar.scenario import Scenario
-from zakar.simulate import check_free, held_out_days, phrase_table, read_key, simulate
 
 ScenarioName = Annotated[
     str, typer.Argument(metavar="[SCENARIO]", help="A scenario that comes with zakar, or a TOML file.")
@@ -28,7 +29,7 @@ ScenarioName = Annotated[
 
 
 def simulate_command(
-    name: ScenarioName = "classic",
+    name: ScenarioName = "island",
     *,
     out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
     key: Annotated[
@@ -49,6 +50,8 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
+    from zakar.simulate import check_free, held_out_days, phrase_table, read_key  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
     secret = read_key(key) if key is not None else None
@@ -131,8 +134,12 @@ def schema_command(json: Json = False) -> None:
 def check_command(where: Dataset, json: Json = False) -> None:
     """Compare a dataset with its manifest, and with the figures that its scenario names.
 
+    What was found is written beside the data, as checks.json, and the scores of baselines into its README.md.
+
     Example: `zakar check data/classic`
     """
+    from zakar.check.realism import SUITES  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
     if suite not in SUITES:
@@ -142,26 +149,44 @@ def check_command(where: Dataset, json: Json = False) -> None:
     checks = integrity(dataset)
     if all(check.ok for check in checks):  # figures of wrong content mean nothing
         checks += SUITES[suite](dataset)
-    ok = all(check.ok for check in checks)
     if json:
-        rows = [{**msgspec.to_builtins(c), "value": float(c.value), "ok": c.ok} for c in checks]
-        give({"ok": ok, "checks": rows})
+        give(record.report(dataset.manifest.fingerprint, checks))
     else:
-        grid = Table("", "check", "value", "accepted", "source", box=box.SIMPLE)
+        console = Console(soft_wrap=True)
+        wide = [max(map(len, column)) for column in zip(*((c.id, _value(c), accepted(c)) for c in checks), strict=True)]
         for c in checks:
-            low_high = f"{c.low:,.6g}" if c.low == c.high else f"{c.low:,.6g} to {c.high:,.6g}"
-            grid.add_row("ok" if c.ok else "[red]NOT[/]", c.name, f"{float(c.value):,.6g}", low_high, c.source)
-        Console().print(grid)
-    if not ok:
-        failed = ", ".join(c.name for c in checks if not c.ok)
+            mark = "ok " if c.ok else "[red]NOT[/]"
+            line = f"{c.id:{wide[0]}}  {_value(c):>{wide[1]}}  {accepted(c):{wide[2]}}  {c.name} ({c.source})"
+            console.print(f"{mark} {escape(line)}", highlight=False)
+    try:
+        record.keep(dataset, checks)
+    except ConfigError as error:  # whoever only reads a dataset may check it all the same
+        tell(str(error))
+    failed = ", ".join(c.id for c in checks if not c.ok)
+    if failed.startswith("content/"):
         raise MismatchError(f"{store.shown(where)}: {failed}: not what it should be; simulate the dataset again")
+    if failed:
+        raise MismatchError(f"{store.shown(where)}: {failed}: outside what is accepted; another seed may do")
+
+
+def _value(check: Check) -> str:
+    return f"{float(check.value):,.4g}" if abs(check.value) < 1000 else f"{float(check.value):,.0f}"
+
+
+def accepted(check: Check) -> str:
+    """Return the range that a check accepts, in words."""
+    if check.low == check.high:
+        return f"{check.low:,.6g}"
+    if math.isinf(check.high):
+        return "anything" if math.isinf(check.low) else f"at least {check.low:,.6g}"
+    return f"{check.low:,.6g} to {check.high:,.6g}"
 
 
 def settings(path: Path, seed: int | None = None, days: int | None = None) -> Scenario:
     """Read a scenario and apply the command line's seed and days."""
     scenario = scenarios.read(path)
     if seed is not None:
-        scenario = msgspec.structs.replace(scenario, seed=seed)
+        scenario = scenarios.with_seed(scenario, seed)
     return scenario if days is None else scenarios.with_days(scenario, days)
 
 
@@ -169,6 +194,8 @@ def timed_simulation(
     scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool, key: bytes | None = None
 ) -> tuple[float, Manifest]:
     """Simulate with a progress meter; return the seconds it took and the manifest."""
+    from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+
     began = time.perf_counter()
     done = 0
     with (

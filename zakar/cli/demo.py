@@ -17,11 +17,10 @@ from zakar.cli.stations import metered_load, metered_verify, summary
 from zakar.dataset import store
 from zakar.errors import MismatchError
 from zakar.loader.producer import Pace
-from zakar.simulate import check_free
 
 
 def demo(
-    name: ScenarioName = "classic",
+    name: ScenarioName = "island",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the dataset [default: data/demo-SCENARIO, made anew].")
     ] = None,
@@ -32,6 +31,8 @@ def demo(
 
     Example: `zakar demo classic`
     """
+    from zakar.simulate import check_free  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+
     path = scenarios.find(name)
     scenario = settings(path)
     ours = out is None

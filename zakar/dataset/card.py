@@ -1,61 +1,88 @@
-"""README.md of a dataset: the card that travels with the data, from the schema and the manifest."""
+"""README.md of a dataset: the card that travels with the data, from the schema, the manifest and what checks found."""
 
-import msgspec
+import json
+from collections.abc import Iterable
+from typing import Protocol
 
+from zakar.dataset import store
 from zakar.dataset.manifest import Manifest
-from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
+from zakar.dataset.schema import PREDICTIONS, Table
+
+NAME = "README.md"
+
+_BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
+_SUITES_WITH_BASELINES = ("island",)
+_BEGIN, _END = "<!-- baselines -->", "<!-- end of baselines -->"
+
+_SIZES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11, 10**12)  # as dataset hubs name them
+
+_LIMITS = {
+    "classic": """\
+- No geography: every cell has the same weather, and fires start anywhere that can burn.
+- A fire lasts a day and does not spread; what burned can burn again some days later.
+- The temperature is a sine over the year, with noise. There is no rain, wind or humidity.
+- Every sensor reports every day and none fails; their errors are alike and independent.
+- Alerts come exactly as late as configured; none is missed, and none is false.
+- Posts are composed from phrase tables: no authors, no conversations, and fewer words than people have.
+""",
+    "island": """\
+- Cells are 1 km wide and steps a day long: no hours of weather, no fire line within a cell.
+- One weather for the whole island, from which places depart by height, coast and a little chance: no winds of valleys
+  or of the sea, one wind direction a day, no clouds, no snow, and no trend of the climate over the years.
+- Fire danger is the Canadian Fire Weather Index, calculated from the warmest hour where that system asks for noon, and
+  not calibrated to this vegetation.
+- Fire passes from a cell to its neighbours: no embers that leap over one, and no wind of a fire's own. The rates of
+  spread were published for smaller cells and shorter steps, and are scaled.
+- Crews are a chance of holding a fire, not people who can be in one place only.
+- Smoke has no plume: no sensor measures it, and those who write of it are likelier downwind, within 6 km.
+- People, roads and vegetation stay as they are for all years, but for burned vegetation, which grows back.
+- Sensors measure nothing but the highest temperature of a day.
+- Posts are in one language, that of a phrase table (English in what comes with zakar), and composed from it: no
+  pictures, no conversations, no followers, and fewer ways to say a thing than people have.
+- An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
+- A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares
+  were believable. So what is measured here was partly made to be so, and a method that works on this island has yet
+  to work on a real one.
+""",
+}
 
 
-def render(manifest: Manifest) -> str:
-    """Return the dataset card as Markdown, its front matter in the style of dataset hubs."""
-    description = manifest.scenario.get("description", "")
-    software = ", ".join(f"{name} {version}" for name, version in manifest.software.items())
+class Figure(Protocol):
+    """What a check found: a value, and the range that is accepted for it, both ends included."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def value(self) -> float: ...  # noqa: D102
+    @property
+    def low(self) -> float: ...  # noqa: D102
+    @property
+    def high(self) -> float: ...  # noqa: D102
+
+
+def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
+    """Return the dataset card as Markdown, its front matter in the style of dataset hubs.
+
+    ``figures`` are what checks found; the scores of baselines among them are shown.
+    """
     lines = [
-        "---",
-        f"pretty_name: {msgspec.json.encode(manifest.title).decode()}",
-        "license: cc-by-4.0",
-        "tags: [wildfire, simulation, synthetic, streaming]",
-        "---",
-        "",
+        *_front_matter(manifest),
         f"# {manifest.title}",
         "",
-        f"{description}",
+        str(manifest.scenario.get("description", "")),
         "",
         "Simulated data: no real place, person or post.",
         f"{manifest.days:,} days, {manifest.records:,} records, scenario `{manifest.name}`, seed {manifest.seed}.",
         "",
-        "## Tables",
-        "",
-        "Parquet files under `public/<table>/`; name order is row order. As messages, one JSON object a row",
-        "with the columns as keys. A missing reading is no row.",
-        "",
-    ]
-    for table in PUBLIC:
-        entry = manifest.tables[table.name]
-        table = table.having(entry.columns)  # noqa: PLW2901 - the table as it is here
-        lines += [*_dictionary(table), f"{entry.rows:,} rows in station `{table.station}`.", ""]
-    lines += [
-        "Participants send back:",
-        "",
-        *_dictionary(PREDICTIONS),
-        f"In station `{PREDICTIONS.station}`.",
-        "",
-        "## Provenance",
-        "",
-        f"Made by {software}.",
-        "All settings are in `manifest.json`, under `scenario`; the same scenario, seed and software make the",
-        "same content. Fingerprint of the decoded content:",
-        "",
-        f"    {manifest.fingerprint}",
-        "",
-        "## Read it",
-        "",
-        "```python",
-        "import pyarrow.dataset as ds",
-        "",
-        'print(ds.dataset("public/tweets").head(5).to_pylist())',
-        "```",
-        "",
+        *_tables(manifest),
+        *_splits(manifest),
+        *_loading(manifest),
+        *_parameters(manifest),
+        *_limits(manifest),
+        *_baselines(manifest, figures),
+        *_provenance(manifest),
         "## Licence",
         "",
         "CC-BY-4.0: use it for anything, and name zakar as the source.",
@@ -64,8 +91,85 @@ def render(manifest: Manifest) -> str:
     return "\n".join(lines)
 
 
+def with_scores(card: str, manifest: Manifest, figures: Iterable[Figure]) -> str:
+    """Return a card with the scores that checks found, the rest as it is: people may have edited it.
+
+    A card without the marks between which scores stand is returned unchanged.
+    """
+    before, begin, rest = card.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return before + "\n".join(_scores(manifest, figures)) + after if begin and end else card
+
+
+def _front_matter(manifest: Manifest) -> list[str]:
+    configs = []
+    for table, _ in store.published(manifest):
+        configs += [
+            f"  - config_name: {table.name}",
+            "    data_files:",
+            "      - split: train",
+            f"        path: {store.folder(table, held_out=False).as_posix()}/*.parquet",
+        ]
+    language = _language(manifest)
+    return [
+        "---",
+        f"pretty_name: {_value(manifest.title)}",
+        "license: cc-by-4.0",
+        *([f"language: [{language}]"] if language else []),
+        "tags: [wildfire, simulation, synthetic, streaming]",
+        f"size_categories: [{_value(_size(manifest.records))}]",
+        "task_categories: [tabular-classification, time-series-forecasting, text-classification]",
+        "configs:",
+        *configs,
+        "---",
+        "",
+    ]
+
+
+def _language(manifest: Manifest) -> str:
+    """Return the code of the language of the posts, where the phrase table is called by it; else nothing."""
+    tweets = manifest.scenario.get("tweets")
+    name = str(tweets.get("phrases", "")) if isinstance(tweets, dict) else ""
+    return name if len(name) == 2 and name.isalpha() and name.islower() else ""
+
+
+def _size(records: int) -> str:
+    """Return the class of size that dataset hubs use: ``n<1K``, ``1K<n<10K`` and so on."""
+    above = next((number for number, size in enumerate(_SIZES) if records < size), len(_SIZES))
+    if above == 0:
+        return f"n<{_short(_SIZES[0])}"
+    lower = _short(_SIZES[above - 1])
+    return f"{lower}<n<{_short(_SIZES[above])}" if above < len(_SIZES) else f"n>{lower}"
+
+
+def _short(size: int) -> str:
+    step = (len(str(size)) - 1) // 3
+    return f"{size // 1000**step}{'KMBT'[step - 1]}"
+
+
+def _tables(manifest: Manifest) -> list[str]:
+    lines = [
+        "## Tables",
+        "",
+        "Parquet files under `public/<table>/`; name order is row order. As messages, one JSON object a row",
+        "with the columns as keys.",
+        "",
+    ]
+    for table, entry in store.published(manifest):
+        carried = f" in station `{table.station}`" if table.name in manifest.tables else ", in no station"
+        lines += [*_dictionary(table), f"{entry.rows:,} rows{carried}.", ""]
+    return [
+        *lines,
+        "Participants send back:",
+        "",
+        *_dictionary(PREDICTIONS),
+        f"In station `{PREDICTIONS.station}`.",
+        "",
+    ]
+
+
 def _dictionary(table: Table) -> list[str]:
-    rows = [f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |" for c in table.columns]
+    rows = [_row(f"`{c.name}`", str(c.type), c.unit, c.doc) for c in table.columns]
     return [
         f"### {table.name}",
         "",
@@ -76,3 +180,123 @@ def _dictionary(table: Table) -> list[str]:
         *rows,
         "",
     ]
+
+
+def _splits(manifest: Manifest) -> list[str]:
+    calendar = manifest.scenario.get("calendar")
+    dated = calendar.get("first_date") if isinstance(calendar, dict) else None
+    date = f" Day {manifest.first_day} is {dated}." if dated else ""
+    return [
+        "## Splits",
+        "",
+        f"One, `train`: all days, {manifest.first_day} to {manifest.first_day + manifest.days - 1:,}.{date}",
+        "To validate, cut by time and keep whole years: neighbouring days and cells are alike, and a random cut shows",
+        "a model the answers.",
+        "",
+    ]
+
+
+def _loading(manifest: Manifest) -> list[str]:
+    first = store.published(manifest)[0][0].name
+    return [
+        "## Read it",
+        "",
+        "In this folder, with whatever you like to work with:",
+        "",
+        "```python",
+        "import pyarrow.dataset",
+        "",
+        f'print(pyarrow.dataset.dataset("public/{first}").head(5).to_pylist())',
+        "```",
+        "",
+        "```python",
+        "import datasets, pathlib",
+        "",
+        f'print(datasets.load_dataset(str(pathlib.Path.cwd()), "{first}", split="train")[0])',
+        "```",
+        "",
+        "```python",
+        "import duckdb",
+        "",
+        f'duckdb.read_parquet("public/{first}/*.parquet").limit(5).show()',
+        "```",
+        "",
+        "`croissant.json` describes the files for tools that read Croissant, such as `mlcroissant`.",
+        "",
+    ]
+
+
+def _parameters(manifest: Manifest) -> list[str]:
+    """Return the table of the scenario's keys; a section's own note stands in the row of its name."""
+    rows = []
+    for section, keys in manifest.scenario.items():
+        if isinstance(keys, dict):
+            rows.append(_row(f"**{section}**", "", manifest.notes.get(section, "")))
+            paths = {f"{section}.{key}": value for key, value in keys.items()}
+            rows += [_row(f"`{path}`", _value(value), manifest.notes.get(path, "")) for path, value in paths.items()]
+    return [
+        "## Parameters and their sources",
+        "",
+        "The settings that made this data, and what the scenario file says of them: meaning, unit, source.",
+        "",
+        "| key | value | note |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _limits(manifest: Manifest) -> list[str]:
+    limits = _LIMITS.get(str(manifest.scenario.get("model")))
+    return ["## Known limits", "", limits] if limits else []
+
+
+def _baselines(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
+    if manifest.scenario.get("checks") not in _SUITES_WITH_BASELINES:
+        return []
+    return ["## Baselines", "", *_scores(manifest, figures), ""]
+
+
+def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
+    """Return what stands between the marks, and the marks."""
+    rows = [
+        _row(figure.name, f"{float(figure.value):.3f}", f"{figure.low:g} to {figure.high:g}")
+        for figure in figures
+        if figure.id.startswith(_BASELINES)
+    ]
+    if not rows:
+        hint = "No scores yet: run `zakar check` on this folder, and they appear here and in `checks.json`."
+        return [_BEGIN, hint, _END]
+    return [
+        _BEGIN,
+        f"What simple methods score on this data (fingerprint {manifest.fingerprint[:12]}), as `zakar check` found it;",
+        "all its figures are in `checks.json`.",
+        "",
+        "| baseline | score | expected |",
+        "|---|---|---|",
+        *rows,
+        _END,
+    ]
+
+
+def _provenance(manifest: Manifest) -> list[str]:
+    software = ", ".join(f"{name} {version}" for name, version in manifest.software.items())
+    return [
+        "## Provenance",
+        "",
+        f"Made by {software}.",
+        "All settings are in `manifest.json`, under `scenario`; the same scenario, seed and software make the",
+        "same content. Fingerprint of the decoded content:",
+        "",
+        f"    {manifest.fingerprint}",
+        "",
+    ]
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _row(*cells: str) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"

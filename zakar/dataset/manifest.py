@@ -12,12 +12,13 @@ FORMAT = 1
 NAME = "manifest.json"
 
 
-class File(Struct, frozen=True):
-    """One Parquet file of a table."""
+class File(Struct, frozen=True, omit_defaults=True):
+    """One Parquet file of a table; ``sha256`` is of its bytes, which other software may write in another way."""
 
     name: str
     rows: int
     bytes: int
+    sha256: str = ""
 
 
 class TableEntry(Struct, frozen=True, omit_defaults=True):
@@ -38,6 +39,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     """The published description of a dataset; it says nothing of what is private.
 
     ``days`` are its days, from ``first_day`` on. ``phrases`` is the SHA-256 of the phrase table behind the posts.
+    ``maps`` are public tables of what does not change from day to day; no station carries them. ``notes`` say what
+    keys of the scenario mean, and where their values come from, by the key's path.
     """
 
     format: int
@@ -51,6 +54,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     scenario: dict[str, object]
     phrases: str = ""
     first_day: int = 1
+    maps: dict[str, TableEntry] = {}
+    notes: dict[str, str] = {}
 
     @property
     def records(self) -> int:

@@ -8,12 +8,13 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Column:
-    """A column. Its name is the key of the wire object."""
+    """A column. Its name is the key of the wire object. ``unique``: whether its values rarely repeat."""
 
     name: str
     type: pa.DataType
     unit: str
     doc: str
+    unique: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ _EVENT_DAY = Column("event_day", pa.int32(), "day", "day on which the fire burne
 TWEETS = Table(
     "tweets",
     "day",
-    (_DAY, _X, _Y, Column("tweet", pa.string(), "text", "the post, UTF-8")),
+    (_DAY, _X, _Y, Column("tweet", pa.string(), "text", "the post, UTF-8", unique=True)),
     "Posts by people in a cell on a day.",
     (
-        Column("tweet_id", pa.int64(), "number", "unique; grows with the day, and within a day with the time"),
+        Column("tweet_id", pa.int64(), "number", "unique; grows with the time", unique=True),
         Column("author", pa.string(), "name", "the account's handle"),
         Column("minute", pa.int16(), "minute", "minute of the day, local time, 0-1439"),
     ),
@@ -194,7 +195,7 @@ ISLAND_TRUTH = (
             _DAY,
             _X,
             _Y,
-            Column("tweet_id", pa.int64(), "number", "the post"),
+            Column("tweet_id", pa.int64(), "number", "the post", unique=True),
             Column("topic", pa.string(), "word", "what the post is about"),
             _FIRE,
             Column("true_x", pa.int16(), "cell", "where its author was; -1 off the island"),

@@ -2,10 +2,11 @@
 
 import contextlib
 import enum
+import hashlib
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ import pyarrow.parquet as pq
 
 from zakar.dataset import content, manifest, schema, wire
 from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import PUBLIC, Table
+from zakar.dataset.schema import ISLAND_MAP, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
-_PUBLIC = frozenset(table.name for table in PUBLIC)
+_ON_WIRE = frozenset(table.name for table in PUBLIC)
+_PUBLIC = _ON_WIRE | {ISLAND_MAP.name}
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
@@ -58,11 +60,23 @@ class Dataset:
         """The public tables as they are here, in the order in which stations are filled."""
         return tuple(table.having(self.manifest.tables[table.name].columns) for table in PUBLIC)
 
+    @property
+    def local(self) -> Path | None:
+        """Its folder, if it is one of this machine; None for an object store."""
+        return Path(self.root) if isinstance(self.filesystem, pafs.LocalFileSystem) else None
+
     def files(self, table: str) -> list[str]:
         """Return the paths of a public table's files, in row order."""
         names = [file.name for file in self.manifest.tables[table].files]
         place = folder(schema.public(table), self.split is Split.HOLDOUT).as_posix()
         return [posixpath.join(self.root, place, name) for name in names]
+
+
+def published(manifest: Manifest) -> list[tuple[Table, TableEntry]]:
+    """Return the tables that are published, maps included, as they are in this dataset, and what is said of each."""
+    entries = [(table, manifest.tables[table.name]) for table in PUBLIC]
+    entries += [(ISLAND_MAP, entry) for name, entry in manifest.maps.items() if name == ISLAND_MAP.name]
+    return [(table.having(entry.columns), entry) for table, entry in entries]
 
 
 def part_name(number: int) -> str:
@@ -81,16 +95,21 @@ def folder(table: Table, held_out: bool) -> Path:
 def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
     """Write whole days of a table into ``folder`` as its ``number``-th part.
 
-    Texts are stored plain, since they rarely repeat; the rest as dictionaries. zstd level 1.
+    Columns whose values rarely repeat are stored plain, the rest as dictionaries.
     """
     path = folder / part_name(number)
-    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **_options(rows.schema))
+    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **_options([c.name for c in table.columns if not c.unique]))
     return Part(
         table=table.name,
-        file=File(path.name, rows.num_rows, path.stat().st_size),
-        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table.name in _PUBLIC else 0,
+        file=File(path.name, rows.num_rows, path.stat().st_size, _sha256(path)),
+        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table.name in _ON_WIRE else 0,
         days=content.day_digests(table, rows),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -111,7 +130,7 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
             raise ValueError("without any key there is no column")
         with writable(path):
             try:
-                writer = writer or pq.ParquetWriter(partial, rows.schema, **_options(rows.schema))
+                writer = writer or pq.ParquetWriter(partial, rows.schema, **_options(_repeating(rows.schema)))
                 writer.write_table(rows, _ROW_GROUP)
             except pa.ArrowException as error:
                 raise ValueError(f"Parquet cannot hold this: {error}") from error
@@ -159,13 +178,14 @@ def writable(name: object) -> Iterator[None]:
         raise ConfigError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
-def _options(schema: pa.Schema) -> dict[str, Any]:
-    """Return how files are written."""
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": [field.name for field in schema if not pa.types.is_string(field.type)],
-    }
+def _options(repeating: list[str]) -> dict[str, Any]:
+    """Return how files are written: columns whose values repeat as dictionaries, zstd level 1."""
+    return {"compression": "zstd", "compression_level": 1, "use_dictionary": repeating}
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Return the columns, of nobody knows what table, whose values are likely to repeat: all but texts."""
+    return [field.name for field in schema if not pa.types.is_string(field.type)]
 
 
 def entry(table: Table, parts: list[Part]) -> TableEntry:
@@ -296,6 +316,70 @@ def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
 def read(dataset: Dataset, table: Table) -> pa.Table:
     """Return a whole public table."""
     return pa.Table.from_batches(batches(dataset, table, rows=_ROW_GROUP), table.schema)
+
+
+def columns(dataset: Dataset, table: Table, names: list[str], days: tuple[int, int] | None = None) -> pa.Table:
+    """Return some columns of a table, a public one or one of the truth; all days, or those from one to another.
+
+    Raises ConfigError if the truth is wanted and the private part is not here, and MismatchError naming a file
+    that is missing or cannot be decoded.
+    """
+    if table.name in dataset.manifest.tables:
+        paths = dataset.files(table.name)
+    else:
+        private = _private(dataset.filesystem, dataset.root, dataset.root)
+        held_out = dataset.split is Split.HOLDOUT
+        place = posixpath.join(dataset.root, folder(table, held_out).as_posix())
+        entry = (private.holdout_truth if held_out else private.truth).get(table.name)
+        if entry is None:
+            raise MismatchError(f"{place}: the private part's manifest lists no such table; simulate the dataset again")
+        paths = [posixpath.join(place, file.name) for file in entry.files]
+    chosen = [(table.day, ">=", days[0]), (table.day, "<=", days[1])] if days else None
+    found = []
+    for path in paths:
+        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+            found.append(pq.read_table(source, columns=names, filters=chosen))
+    return pa.concat_tables(found or [table.schema.empty_table().select(names)])
+
+
+def held_out(dataset: Dataset) -> Dataset | None:
+    """Return the held-out part of an opened dataset, None if it holds no days out.
+
+    Raises ConfigError if the private part is not here.
+    """
+    found = manifest.held_out(dataset.manifest, _private(dataset.filesystem, dataset.root, dataset.root))
+    return Dataset(dataset.filesystem, dataset.root, found, Split.HOLDOUT) if found.days else None
+
+
+def has_truth(dataset: Dataset) -> bool:
+    """Return whether the truth of the released days is here, beside what is published."""
+    return bool(_truth(dataset))
+
+
+def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a table file by file: of a public one, a map, or the truth of the released days.
+
+    Words that repeat come as dictionaries. Yields nothing for a truth or a map that is not here. Raises
+    MismatchError naming a file that is missing, damaged or without such columns.
+    """
+    entries = {**_truth(dataset), **dataset.manifest.maps, **dataset.manifest.tables}
+    entry = entries.get(table.name)
+    words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
+    for file in entry.files if entry is not None else ():
+        path = posixpath.join(dataset.root, folder(table, False).as_posix(), file.name)
+        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+            rows = pq.ParquetFile(source, read_dictionary=words).read(columns=list(names))
+        if rows.schema.names != list(names):
+            raise MismatchError(f"{path}: has not all of the columns {', '.join(names)}; simulate the dataset again")
+        yield rows
+
+
+def _truth(dataset: Dataset) -> dict[str, TableEntry]:
+    try:
+        path = posixpath.join(dataset.root, "private", manifest.NAME)
+        return manifest.decode_private(_content(dataset.filesystem, path, dataset.root), path).truth
+    except FileNotFoundError:
+        return {}
 
 
 @contextlib.contextmanager

@@ -18,9 +18,9 @@ PUBLIC = (TWEETS, READINGS, ALERTS)
 TRUTH = CLASSIC_TRUTH
 
 
-def check_phrases(path: Path, seeds: Seeds) -> None:
+def check_phrases(scenario: ClassicScenario, path: Path) -> None:
     """Raise ConfigError if the phrase table cannot be used."""
-    phrases.load(path, seeds)
+    phrases.load(path, Seeds(scenario.seed))
 
 
 def blocks(scenario: ClassicScenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:

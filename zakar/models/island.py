@@ -1,21 +1,178 @@
-"""The island with a geography: its world a year at a time, its observations block by block."""
+"""The island with a geography: its world a run at a time, its observations block by block."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from zakar.dataset.schema import ALERTS, ISLAND_TRUTH, READINGS, TWEETS
-from zakar.models.block import Block
+import numpy as np
+import pyarrow as pa
+
+from zakar.dataset.schema import ALERTS, ISLAND_MAP, ISLAND_TRUTH, READINGS, TWEETS, Table
+from zakar.models.block import Block, Rows, rows
+from zakar.observe import accounts, alerts, chatter, sensors, tweets
+from zakar.observe.accounts import Cast
+from zakar.observe.sensors import Health, Network
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
+from zakar.world import island, year
+from zakar.world.danger import Danger
+from zakar.world.island import FUELS, Island
+from zakar.world.weather import Weather
+from zakar.world.year import Truth, after, rows_of
 
 PUBLIC = tuple(table.full() for table in (TWEETS, READINGS, ALERTS))
 TRUTH = ISLAND_TRUTH
+_WEATHER, _FIRES, _BURNED, _SENSORS, _FAULTS, _TOPICS, _CAUSES = TRUTH
 
 
-def check_phrases(path: Path, seeds: Seeds) -> None:
+@dataclass(frozen=True)
+class _Seen:
+    """What the observers of a block need. ``weather`` and ``danger`` begin the day before it, where there is one."""
+
+    scenario: IslandScenario
+    seeds: Seeds
+    phrase_file: Path
+    land: Island
+    network: Network
+    people: Cast
+    truth: Truth
+    health: Health
+    weather: Weather
+    danger: Danger
+
+
+def check_phrases(scenario: IslandScenario, path: Path) -> None:
     """Raise ConfigError if the phrase table cannot be used."""
+    chatter.load(path, scenario.tweets, Seeds(scenario.seed))
 
 
 def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:
-    """Yield the scenario's blocks in order, the world advancing a year at a time."""
-    raise NotImplementedError
+    """Yield the scenario's blocks in order, the world advancing a run of days at a time."""
+    land = island.make(scenario.terrain, scenario.grid, seeds)
+    network = sensors.network(scenario.sensors, land, seeds)
+    words = chatter.load(phrase_file, scenario.tweets, seeds)
+    people = accounts.cast(scenario.tweets, land, seeds, words)
+    state = year.start(scenario, land, seeds)
+    standing = sensors.start(scenario.sensors, network, seeds)
+    eve: Truth | None = None
+    for run_first, run_last in scenario.calendar.runs():
+        truth, state = year.advance(scenario, land, seeds, run_first, run_last, state)
+        health, standing = sensors.advance(
+            scenario.sensors, network, land, truth.weather, truth.front, seeds, run_first, run_last, standing
+        )
+        weather = rows_of(truth.weather, slice(None)) if eve is None else after(eve.weather, truth.weather)
+        danger = rows_of(truth.danger, slice(None)) if eve is None else after(eve.danger, truth.danger)
+        for first in range(run_first, run_last + 1, block_days):
+            last = min(first + block_days - 1, run_last)
+            low, high = first - run_first, last - run_first + 1
+            before = slice(max(0, low - (eve is None)), high + (eve is not None))
+            seen = _Seen(
+                scenario,
+                seeds,
+                phrase_file,
+                land,
+                network,
+                people,
+                truth.cut(first, last, tweets.ECHO_DAYS + 1),
+                health.cut(low, high),
+                rows_of(weather, before),
+                rows_of(danger, before),
+            )
+            yield Block(first, last, partial(_observe, seen), held_out=first > scenario.calendar.days)
+        eve = truth.cut(run_last, run_last, 0)
+
+
+def _observe(seen: _Seen) -> Rows:
+    scenario, seeds, land, truth = seen.scenario, seen.seeds, seen.land, seen.truth
+    height, days = scenario.grid.height, truth.days
+    words = chatter.load(seen.phrase_file, scenario.tweets, seeds)
+    posts = tweets.posts(
+        scenario.tweets,
+        scenario.calendar,
+        land,
+        seen.people,
+        seeds,
+        words,
+        int(days[0]),
+        int(days[-1]),
+        seen.weather,
+        seen.danger,
+        truth.fires,
+        truth.front,
+    )
+    told = alerts.slow(scenario.alerts, land, truth.fires, seeds, days)
+    readings = sensors.readings(scenario.sensors, seen.network, truth.weather, seen.health, seeds, days)
+    found: list[tuple[Table, dict[str, np.ndarray | pa.Array]]] = [
+        (PUBLIC[0], posts),
+        (PUBLIC[1], readings),
+        (PUBLIC[2], told),
+        (_WEATHER, _weather(land, truth)),
+        (_FIRES, _fires(truth)),
+        (_BURNED, _burned(truth)),
+        (_SENSORS, sensors.installed(seen.health, days)),
+        (_FAULTS, sensors.faults(seen.network, seen.health, days)),
+        (_TOPICS, posts),
+        (_CAUSES, told),
+    ]
+    for table, columns in found:
+        yield table, rows(table, columns, height)
+
+
+def _weather(land: Island, truth: Truth) -> dict[str, np.ndarray | pa.Array]:
+    weather, danger, days = truth.weather, truth.danger, truth.days
+    cells = len(land.land)
+    fields = {name: getattr(weather, name) for name in ("tmax_c", "tmin_c", "humidity_percent", "wind_kmh", "rain_mm")}
+    codes = {name: getattr(danger, name) for name in ("ffmc", "dmc", "dc", "isi", "bui", "fwi")}
+    return {
+        "day": np.repeat(days, cells),
+        "cell": np.tile(land.land, len(days)),
+        "wind_from_degrees": np.repeat(np.round(weather.wind_from_degrees), cells),
+        "blocking": np.repeat(weather.blocking, cells),
+        **{name: np.round(values, 1).ravel() for name, values in (fields | codes).items()},
+    }
+
+
+def _fires(truth: Truth) -> dict[str, np.ndarray | pa.Array]:
+    fires = truth.fires.between(int(truth.days[0]), int(truth.days[-1]))
+    return {
+        "event_day": fires.day,
+        "cell": fires.cell,
+        "fire": fires.number,
+        "cause": pa.array(["lightning", "human"]).take(pa.array(fires.human.astype(np.int8))),
+        "escaped": fires.escaped,
+        "area_ha": fires.area_ha,
+        "last_day": fires.last_day,
+    }
+
+
+def _burned(truth: Truth) -> dict[str, np.ndarray | pa.Array]:
+    front = truth.front.between(int(truth.days[0]), int(truth.days[-1]))
+    return {"day": front.day, "cell": front.cell, "fire": front.fire}
+
+
+def map_rows(scenario: IslandScenario) -> pa.Table:
+    """Return the rows of the island's map, a cell each in (x, y) order."""
+    land = island.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    cells = np.arange(scenario.grid.cells)
+    is_land = np.isin(cells, land.land)
+    passed = np.zeros(len(cells), bool)
+    passed[land.land[np.unique(land.roads)]] = True
+
+    def spread(values: np.ndarray, at_sea: float) -> np.ndarray:
+        whole = np.full(len(cells), at_sea, np.float32)
+        whole[land.land] = values
+        return whole
+
+    fuel = spread(land.fuel, len(FUELS)).astype(np.int8)
+    columns: dict[str, np.ndarray | pa.Array] = {
+        "cell": cells,
+        "elevation_m": np.round(land.elevation_m),
+        "land": is_land,
+        "fuel": pa.array([*FUELS, "sea"]).take(pa.array(fuel)),
+        "residents": np.round(spread(land.residents, 0)),
+        "road_km": np.round(spread(land.road_km, 0), 1),
+        "coast_km": np.round(spread(land.coast_km, 0), 1),
+        "road": passed,
+    }
+    return rows(ISLAND_MAP, columns, scenario.grid.height)

@@ -6,8 +6,6 @@ make up for a short core, so that neither length nor form gives a topic away.
 """
 
 import hashlib
-import string
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +14,11 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from faker import Faker
 from msgspec import Meta
 
 from zakar import scenario
 from zakar.errors import ConfigError
+from zakar.observe.wording import Lines, expand, faked, mistype, pick, sentence
 from zakar.scenario import Settings
 from zakar.seeds import Seeds
 
@@ -37,7 +35,6 @@ FIELDS = len(_CHOICES)
 _VARIANTS = 48  # expansions made of a phrase that has slots
 _PIECE_LEAST, _PIECE_MOST, _PIECES = 3, 12, 3  # words in a filler piece; pieces in a post, at most
 _CORE_MOST = 18  # words in a core, its slots filled
-_FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120}  # how many Faker makes
 
 _JOINTS = (". ", ". ", ". ", ", ", ", ", "... ", "! ", " - ", "; ")
 _ENDS = (".", ".", ".", "", "", "", "!", "!", "...", "?", "!!")
@@ -45,29 +42,27 @@ _TAG_SHARES = (0.45, 0.15)  # of posts with a first and a second hashtag
 _EMOJI_SHARE, _MENTION_SHARE, _TYPO_SHARE = 0.25, 0.12, 0.08
 _CASE_SHARES = (0.55, 0.43, 0.02)  # sentence case, all lower, all upper
 
-_Lines = Annotated[tuple[str, ...], Meta(min_length=1)]
-
 
 class _Cores(Settings, frozen=True):
-    ordinary: _Lines
-    figurative: _Lines
-    fire: _Lines
+    ordinary: Lines
+    figurative: Lines
+    fire: Lines
 
 
 class _Fillers(Settings, frozen=True):
-    lines: _Lines
+    lines: Lines
 
 
 class _Closers(Settings, frozen=True):
-    hashtags: _Lines
-    emoji: _Lines
+    hashtags: Lines
+    emoji: Lines
 
 
 class PhraseFile(Settings, frozen=True):
     """A phrase table as a person writes it; see configs/phrases/en.toml."""
 
     language: Annotated[str, Meta(min_length=2)]
-    slots: dict[str, _Lines]
+    slots: dict[str, Lines]
     cores: _Cores
     fillers: _Fillers
     closers: _Closers
@@ -128,16 +123,13 @@ def digest(path: Path) -> str:
 def _expanded(text: str, path: Path, seeds: Seeds) -> Phrases:
     table = scenario.convert(scenario.parse_toml(text, path), PhraseFile, str(path))
     draw = seeds.stream("phrases")
-    try:
-        slots = _faked(table.language, int(draw.integers(2**31))) | dict(table.slots)
-    except AttributeError as error:
-        raise ConfigError(f"{path}: `language` is {table.language!r}, which Faker does not know; say `en`") from error
+    slots = faked(table.language, int(draw.integers(2**31)), path) | table.slots
 
     first: list[int] = []
     count: list[int] = []
     texts: list[str] = []
     for template in (t for topic in TOPICS for t in getattr(table.cores, topic)):
-        expanded = _expand(template, slots, draw, path)
+        expanded = expand(template, slots, draw, path, _VARIANTS)
         first.append(len(texts))
         count.append(len(expanded))
         texts += expanded
@@ -146,7 +138,7 @@ def _expanded(text: str, path: Path, seeds: Seeds) -> Phrases:
     if _words(longest) > _CORE_MOST:
         raise ConfigError(f"{path}: phrase {longest!r} has more than {_CORE_MOST} words; shorten it")
 
-    fillers = [text for line in table.fillers.lines for text in _expand(line, slots, draw, path)]
+    fillers = [text for line in table.fillers.lines for text in expand(line, slots, draw, path, _VARIANTS)]
     fillers.sort(key=_words)
     lengths = np.array([_words(text) for text in fillers])
     sizes = np.arange(_PIECE_MOST + 1)
@@ -180,25 +172,25 @@ def compose(phrases: Phrases, topic: np.ndarray, draws: np.ndarray, words_least:
     hashtags and emoji.
     """
     u = dict(zip(_CHOICES, draws, strict=True))
-    template = phrases.topic_first[topic] + _pick(u["template"], phrases.topic_count[topic])
-    core = phrases.template_first[template] + _pick(u["variant"], phrases.template_count[template])
+    template = phrases.topic_first[topic] + pick(u["template"], phrases.topic_count[topic])
+    core = phrases.template_first[template] + pick(u["variant"], phrases.template_count[template])
 
     # Fillers make up what the core lacks of a length drawn for all topics alike.
-    length = words_least + _pick(u["length"] ** 1.5, words_most + 1 - words_least)
+    length = words_least + pick(u["length"] ** 1.5, words_most + 1 - words_least)
     lack = length - phrases.words[core]
     lack = np.where(lack > 0, np.clip(lack, _PIECE_LEAST, _PIECE_MOST * _PIECES), 0)
     pieces = -(-lack // _PIECE_MOST)
-    core_at = _pick(u["place"], pieces + 1)
+    core_at = pick(u["place"], pieces + 1)
 
     form = np.searchsorted(np.cumsum(_CASE_SHARES)[:-1], u["case"], "right")
-    typo_at = np.where(u["typo"] < _TYPO_SHARE, _pick(u["typo_at"], pieces + 1), -1)
-    joint = _pick(u["joint"], len(_JOINTS))
-    end = _pick(u["end"], len(_ENDS))
+    typo_at = np.where(u["typo"] < _TYPO_SHARE, pick(u["typo_at"], pieces + 1), -1)
+    joint = pick(u["joint"], len(_JOINTS))
+    end = pick(u["end"], len(_ENDS))
 
     fillers = []
     for i in range(_PIECES):
         size = np.where(i < pieces, lack // np.maximum(pieces, 1) + (i < lack % np.maximum(pieces, 1)), 3)
-        fillers.append(phrases.filler_first[size] + _pick(u[f"piece{i}"], phrases.filler_count[size]))
+        fillers.append(phrases.filler_first[size] + pick(u[f"piece{i}"], phrases.filler_count[size]))
 
     parts = [_optional(phrases.handles, u["mention"], _MENTION_SHARE)]
     joints = pa.array(["", *_JOINTS])
@@ -224,67 +216,14 @@ def _words(text: str) -> int:
     return sum(not word.startswith("@") for word in text.split())
 
 
-def _pick(uniform: np.ndarray, count: np.ndarray | int) -> np.ndarray:
-    """Turn uniform draws into indices below ``count``."""
-    return (uniform * count).astype(np.int64)
-
-
 def _optional(table: pa.Array, uniform: np.ndarray, share: float) -> pa.Array:
     """Take from ``table`` for a share of the posts, its empty first entry for the rest."""
-    index = np.where(uniform < share, 1 + _pick(uniform / share, len(table) - 1), 0)
+    index = np.where(uniform < share, 1 + pick(uniform / share, len(table) - 1), 0)
     return table.take(pa.array(index))
-
-
-def _faked(language: str, seed: int) -> dict[str, tuple[str, ...]]:
-    """Build the tables of names, places and handles with Faker."""
-    fake = Faker(language)
-    fake.seed_instance(seed)
-    makers: dict[str, Callable[[], str]] = {
-        "name": fake.first_name,
-        "handle": lambda: f"@{fake.user_name()}",
-        "place": fake.city,
-        "street": fake.street_name,
-        "job": lambda: fake.job().split(",")[0].split("/")[0].split("(")[0].strip().lower(),
-    }
-    return {slot: tuple(makers[slot]() for _ in range(number)) for slot, number in _FAKED.items()}
-
-
-def _expand(template: str, slots: dict[str, tuple[str, ...]], draw: np.random.Generator, path: Path) -> list[str]:
-    """Fill a phrase's slots in several ways; a phrase without slots is itself."""
-    try:
-        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise ConfigError(f"{path}: phrase {template!r}: {error}") from error
-    unknown = [name for name in names if name not in slots]
-    if unknown:
-        raise ConfigError(f"{path}: phrase {template!r} has an unknown slot {{{unknown[0]}}}")
-    if set(_fill(template, names, ("",) * len(names))) & {"{", "}"}:
-        raise ConfigError(f"{path}: phrase {template!r} has a brace that is no part of a {{slot}}")
-    if not names:
-        return [template]
-    values = [np.array(slots[name])[draw.integers(0, len(slots[name]), _VARIANTS)] for name in names]
-    return [_fill(template, names, row) for row in zip(*values, strict=True)]
-
-
-def _fill(template: str, names: list[str], values: tuple[str, ...]) -> str:
-    for name, value in zip(names, values, strict=True):
-        template = template.replace(f"{{{name}}}", value, 1)
-    return template
 
 
 def _forms(texts: list[str], draw: np.random.Generator) -> list[str]:
     """Return all texts in sentence, lower, upper case and as written, each without and with a typo."""
-    typos = [_mistype(text, draw) for text in texts]
-    cases = (lambda t: t[:1].upper() + t[1:], str.lower, str.upper, str)
+    typos = [mistype(text, draw) for text in texts]
+    cases = (sentence, str.lower, str.upper, str)
     return [form for case in cases for table in (texts, typos) for form in [*map(case, table), ""]]
-
-
-def _mistype(text: str, draw: np.random.Generator) -> str:
-    """Swap, drop or double one letter."""
-    letters = [i for i in range(1, len(text) - 1) if text[i].isalpha() and text[i + 1].isalpha()]
-    if not letters:
-        return text
-    i = letters[int(draw.integers(len(letters)))]
-    kind = int(draw.integers(3))
-    middle = (text[i + 1] + text[i], text[i + 1], text[i] * 2 + text[i + 1])[kind]
-    return text[:i] + middle + text[i + 2 :]

@@ -1,0 +1,66 @@
+"""Released and held-out days in stations, and stations with extra keys read out again."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import simulated
+from helpers import assert_whole, zakar
+
+from zakar.broker.connection import Access
+from zakar.broker.server import Server
+from zakar.dataset import store
+from zakar.dataset.schema import READINGS, TWEETS
+from zakar.dataset.store import Dataset, Split
+from zakar.errors import MismatchError
+from zakar.loader.load import load
+from zakar.loader.producer import Pace
+
+
+@pytest.fixture(scope="module")
+def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("island") / "dataset"
+    simulated("island", out, days=9)
+    return out
+
+
+def filled(dataset: Dataset, access: Access) -> None:
+    async def main() -> None:
+        await load(dataset, access, dataset.tables, Pace())
+        await assert_whole(dataset, access)
+
+    asyncio.run(main())
+
+
+def test_held_out_days_are_loaded_and_verified_by_their_split(island: Path, broker: Server):
+    loaded = zakar("load", str(island), "--server", broker.url, "--split", "holdout", "--json")
+    assert loaded.returncode == 0, loaded.stderr
+    held_out = store.open_dataset(str(island), Split.HOLDOUT).manifest
+    assert json.loads(loaded.stdout)["records"] == held_out.records
+    verified = zakar("verify", str(island), "--server", broker.url, "--split", "holdout", "--json")
+    assert json.loads(verified.stdout)["ok"] is True
+    assert zakar("verify", str(island), "--server", broker.url).returncode == 1
+
+
+def test_a_station_of_released_days_takes_no_held_out_ones(island: Path, access: Access):
+    filled(store.open_dataset(str(island)), access)
+    with pytest.raises(MismatchError):
+        filled(store.open_dataset(str(island), Split.HOLDOUT), access)
+
+
+def test_a_station_with_extra_keys_is_written_as_the_table_it_carries(island: Path, broker: Server, tmp_path: Path):
+    dataset = store.open_dataset(str(island))
+    filled(dataset, Access(servers=(broker.url,)))
+    for table in (TWEETS, READINGS):
+        out = tmp_path / f"{table.name}.parquet"
+        done = zakar("consume", table.station, "--server", broker.url, "--format", "parquet", "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert pq.read_table(out).equals(store.read(dataset, table.full()))
+
+
+def test_what_holds_nothing_out_says_so(sample: Dataset, broker: Server):
+    done = zakar("load", sample.root, "--server", broker.url, "--split", "holdout")
+    assert done.returncode == 2
+    assert "no days are held out here" in done.stderr

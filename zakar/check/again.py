@@ -1,0 +1,117 @@
+"""Checks 1, 2 and 24, which run the code: fire danger, the weather's matrices, and a part of the simulation again."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from zakar.check.figure import Check
+from zakar.dataset import store
+from zakar.dataset.schema import Table
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError
+from zakar.models.block import Block
+from zakar.observe import phrases
+from zakar.scenario import IslandScenario
+from zakar.simulate import blocks, seeds_of, tables
+from zakar.world import danger, weather
+
+# Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
+# components; 13 to 16 April, from the standard start.
+_REFERENCE = np.array(
+    [
+        (17, 42, 25, 0, 87.65, 8.545, 19.01, 10.78, 8.49, 10.04),
+        (20, 21, 25, 2.4, 86.2, 10.4, 23.57, 8.771, 10.36, 9.22),
+        (8.5, 40, 17, 0, 86.91, 11.8, 26.05, 6.478, 11.74, 7.517),
+        (6.5, 25, 6, 0, 88.76, 13.18, 28.18, 4.851, 13.11, 6.095),
+    ]
+)
+_SUMMER = (181, 220)  # of the first year, for there are fires then; of a shorter dataset its last forty days
+_BLOCK_DAYS = (7, 50)
+
+
+def equations() -> list[Check]:
+    """Return checks 1 and 2."""
+    covariance = np.asarray(weather.stationary_covariance())
+    return [
+        Check(
+            "1/fwi",
+            "greatest departure of the FWI System from its reference rows",
+            danger_error(),
+            0,
+            0.006,
+            "cffdrs test data",
+        ),
+        Check(
+            "2/stationary-variance",
+            "greatest departure from 1 of the stationary variances of the weather's residuals",
+            float(np.abs(np.diag(covariance) - 1).max()),
+            0,
+            0.005,
+            "Richardson and Wright 1984",
+        ),
+    ]
+
+
+def danger_error() -> float:
+    """Return the greatest difference between the FWI System's components and the reference's."""
+    state: tuple[ArrayLike, ArrayLike, ArrayLike] = danger.START
+    error = 0.0
+    for temperature, humidity, wind, rain, *expected in _REFERENCE.tolist():
+        found = danger.fwi(temperature, humidity, wind, rain, 4, state)
+        state = found[:3]
+        error = max(error, *(abs(float(one) - other) for one, other in zip(found, expected, strict=True)))
+    return error
+
+
+def repeated(dataset: Dataset, scenario: IslandScenario) -> list[Check]:
+    """Return check 24: forty days simulated again in this process, in blocks of two sizes, against the files."""
+    last = min(_SUMMER[1], dataset.manifest.days)
+    first = max(1, last - _SUMMER[1] + _SUMMER[0])
+    told = {table.name: days_of(dataset, table, first, last) for table in tables(scenario)}
+    return [
+        Check(
+            f"24/blocks-of-{size}",
+            f"tables whose days {first}-{last}, simulated again by one worker in blocks of {size} days, are others",
+            sum(not told[name].equals(rows) for name, rows in again(dataset, scenario, size, first, last).items()),
+            0,
+            0,
+            "the same scenario and seed make the same content",
+        )
+        for size in _BLOCK_DAYS
+    ]
+
+
+def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: int, last: int) -> dict[str, pa.Table]:
+    """Simulate days again and return each table's rows of them. Raises ConfigError if the phrase table is another."""
+    found: dict[str, list[pa.Table]] = {table.name: [] for table in tables(scenario)}
+    for block in _between(dataset, scenario, block_days, first, last):
+        for table, rows in block.observe():
+            found[table.name].append(_days(rows, table, first, last))
+    return {name: pa.concat_tables(rows).combine_chunks() for name, rows in found.items()}
+
+
+def days_of(dataset: Dataset, table: Table, first: int, last: int) -> pa.Table:
+    """Return the rows of a dataset's table from day ``first`` to ``last``."""
+    return store.columns(dataset, table, table.schema.names, days=(first, last)).combine_chunks()
+
+
+def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
+    low, high = np.searchsorted(rows[table.day].to_numpy(), [first, last + 1])
+    return rows.slice(low, high - low)
+
+
+def _between(dataset: Dataset, scenario: IslandScenario, block_days: int, first: int, last: int) -> list[Block]:
+    phrase_file = phrases.find(scenario.tweets.phrases, Path())
+    if phrases.digest(phrase_file) != dataset.manifest.phrases:
+        raise ConfigError(
+            f"{phrase_file}: not the phrase table that this dataset was made with; check it with the zakar that made it"
+        )
+    found = []
+    for block in blocks(scenario, seeds_of(scenario, None), phrase_file, block_days):
+        if block.first_day > last:
+            break
+        if block.last_day >= first:
+            found.append(block)
+    return found

@@ -1,0 +1,97 @@
+"""The 24 checks of an island with a geography: what a sceptic holds against a simulated one.
+
+Each is named by its number in the list and a word. Annual figures are judged over an ensemble of seeds (annual.py).
+"""
+
+import numpy as np
+
+from zakar import scenario as scenarios
+from zakar.check import again, alerts, annual, climate, fires, ignition, network, posts, statistics
+from zakar.check.figure import Check
+from zakar.check.history import History, recorded
+from zakar.check.ignition import Signals
+from zakar.check.posts import Classifier
+from zakar.dataset import manifest, store
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError, MismatchError
+from zakar.scenario import IslandScenario
+from zakar.seeds import Seeds
+from zakar.world import island as world
+
+_CLASSIFIED = 0.2  # of all posts, those that the classifiers see; of those about a real fire all
+
+
+def island(dataset: Dataset) -> list[Check]:
+    """Return the checks of a dataset, by number.
+
+    Only those numbered 23 look at held-out days, so that the others may be published. Raises ConfigError if the
+    private part is not here, and MismatchError if the scenario or a table cannot be read.
+    """
+    scenario = _scenario(dataset)
+    land = world.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    history = recorded(dataset, scenario, land)
+    held_out = store.held_out(dataset)
+    later = recorded(held_out, scenario, land) if held_out else None
+    found = [
+        *again.equations(),
+        *climate.checks(history, scenario.climate.wet_fraction),
+        *annual.judged(history, scenario),
+        *fires.checks(history),
+        *alerts.checks(dataset, history, scenario.alerts),
+        *again.repeated(dataset, scenario),
+        *_observed(dataset, history, held_out, later),
+    ]
+    return sorted(found, key=lambda check: int(check.id.partition("/")[0]))
+
+
+def _scenario(dataset: Dataset) -> IslandScenario:
+    where = f"{dataset.root}/{manifest.NAME}"
+    try:
+        found = scenarios.scenario_of(dataset.manifest.scenario, "scenario")
+    except ConfigError as error:
+        raise MismatchError(f"{where}: {error}; simulate the dataset again") from error
+    if not isinstance(found, IslandScenario):
+        raise MismatchError(f"{where}: the checks `island` are of a scenario whose `model` is `island`")
+    return found
+
+
+def _observed(dataset: Dataset, history: History, held_out: Dataset | None, later: History | None) -> list[Check]:
+    """Return the checks that need readings and posts."""
+    first_test_day = len(history.dates) * 5 // 7
+    readings, rows, at = network.read(dataset, history), posts.read_rows(dataset, history), ignition.sample(history)
+    number = len(rows.day)
+    about_fire, few = rows.fire > 0, statistics.sampled(np.arange(number), _CLASSIFIED)
+    for_text = posts.text_sample(number)
+    some = posts.read(dataset, about_fire | few | for_text | ignition.near(rows, at, history))
+    words, day, cell = posts.words(some.text), rows.day[some.row], rows.cell[some.row]
+    train, positive = day < first_test_day, about_fire[some.row]
+    classified = positive | few[some.row]
+    classifier = posts.trained(words, positive, classified & train)
+    score = classifier.scores(words, len(day))
+    released = ignition.sensed(history, network.warmth(history, readings), at, day, cell, score, classifier.alarm)
+    tested = classified & ~train
+    # Of the posts about no fire only a sample is read: each stands for several.
+    weight = np.where(positive, 1.0, few[some.row] / _CLASSIFIED) * (score > classifier.alarm)
+    checks = [
+        *network.checks(dataset, history, readings),
+        *posts.burst(history, np.bincount(day, weight, len(history.dates))),
+        *posts.diversity(some.text.filter(for_text[some.row])),
+        posts.told_apart(score[tested], positive[tested]),
+        posts.leak(some.where(classified), day[classified], positive[classified], train[classified]),
+        *ignition.checks(released, first_test_day),
+    ]
+    if held_out and later:
+        checks += [
+            climate.unchanged(history, later),
+            ignition.held_out(released, first_test_day, _unseen(held_out, later, classifier)),
+        ]
+    return checks
+
+
+def _unseen(dataset: Dataset, history: History, classifier: Classifier) -> Signals:
+    """Return the signals of held-out days, posts judged by a classifier that was trained on released ones."""
+    readings, rows, at = network.read(dataset, history), posts.read_rows(dataset, history), ignition.sample(history)
+    some = posts.read(dataset, ignition.near(rows, at, history))
+    score = classifier.scores(posts.words(some.text), len(some.row))
+    warmth = network.warmth(history, readings)
+    return ignition.sensed(history, warmth, at, rows.day[some.row], rows.cell[some.row], score, classifier.alarm)

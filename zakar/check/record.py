@@ -1,0 +1,55 @@
+"""What checks found, kept beside the data: for whoever gets it, and in full for whoever made it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from zakar.check.figure import Check
+from zakar.dataset import card, store
+from zakar.dataset.store import Dataset
+from zakar.errors import ConfigError
+
+NAME = "checks.json"
+
+# They compare the released days with those that are held out. Whoever gets the data is told of neither.
+_PRIVATE = "23"
+
+
+def report(fingerprint: str, checks: Sequence[Check]) -> dict[str, object]:
+    """Return what was found of the dataset with that fingerprint, and whether all of it is accepted."""
+    figures = ("value", "low", "high")  # numbers of NumPy's, some of them
+    rows = [
+        {**asdict(check), **{name: float(getattr(check, name)) for name in figures}, "ok": check.ok} for check in checks
+    ]
+    return {"ok": all(check.ok for check in checks), "fingerprint": fingerprint, "checks": rows}
+
+
+def keep(dataset: Dataset, checks: Sequence[Check]) -> None:
+    """Write what was found beside the data, and the scores of baselines into its card.
+
+    What compares held-out days is left out there, and if that fails, it is not told; the private part, where it is
+    here, gets the full report. Raises ConfigError if this cannot be written.
+    """
+    if dataset.local is None:
+        raise ConfigError("the report is not kept: an object store is only read")
+    shown = [check for check in checks if check.id.partition("/")[0] != _PRIVATE]
+    if (dataset.local / "private").is_dir():
+        _write(dataset.local / "private" / NAME, _encoded(report(dataset.manifest.fingerprint, checks)))
+    _write(dataset.local / NAME, _encoded(report(dataset.manifest.fingerprint, shown)))
+    readme = dataset.local / card.NAME
+    if readme.is_file():
+        text = readme.read_bytes().decode(errors="surrogateescape")
+        scored = card.with_scores(text, dataset.manifest, shown)
+        if scored != text:
+            _write(readme, scored.encode(errors="surrogateescape"))
+
+
+def _encoded(found: dict[str, object]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+
+
+def _write(path: Path, content: bytes) -> None:
+    with store.replacing(path) as partial, store.writable(path):
+        partial.write_bytes(content)

@@ -1,0 +1,376 @@
+"""The island's phrase table, and posts composed from it by the block.
+
+A post is a core, which carries the matter, a place's name perhaps, and fillers before or after it that make up the
+length drawn for the post; a closing of mark, emoji and hashtags; a link. How long it is, its case, typos, emoji and
+link are drawn without looking at the matter, so that neither length nor form gives it away.
+
+Each part is a row of one long table of texts. The parts of all posts are taken from it in one go and lie in memory one
+after the other, so that a post is a longer view of what is there already: nothing is joined.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+from msgspec import Meta
+
+from zakar import scenario
+from zakar.errors import ConfigError
+from zakar.observe.wording import Lines, Slots, alternatives, choose, expand, faked, mistype, pick, sentence, zipf_law
+from zakar.scenario import Settings
+from zakar.scenario.island import Posts
+from zakar.seeds import Seeds
+
+# Uniform draws that the words of a post need, by name; indices() takes them as rows in this order.
+CHOICES = ("core", "length", "split", "lead", "tail", "where", "tags", "close", "link", "path", "form", "mention")
+
+_VARIANTS = 24  # expansions made of a phrase
+# Common things come first in the phrase table; how often each comes up follows Zipf's law, offset by these.
+_PHRASE_OFFSET = 12.0
+_VALUE_OFFSET = 3.0
+_TAG_OFFSET = 0.0
+_LINE_OFFSET = 0.5
+_WAYS = 64  # ways to name each settlement, some of them the same
+_LENGTHS = 128  # characters that fillers make up at most, and one more
+_WINDOW = 3  # a filler may be so many characters shorter or longer than what lacks
+_LEAST = 12  # characters that lack before a filler is sought
+_MIDDLE = 58  # from here on two fillers share the work
+_FILLED = 60  # there must be fillers of every length up to here
+_CLOSINGS, _LINKS = 4096, 2048  # ready-made closings of each group; beginnings and ends of links
+_WHERE_SHARE = 0.4
+_CORE_MOST = 110  # characters of a core, its slots filled
+
+_ENDS = (".", ".", ".", ".", "", "", "", "", "", "!", "...", "!!")
+_CLOSED = frozenset(".!")
+_SENTENCE, _LOWER, _UPPER, _WRITTEN = range(4)
+_FORMS = (sentence, str.lower, str.upper, str)
+_CASES = (0.55, 0.98)  # below the first in sentences, below the second in small letters, else in capitals
+_TAGS = (0.65, 0.9)  # of posts with a hashtag, one below the first, two below the second, else three
+_BODY = (88.0, 26.0, 44.0, 150.0)  # characters without closing and link: mean, SD, least, most
+_SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+class Pools(Settings, frozen=True):
+    """Cores by what they are about; configs/phrases/island-en.toml says which is which."""
+
+    ordinary: Lines
+    figurative: Lines
+    heat: Lines
+    wind: Lines
+    rain: Lines
+    cold: Lines
+    mild: Lines
+    danger: Lines
+    smell: Lines
+    smoke: Lines
+    scene: Lines
+    rumour: Lines
+    eyewitness: Lines
+    concern: Lines
+    news: Lines
+    history: Lines
+    news_fire: Lines
+    notices: Lines
+    drills: Lines
+    official_fire: Lines
+    abroad: Lines
+    abroad_fire: Lines
+
+
+POOLS = Pools.__struct_fields__
+
+
+class _Fillers(Settings, frozen=True):
+    before: Lines
+    after: Lines
+    lines: Lines
+
+
+class _Closings(Settings, frozen=True):
+    hashtags: Lines
+    fire_hashtags: Lines
+    emoji: Lines
+
+
+class _Handles(Settings, frozen=True):
+    people: Lines
+    pages: Lines
+    authorities: Lines
+    bots: Lines
+
+
+class IslandPhrases(Settings, frozen=True):
+    """A phrase table as a person writes it; see configs/phrases/island-en.toml."""
+
+    language: Annotated[str, Meta(min_length=2)]
+    places: Annotated[tuple[str, ...], Meta(min_length=2)]
+    where: Lines
+    slots: dict[str, Lines]
+    cores: Pools
+    fillers: _Fillers
+    closings: _Closings
+    handles: _Handles
+
+
+@dataclass(frozen=True)
+class Words:
+    """A phrase table ready for taking by the block.
+
+    ``segments``: every piece in four forms (sentence, small letters, capitals, as written), ``pieces`` apart, then
+    closings and links; ``length`` of each piece in characters. Pieces are cores, ``core_first`` and ``core_count`` by
+    pool; fillers before (lead) and after (tail) a core with, by characters that lack, the first that fits and how many
+    do; places, ``ways`` to name each; and nothing. ``lead_closed``: whether a lead ends a sentence. ``names`` of the
+    settlements, and ``handles`` that accounts are named after.
+    """
+
+    segments: pa.Array
+    pieces: int
+    length: np.ndarray
+    core_first: np.ndarray
+    core_count: np.ndarray
+    lead_first: np.ndarray
+    lead_count: np.ndarray
+    tail_first: np.ndarray
+    tail_count: np.ndarray
+    lead_closed: np.ndarray
+    where_first: int
+    ways: int
+    closing_first: int
+    link_first: int
+    names: tuple[str, ...]
+    first_names: tuple[str, ...]
+    handles: _Handles
+
+
+def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
+    """Read a phrase table and expand it with draws from ``seeds``.
+
+    Raises ConfigError naming the file and the phrase that cannot be used.
+    """
+    return _expanded(scenario.read_text(path), path, settings, seeds)
+
+
+@lru_cache(maxsize=2)
+def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
+    table = scenario.convert(scenario.parse_toml(text, path), IslandPhrases, str(path))
+    draw = seeds.stream("chatter")
+    slots = faked(table.language, int(draw.integers(2**31)), path) | table.slots
+    names = [table.places[i] for i in draw.permutation(len(table.places))]
+
+    cores: list[str] = []
+    core_count = []
+    for pool in POOLS:
+        expanded = _variants(getattr(table.cores, pool), slots, draw, path)
+        core_count.append(len(expanded))
+        cores += expanded
+    longest = max(cores, key=len)
+    if len(longest) > _CORE_MOST:
+        raise ConfigError(f"{path}: phrase {longest!r} has more than {_CORE_MOST} characters; shorten it")
+
+    fillers = _variants(table.fillers.lines, slots, draw, path)
+    before, after = (_drawn(joints, len(fillers), draw) for joints in (table.fillers.before, table.fillers.after))
+    leads = sorted((text + joint for text, joint in zip(fillers, before, strict=True)), key=len)
+    tails = sorted((_after(text, joint) for text, joint in zip(fillers, after, strict=True)), key=len)
+    ways = _drawn(table.where, _WAYS, draw)
+    where = [" " + way.replace("{place}", name) for name in names for way in ways]
+
+    # A post has a core and about one filler.
+    texts = [*_mistyped([*cores, *leads, *tails], settings.typo_share / 2, draw), *where, ""]
+    segments = [form(text) for form in _FORMS for text in texts]
+    closings = [
+        *_closings((), table.closings.hashtags, table.closings.emoji, settings, draw),
+        *_closings(table.closings.fire_hashtags, table.closings.hashtags, table.closings.emoji, settings, draw),
+    ]
+    links = [f" https://zkr.example/{sign}" for sign in _signs(draw)] + _signs(draw) + [""]
+    lead_first, lead_count = _fitting(leads, len(cores), path)
+    tail_first, tail_count = _fitting(tails, len(cores) + len(leads), path)
+    return Words(
+        segments=pa.array(segments + closings + links),
+        pieces=len(texts),
+        length=np.array([len(text) for text in texts], np.int32),
+        core_first=(np.cumsum(core_count) - core_count).astype(np.int32),
+        core_count=np.array(core_count, np.int32),
+        lead_first=lead_first,
+        lead_count=lead_count,
+        tail_first=tail_first,
+        tail_count=tail_count,
+        lead_closed=np.array([*[False] * len(cores), *[lead.rstrip()[-1] in _CLOSED for lead in leads]]),
+        where_first=len(texts) - 1 - len(where),
+        ways=_WAYS,
+        closing_first=len(segments),
+        link_first=len(segments) + len(closings),
+        names=tuple(names),
+        first_names=slots["name"],
+        handles=table.handles,
+    )
+
+
+PARTS = 8  # of a post: prefix, lead, core, where, tail, closing, link and its end
+
+
+def indices(
+    words: Words, settings: Posts, pool: np.ndarray, town: np.ndarray, fiery: np.ndarray, u: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Choose the parts of n posts.
+
+    ``pool`` of the core, ``town``: the settlement that may be named, ``fiery``: share of hashtags about fire, each of
+    shape (n,); ``u``: uniform draws by the names in CHOICES. Returns rows of ``segments``, shape (n, PARTS), int32. The
+    first, the prefix, is left to the caller.
+    """
+    core = words.core_first[pool] + choose(u["core"], words.core_count[pool])
+    nothing = np.int32(words.pieces - 1)
+    way = (
+        words.where_first
+        + (town % len(words.names)).astype(np.int32) * words.ways
+        + choose(u["where"] / _WHERE_SHARE, words.ways)
+    )
+    where = np.where(u["where"] < _WHERE_SHARE, way, nothing)
+
+    lack = _lengths()[choose(u["length"], 1024)] - words.length[core] - words.length[where]
+    np.clip(lack, 0, _LENGTHS - 1, out=lack)
+    some, two = lack >= _LEAST, lack >= _MIDDLE
+    # Two fillers share what lacks, from 0.3 : 0.7 to 0.7 : 0.3; one stands before or after the core.
+    share = np.where(two, np.float32(0.3) + np.float32(0.4) * u["split"], u["split"] < 0.5)
+    before = (share * lack).astype(np.int32)
+    after = lack - before
+    lead = np.where(
+        some & (before > 0), words.lead_first[before] + choose(u["lead"], words.lead_count[before]), nothing
+    )
+    tail = np.where(some & (after > 0), words.tail_first[after] + choose(u["tail"], words.tail_count[after]), nothing)
+
+    case = np.where(u["form"] < _CASES[0], _SENTENCE, np.where(u["form"] < _CASES[1], _LOWER, _UPPER))
+    form = case.astype(np.int32) * np.int32(words.pieces)
+    # Within a sentence a core keeps its small letter.
+    goes_on = (case == _SENTENCE) & (lead != nothing)
+    goes_on &= ~words.lead_closed[np.where(goes_on, lead, words.lead_first[0])]
+
+    linked = u["link"] < settings.link_share
+    link = words.link_first + choose(u["link"] / np.float32(settings.link_share), _LINKS)
+    no_link = len(words.segments) - 1
+    found = np.empty((len(pool), PARTS), np.int32)
+    found[:, 1] = lead + form
+    found[:, 2] = core + np.where(goes_on, np.int32(_WRITTEN * words.pieces), form)
+    found[:, 3] = where + form
+    found[:, 4] = tail + form
+    found[:, 5] = words.closing_first + (u["tags"] < fiery) * np.int32(_CLOSINGS) + choose(u["close"], _CLOSINGS)
+    found[:, 6] = np.where(linked, link, no_link)
+    found[:, 7] = np.where(linked, words.link_first + _LINKS + choose(u["path"], _LINKS), no_link)
+    return found
+
+
+def prefixes(handles: pa.Array) -> pa.Array:
+    """Return what may stand before a post: nothing, a mention of each account, the mark of a repost of each."""
+    names = handles.to_pylist()
+    return pa.array(["", *[f"@{name} " for name in names], *[f"RT @{name}: " for name in names]])
+
+
+_CHUNK = 8192  # posts taken at a time: what they take stays in the processor's cache
+
+
+def texts(words: Words, before: pa.Array, rows: np.ndarray) -> pa.Array:
+    """Return the posts whose parts are ``rows``, (n, PARTS): the first of ``before``, the rest of ``segments``."""
+    table = pa.concat_arrays([words.segments, before])
+    rows[:, 0] += len(words.segments)
+    return pa.concat_arrays(
+        [pa.array([], pa.string()), *(_text(table, rows[at : at + _CHUNK]) for at in range(0, len(rows), _CHUNK))]
+    )
+
+
+def _text(table: pa.Array, rows: np.ndarray) -> pa.Array:
+    count, parts = rows.shape
+    taken = table.take(pa.array(rows.ravel()))
+    offsets = np.frombuffer(taken.buffers()[1], np.int32, count * parts + 1)[::parts]
+    return pa.StringArray.from_buffers(count, pa.py_buffer(np.ascontiguousarray(offsets)), taken.buffers()[2])
+
+
+@lru_cache(maxsize=1)
+def _lengths() -> np.ndarray:
+    """Return 1,024 lengths, the quantiles of a gamma distribution cut off at both ends."""
+    mean, sd, least, most = _BODY
+    shape = (mean / sd) ** 2
+    at = np.arange(1, 2 * int(most))
+    density = at ** (shape - 1) * np.exp(-at * shape / mean)
+    quantiles = np.interp((np.arange(1024) + 0.5) / 1024, np.cumsum(density) / density.sum(), at)
+    lengths: np.ndarray = np.clip(quantiles, least, most).astype(np.int32)
+    return lengths
+
+
+def _variants(templates: Lines, slots: Slots, draw: np.random.Generator, path: Path) -> list[str]:
+    """Return expansions of each template, the more the nearer it is to the front."""
+    found = []
+    for template, number in zip(templates, _numbers(len(templates)), strict=True):
+        plain, choices = alternatives(template)
+        expanded = expand(plain, {**slots, **choices} if choices else slots, draw, path, number, _VALUE_OFFSET)
+        found += expanded if len(expanded) == number else expanded * number
+    return found
+
+
+def _drawn(lines: Lines, count: int, draw: np.random.Generator) -> list[str]:
+    """Draw from lines of which the first are the most common."""
+    return [lines[i] for i in np.searchsorted(zipf_law(len(lines), _LINE_OFFSET), draw.random(count)).tolist()]
+
+
+def _numbers(count: int) -> list[int]:
+    """Return the number of expansions of each of ``count`` templates: about _VARIANTS on average, fewer to the end."""
+    shares = np.diff(zipf_law(count, _PHRASE_OFFSET), prepend=0)
+    numbers: list[int] = np.maximum(1, np.rint(shares * count * _VARIANTS)).astype(int).tolist()
+    return numbers
+
+
+def _after(text: str, joint: str) -> str:
+    return joint + (sentence(text) if joint.strip()[-1] in _CLOSED else text)
+
+
+def _mistyped(pieces: list[str], share: float, draw: np.random.Generator) -> list[str]:
+    for i in np.flatnonzero(draw.random(len(pieces)) < share).tolist():
+        pieces[i] = mistype(pieces[i], draw)
+    return pieces
+
+
+def _fitting(fillers: list[str], offset: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each number of characters that may lack, the first filler that fits and how many do."""
+    lengths = np.array([len(text) for text in fillers])
+    wanted = np.maximum(np.arange(_LENGTHS), lengths[0] + _WINDOW)
+    first = np.searchsorted(lengths, wanted - _WINDOW, "left")
+    count = np.searchsorted(lengths, wanted + _WINDOW, "right") - first
+    gap = np.flatnonzero(count == 0)
+    longest = int(gap[0]) - 1 if len(gap) else _LENGTHS - 1
+    if longest < _FILLED:
+        raise ConfigError(f"{path}: `fillers.lines` has no phrase of about {longest + 1} characters; add some")
+    first[longest:], count[longest:] = first[longest], count[longest]
+    return (first + offset).astype(np.int32), count.astype(np.int32)
+
+
+def _closings(
+    fiery: tuple[str, ...], tags: Lines, emoji: Lines, settings: Posts, draw: np.random.Generator
+) -> list[str]:
+    """Return ready-made closings: end mark, emoji, hashtags, a third of them ``fiery`` ones if there are any."""
+    end = draw.integers(0, len(_ENDS), _CLOSINGS).tolist()
+    has_emoji = (draw.random(_CLOSINGS) < settings.emoji_share).tolist()
+    sign = draw.integers(0, len(emoji), _CLOSINGS).tolist()
+    tagged = draw.random(_CLOSINGS) < settings.hashtag_share
+    number = np.where(tagged, 1 + np.searchsorted(_TAGS, draw.random(_CLOSINGS)), 0).tolist()
+    shape = (_CLOSINGS, len(_TAGS) + 1)
+    about_fire = draw.random(shape) < (1 / 3 if fiery else 0)
+    tag = np.where(
+        about_fire,
+        pick(draw.random(shape), len(fiery)),
+        len(fiery) + np.searchsorted(zipf_law(len(tags), _TAG_OFFSET), draw.random(shape)),
+    ).tolist()
+    known = (*fiery, *tags)
+    return [
+        _ENDS[end[i]]
+        + (f" {emoji[sign[i]]}" if has_emoji[i] else "")
+        + "".join(f" {known[t]}" for t in dict.fromkeys(tag[i][: number[i]]))
+        for i in range(_CLOSINGS)
+    ]
+
+
+def _signs(draw: np.random.Generator) -> list[str]:
+    """Return ``_LINKS`` different strings of three letters or digits, in no order."""
+    chosen = draw.permutation(len(_SIGNS) ** 3)[:_LINKS].tolist()
+    base = len(_SIGNS)
+    return [_SIGNS[i // base**2] + _SIGNS[i // base % base] + _SIGNS[i % base] for i in chosen]
