@@ -1,25 +1,32 @@
-"""Records a second of `zakar simulate`, against a plain loop that makes one record a call.
+"""Records a second of `zakar simulate`, against a plain loop, Parquet alone, and a generator written in Rust.
 
-    python benchmarks/simulate.py
+    pip install tpchgen-cli && python benchmarks/simulate.py
 
-In one run, round by round:
+Of `classic`, against a plain loop that makes one record a call:
 
 - zakar, with a process a core and in one process, from the scenario to the finished dataset: both folders,
   public and private, checksums, manifest and card. Only public records are counted.
 - a plain loop in the manner of 2023: `random.gauss` for a reading, `Faker.sentence` for a post, `json.dumps`
   for each record, JSON lines into files. Days are independent of each other, so a sample of them is made, with
   as many records of each table a day, and as many words a post, as zakar's dataset has in the mean.
-- pyarrow writing the dataset's public tables from memory, with zakar's options: what the writing alone costs.
 
-Also the peak memory of the largest process of each of the two zakar runs, where the system tells it.
+Of `island`, all ten years, by the command line, a process a core; public and held-out rows count, the truth does not:
+
+- `tpchgen-cli parquet -s 1 --tables=lineitem,orders --compression=ZSTD(1)`, the fastest generator known.
+- pyarrow writing the same tables from memory, with zakar's options: what the writing alone costs.
+- how time and the memory of the largest process grow with the days and with the cells.
 """
 
 import json
 import math
+import os
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,63 +39,125 @@ from zakar import scenario as scenarios
 from zakar.cli.common import workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest
-from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
-from zakar.dataset.store import Dataset
-from zakar.scenario import Scenario
+from zakar.dataset.schema import ALERTS, READINGS, TWEETS
+from zakar.dataset.store import Dataset, Split
+from zakar.scenario import ClassicScenario
 from zakar.simulate import simulate
 
-TARGET = 10.0  # times the plain loop
+PLAIN_LOOP, TPCHGEN, PYARROW = 10.0, 0.6, 0.25  # times the plain loop, tpchgen-cli, pyarrow alone
+MEMORY_MIB = 800
+TPCH = ("parquet", "-s", "1", "--tables=lineitem,orders", "--compression=ZSTD(1)", "--quiet")
 
 
 def main() -> None:
     """Measure and report."""
     options = parser(__doc__)
-    options.add_argument("--days", type=positive, metavar="N", help="days of zakar (default: all of classic)")
+    options.add_argument("--days", type=positive, metavar="N", help="released days of both (default: all)")
     options.add_argument(
         "--sample-days", type=positive, default=200, metavar="N", help="days of the loop (default 200)"
     )
     given = options.parse_args()
+    generator = shutil.which("tpchgen-cli", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if generator is None:
+        raise SystemExit("tpchgen-cli is missing: pip install tpchgen-cli")
 
     source = scenarios.find("classic")
     scenario = scenarios.read(source)
     if given.days:
         scenario = scenarios.with_days(scenario, given.days)
+    assert isinstance(scenario, ClassicScenario)
 
     ways = {
-        "processes": Way("zakar, a process a core"),
-        "in_process": Way("zakar, one process"),
+        "classic": Way("classic, a process a core"),
+        "classic_in_process": Way("classic, one process"),
         "plain_loop": Way("plain loop"),
-        "pyarrow_write": Way("pyarrow, writing alone"),
+        "island": Way("island, a process a core"),
+        "tpchgen": Way("tpchgen-cli"),
+        "pyarrow_write": Way("pyarrow, writing island alone"),
     }
-    peaks: dict[str, int] = {}
+    peaks: list[int | None] = []
     for number in range(1, given.rounds + 1):
         with tempfile.TemporaryDirectory(prefix="zakar-bench-") as name:
             folder = Path(name)
-            for key, processes in (("processes", None), ("in_process", 1)):
+            for key, processes in (("classic", None), ("classic_in_process", 1)):
                 seconds, manifest = _simulated(scenario, source, folder / key, processes)
                 ways[key].note(manifest.records, seconds)
-                peak = _peak_mib(children=processes is None)
-                if number == 1 and peak is not None:  # later ones hold what this process did in between
-                    peaks[key] = peak
-            dataset = store.open_dataset(str(folder / "in_process"))
-            tables, words = _read(dataset)
-            ways["pyarrow_write"].note(manifest.records, _write_alone(tables, folder))
-            del tables
+            words = _words(store.open_dataset(str(folder / "classic")))
             ways["plain_loop"].note(*_plain_loop(scenario, manifest, words, given.sample_days, folder))
+
+            island = _command("island", folder / "island", given.days)
+            ways["island"].note(island.rows, island.seconds)
+            peaks.append(island.peak_mib)
+            ways["tpchgen"].note(*_tpchgen(generator, folder / "tpch"))
+            ways["pyarrow_write"].note(*_write_alone(_read(folder / "island"), folder / "written"))
         tell(f"round {number}: " + "; ".join(f"{way.label} {way.rates[-1]:,.0f}/s" for way in ways.values()))
 
     ratios = {
-        "processes_over_plain_loop": over(ways["processes"], ways["plain_loop"], TARGET),
-        "in_process_over_plain_loop": over(ways["in_process"], ways["plain_loop"]),
-        "pyarrow_write_over_in_process": over(ways["pyarrow_write"], ways["in_process"]),
+        "classic_over_plain_loop": over(ways["classic"], ways["plain_loop"], PLAIN_LOOP),
+        "island_over_tpchgen": over(ways["island"], ways["tpchgen"], TPCHGEN),
+        "island_over_pyarrow_write": over(ways["island"], ways["pyarrow_write"], PYARROW),
     }
-    facts: dict[str, object] = {"days": scenario.calendar.days}
-    if peaks:
-        facts["peak_mib_of_largest_process"] = peaks
+    facts: dict[str, object] = {"peak_mib_of_largest_process": max(peak or 0 for peak in peaks), **_growth()}
     give("simulate", "records", ways, ratios, facts, given)
 
 
-def _simulated(scenario: Scenario, source: Path, out: Path, processes: int | None) -> tuple[float, Manifest]:
+@dataclass(frozen=True)
+class Run:
+    """One `zakar simulate` as a user runs it: rows that are released or held out, seconds, and the peak memory."""
+
+    rows: int
+    seconds: float
+    peak_mib: int | None
+
+
+def _command(scenario: str, out: Path, days: int | None = None) -> Run:
+    """Run `zakar simulate`; the peak is that of its largest process, None where the system does not tell."""
+    words = [sys.executable, "-m", "zakar", "simulate", scenario, "--out", str(out), "--json"]
+    words += ["--days", str(days)] if days else []
+    began = time.perf_counter()
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        report = json.loads(process.stdout.read())
+        peak = None
+        if sys.platform != "win32":
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peak = usage.ru_maxrss >> 20 if sys.platform == "darwin" else usage.ru_maxrss >> 10  # bytes there, KiB else
+    seconds = time.perf_counter() - began
+    assert process.returncode == 0
+    held_out = sum(table["rows"] for table in report["holdout"].values())
+    return Run(report["records"] + held_out, seconds, peak)
+
+
+def _growth() -> dict[str, object]:
+    """Return how the time and the memory of `island` grow: twice the days, four times the cells."""
+    with tempfile.TemporaryDirectory(prefix="zakar-bench-") as name:
+        folder = Path(name)
+        text = scenarios.find("island").read_text(encoding="utf-8")
+        wide = text.replace("width = 30", "width = 60").replace("height = 30", "height = 60")
+        assert wide.count("= 60") >= 2
+        (folder / "wide.toml").write_text(wide, encoding="utf-8")
+        once = _command("island", folder / "once", 1278)
+        twice = _command("island", folder / "twice", 2557)
+        long = _command("island", folder / "long", 3 * 2557)
+        cells = _command(str(folder / "wide.toml"), folder / "cells", 1278)
+    return {
+        "seconds_of_twice_the_days_over_once": round(twice.seconds / once.seconds, 2),
+        "seconds_of_three_times_the_days_over_once": round(long.seconds / twice.seconds, 2),
+        "seconds_of_four_times_the_cells_over_once": round(cells.seconds / once.seconds, 2),
+        "peak_mib_of_10_and_24_years": f"{twice.peak_mib} and {long.peak_mib}",
+    }
+
+
+def _tpchgen(generator: str, out: Path) -> tuple[int, float]:
+    """Run tpchgen-cli; return its rows and seconds."""
+    began = time.perf_counter()
+    subprocess.run([generator, *TPCH, f"--output-dir={out}"], check=True)
+    seconds = time.perf_counter() - began
+    return sum(pq.read_metadata(path).num_rows for path in out.glob("*.parquet")), seconds
+
+
+def _simulated(scenario: ClassicScenario, source: Path, out: Path, processes: int | None) -> tuple[float, Manifest]:
     """Simulate as the command line does, the start of its processes included."""
     began = time.perf_counter()
     with workers(processes) as executor:
@@ -96,33 +165,41 @@ def _simulated(scenario: Scenario, source: Path, out: Path, processes: int | Non
     return time.perf_counter() - began, manifest
 
 
-def _read(dataset: Dataset) -> tuple[list[tuple[str, list[str], pa.Table]], float]:
-    """Read every public file; return (name, columns with a dictionary, rows) of each, and the mean words a post."""
-    files: list[tuple[str, list[str], pa.Table]] = []
+def _words(dataset: Dataset) -> float:
+    """Return the mean number of words in a post."""
     words = 0
-    for table in PUBLIC:
-        coded = [c.name for c in table.columns if not pa.types.is_string(c.type)]
-        for number, path in enumerate(dataset.files(table.name)):
-            rows = pq.read_table(path, schema=table.schema)
-            files.append((f"{table.name}-{number}.parquet", coded, rows))
-            if table is TWEETS:
-                words += pc.sum(pc.list_value_length(pc.utf8_split_whitespace(rows["tweet"]))).as_py()
-    return files, words / dataset.manifest.tables[TWEETS.name].rows
+    for path in dataset.files(TWEETS.name):
+        words += pc.sum(pc.list_value_length(pc.utf8_split_whitespace(pq.read_table(path)["tweet"]))).as_py()
+    return words / dataset.manifest.tables[TWEETS.name].rows
 
 
-def _write_alone(files: list[tuple[str, list[str], pa.Table]], folder: Path) -> float:
-    """Write the files again, with the options of `zakar.dataset.store.write_part`; return the seconds."""
-    out = folder / "written"
+def _read(folder: Path) -> list[tuple[str, list[str], pa.Table]]:
+    """Read every public and held-out file; return (name, columns with a dictionary, rows) of each."""
+    files: list[tuple[str, list[str], pa.Table]] = []
+    for split in Split:
+        dataset = store.open_dataset(str(folder), split)
+        for table in dataset.tables:
+            repeating = [c.name for c in table.columns if not c.unique]
+            for number, path in enumerate(dataset.files(table.name)):
+                name = f"{split}-{table.name}-{number}.parquet"
+                files.append((name, repeating, pq.read_table(path, schema=table.schema)))
+    return files
+
+
+def _write_alone(files: list[tuple[str, list[str], pa.Table]], out: Path) -> tuple[int, float]:
+    """Write the files again, with the options of `zakar.dataset.store.write_part`; return the rows and the seconds."""
     out.mkdir()
     began = time.perf_counter()
-    for name, coded, rows in files:
+    for name, repeating, rows in files:
         pq.write_table(
-            rows, out / name, row_group_size=65_536, compression="zstd", compression_level=1, use_dictionary=coded
+            rows, out / name, row_group_size=65_536, compression="zstd", compression_level=1, use_dictionary=repeating
         )
-    return time.perf_counter() - began
+    return sum(rows.num_rows for _, _, rows in files), time.perf_counter() - began
 
 
-def _plain_loop(scenario: Scenario, manifest: Manifest, words: float, days: int, folder: Path) -> tuple[int, float]:
+def _plain_loop(
+    scenario: ClassicScenario, manifest: Manifest, words: float, days: int, folder: Path
+) -> tuple[int, float]:
     """Make days spread evenly over the calendar, one record a call; return the records and the seconds."""
     out = folder / "loop"
     out.mkdir()
@@ -161,18 +238,6 @@ def _plain_loop(scenario: Scenario, manifest: Manifest, words: float, days: int,
                 alerts_file.write(json.dumps(alert) + "\n")
                 records += 1
     return records, time.perf_counter() - began
-
-
-def _peak_mib(*, children: bool) -> int | None:
-    """Return the most memory that this process, or any child it has waited for, ever held; None on Windows."""
-    peak: int | None = None
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415 - not on Windows
-
-        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) if children else (resource.RUSAGE_SELF,)
-        most = max(resource.getrusage(one).ru_maxrss for one in who)
-        peak = most >> 20 if sys.platform == "darwin" else most >> 10  # bytes there, KiB elsewhere
-    return peak
 
 
 if __name__ == "__main__":
