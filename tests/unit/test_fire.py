@@ -34,6 +34,7 @@ SETTINGS = {
     "unrest_sd": 1.05,
     "unrest_persistence": 0.3,
     "escape_share": 0.2,
+    "escape_most": 1.0,
     "escape_danger": 0.4,
     "escape_drought": 2.0,
     "escape_wind": 0.3,

@@ -184,10 +184,10 @@ def burst(history: History, loud: np.ndarray) -> list[Check]:
 def burst_curve(history: History, loud: np.ndarray) -> np.ndarray:
     """Return the posts of each day around the escape of a fire over those of a usual day: the median over all fires.
 
-    From _BEFORE days before to _AFTER days after; a usual day is the median of all. The median over fires, since
-    several often escape on a day, and one may burn for long. Empty where nothing escapes so far from both ends.
+    From _BEFORE days before to _AFTER days after; a usual day is the median of all. The median over the days on which
+    fires escape, since one may burn for long. Empty where nothing escapes so far from both ends.
     """
-    escape = history.ignition[0][history.fires.escaped]
+    escape = np.unique(history.ignition[0][history.fires.escaped])
     escape = escape[(escape >= _BEFORE) & (escape + _AFTER < len(loud))]
     usual = float(np.median(loud))
     if len(escape) == 0 or usual == 0:

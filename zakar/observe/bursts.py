@@ -20,6 +20,7 @@ _REACH_POWER, _FAME_POWER = (
     0.75,
     0.4,
 )  # posts grow more slowly than the people around; the whole island tells of large fires
+_SHARED_POWER = 0.7  # posts about a fire fall with the number of those that burn on the day
 _STALE_DAYS = 0.8  # in which the news of a fire that still burns halves
 _SIZE_POWER = 0.45  # and than the burned area
 _FRONT_POWER = 0.2  # and than the cells of a front
@@ -54,10 +55,16 @@ def sources(
         np.stack([front.day[flames], front.fire[flames]]), axis=1, return_inverse=True, return_counts=True
     )
     age = front.day[flames] - front.fire[flames] // NUMBERS_A_DAY
+    # Fires of a day share what people can say of fires.
+    burning, that_day = np.unique(front.day[flames], return_inverse=True)
+    fires_that_day = np.bincount(that_day, 1 / cells[same.ravel()], len(burning))[that_day]
     size = np.concatenate(
         [
             settings.small_fire_posts * fires.area_ha[begun] ** _SIZE_POWER,
-            settings.front_posts * cells[same.ravel()] ** (_FRONT_POWER - 1) * 0.5 ** (age / _STALE_DAYS),
+            settings.front_posts
+            * cells[same.ravel()] ** (_FRONT_POWER - 1)
+            * 0.5 ** (age / _STALE_DAYS)
+            / fires_that_day**_SHARED_POWER,
         ]
     )
     day = np.concatenate([fires.day[begun], front.day[flames]])

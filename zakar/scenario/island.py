@@ -202,6 +202,7 @@ class Wildfires(Settings, frozen=True):
     unrest_persistence: Annotated[float, Meta(ge=0, lt=1)]
 
     escape_share: Share
+    escape_most: Share
     escape_danger: Effect
     escape_drought: Effect
     escape_wind: Effect

@@ -72,7 +72,7 @@ def escapes(wildfires: Wildfires, score: np.ndarray, load: np.ndarray, elsewhere
     """Return the probability that fires escape, from their logit, their fuel and how busy the crews are elsewhere."""
     if wildfires.escape_share == 0:
         return np.zeros(len(score))
-    chance: np.ndarray = load * expit(score + wildfires.escape_others * elsewhere)
+    chance: np.ndarray = load * np.minimum(expit(score + wildfires.escape_others * elsewhere), wildfires.escape_most)
     return chance
 
 
