@@ -22,10 +22,11 @@ from zakar.errors import ConfigError, ZakarError
 from zakar.models import classic, island
 from zakar.models.block import Block
 from zakar.observe import phrases
-from zakar.scenario import IslandScenario, Scenario
+from zakar.scenario import IslandScenario, PhraseTweets, Scenario
 from zakar.seeds import Seeds, secret_root
 
-_BLOCK_DAYS, _LEAST_DAYS, _BLOCK_CELLS = 128, 16, 128 * 3600  # of a block; its days times cells, which take memory
+_BLOCK_DAYS, _LEAST_DAYS = 128, 16  # of a block
+_BLOCK_CELLS, _BLOCK_POSTS = 128 * 3600, 128 * 4000  # its days times cells, and its posts: they take memory
 _AHEAD = 8  # blocks that wait for a worker at most, so that memory does not grow with the years
 _KEY_BYTES = 32
 _KEY = re.compile(r"[0-9A-Fa-f]{32,4096}")
@@ -61,7 +62,7 @@ def simulate(
         folders = [store.folder(t, held_out) for t in tables(scenario) for held_out in _splits(scenario)]
         for folder in folders:
             (partial / folder).mkdir(parents=True)
-        block_days = block_days or max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells))
+        block_days = block_days or _block_days(scenario)
         work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
         parts = list(_emitted(work, executor, partial, progress))
         written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
@@ -76,6 +77,12 @@ def simulate(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return written
+
+
+def _block_days(scenario: Scenario) -> int:
+    tweets = scenario.tweets
+    posts_a_day = tweets.per_day_mean if isinstance(tweets, PhraseTweets) else tweets.per_day
+    return max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells, int(_BLOCK_POSTS / posts_a_day)))
 
 
 def blocks(scenario: Scenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:

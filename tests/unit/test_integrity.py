@@ -1,14 +1,16 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
-from making import edit_manifest, rewrite
+from making import edit_manifest, rewrite, simulated, small_island
 
 from zakar.check.figure import Check
-from zakar.check.integrity import integrity
+from zakar.check.integrity import check_private, integrity
 from zakar.check.realism import SUITES
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
@@ -73,6 +75,45 @@ def test_other_row_groups_are_the_same_content(folder: Path) -> None:
 def test_changed_content_is_found(folder: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
     rewrite(folder, table, 2, change)
     assert failed(folder) == {f"content/{table}", "content/fingerprint"}
+
+
+@pytest.mark.parametrize("table", ["weather", "tweet_topics"])
+def test_a_truth_with_another_checksum_is_named_but_no_figure(folder: Path, table: str) -> None:
+    dataset = store.open_dataset(str(folder))
+    check_private(dataset)
+    path = folder / "private" / "manifest.json"
+    values = json.loads(path.read_bytes())
+    values["truth"][table]["sha256"] = "0" * 64
+    path.write_text(json.dumps(values))
+    assert failed(folder) == set()
+    with pytest.raises(MismatchError, match=f"private/truth/{table}: content is not what it should be"):
+        check_private(dataset)
+
+
+def test_a_truth_that_was_written_again_is_named_before_it_is_read(folder: Path) -> None:
+    path = folder / "private" / "truth" / "fires" / "part-00000.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(MismatchError, match=r"private/truth/fires/part-00000.parquet: .* bytes, the manifest says"):
+        check_private(store.open_dataset(str(folder)))
+
+
+def test_without_its_private_part_a_dataset_has_nothing_more_to_compare(folder: Path) -> None:
+    shutil.rmtree(folder / "private")
+    check_private(store.open_dataset(str(folder)))
+
+
+def test_a_changed_map_and_a_changed_held_out_table_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    simulated(folder, small_island(calendar={"days": 5, "holdout_days": 4}))
+    assert failed(folder) == set()
+    edit_manifest(folder, lambda values: values["maps"]["island_map"].update(sha256="0" * 64))
+    assert failed(folder) == {"content/island_map"}
+    path = folder / "private" / "manifest.json"
+    values = json.loads(path.read_bytes())
+    values["holdout"]["tweets"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(values))
+    with pytest.raises(MismatchError, match="private/holdout/tweets: content is not what it should be"):
+        check_private(store.open_dataset(str(folder)))
 
 
 def test_a_changed_fingerprint_is_found(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import rewrite, simulated
+from making import rewrite, simulated, small_island
 from scipy import ndimage
 
 from zakar import scenario
@@ -24,6 +24,7 @@ from zakar.check.ignition import CellDays
 from zakar.check.island import island
 from zakar.check.network import Readings, SensorDays
 from zakar.check.posts import Posts, Rows
+from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.scenario import SlowAlerts
 from zakar.world.fire import Fires
@@ -538,4 +539,13 @@ def test_a_changed_post_is_found_by_simulating_its_day_again(tmp_path: Path) -> 
         return rows.set_column(3, rows.schema.field(3), pc.utf8_upper(rows["tweet"]))
 
     rewrite(tmp_path / "dataset", "tweets", 1, shouted)
-    assert [check.value for check in again.repeated(dataset, settings)] == [1, 1]
+    changed = store.open_dataset(str(tmp_path / "dataset"))
+    assert [check.value for check in again.repeated(changed, settings)] == [1, 1]
+
+
+def test_an_island_of_few_days_can_be_checked(tmp_path: Path) -> None:
+    for days in (1, 2):
+        calendar = {"days": days, "holdout_days": 1}
+        few = small_island(calendar=calendar, fires={"human_per_100km2": 0.0, "lightning_per_100km2": 0.0})
+        found = island(simulated(tmp_path / str(days), few))
+        assert {int(check.id.partition("/")[0]) for check in found} == set(range(1, 25))

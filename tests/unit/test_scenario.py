@@ -1,3 +1,4 @@
+import datetime
 import re
 from pathlib import Path
 
@@ -200,3 +201,49 @@ def test_with_days_changes_the_days_and_nothing_else(days: int) -> None:
 def test_with_days_refuses_an_empty_range(days: int) -> None:
     with pytest.raises(ConfigError, match="--days.*days"):
         scenario.with_days(scenario.read(scenario.find("tiny")), days)
+
+
+# The island.
+
+
+def island_refusal(section: str, key: str, value: object) -> str:
+    values = scenario.read_toml(scenario.find("island"))
+    where = values[section] if section else values
+    assert isinstance(where, dict)
+    where[key] = value
+    with pytest.raises(ConfigError) as refused:
+        scenario.scenario_of(values, "mine.toml")
+    text = str(refused.value)
+    assert text.startswith("mine.toml: `")
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "told"),
+    [
+        ("fires", "escape_share", -0.1, "`fires.escape_share`: Expected `float` >= 0.0; must be at least 0 and"),
+        ("fires", "unrest_persistence", 1.0, "must be at least 0 and below 1"),
+        ("sensors", "sensors_per_cell", 0.0, "must be above 0 and at most 20"),
+        ("sensors", "stuck_days", [0, 3], "`sensors.stuck_days[0]`: Expected `int` >= 1; must be at least 1 and"),
+        ("climate", "wet_fraction", [0.1] * 11 + [1.1], "must be at least 0 and at most 0.95"),
+        ("alerts", "lag_days", 0, "must be at least 1 and at most 60"),  # where classic has another range
+        ("", "seed", 2**70, "must be at least 0 and at most 9223372036854775807"),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_its_range_is_refused_with_the_whole_range(
+    section: str, key: str, value: object, told: str
+) -> None:
+    assert told in island_refusal(section, key, value)
+
+
+def test_days_after_the_year_9999_are_refused() -> None:
+    text = island_refusal("calendar", "first_date", datetime.date(9999, 12, 1))
+    assert "`days` + `holdout_days` is 3653, must be in 1..31" in text
+
+
+def test_another_seed_must_be_in_its_range_too() -> None:
+    known = scenario.read(scenario.find("tiny"))
+    assert scenario.with_seed(known, 5).seed == 5
+    with pytest.raises(ConfigError, match="^--seed: `seed`: Expected `int` <= 9223372036854775807"):
+        scenario.with_seed(known, 2**63)

@@ -14,7 +14,7 @@ from rich.table import Table
 from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check
-from zakar.check.integrity import integrity
+from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
@@ -148,6 +148,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
         )
     checks = integrity(dataset)
     if all(check.ok for check in checks):  # figures of wrong content mean nothing
+        check_private(dataset)
         checks += SUITES[suite](dataset)
     if json:
         give(record.report(dataset.manifest.fingerprint, checks))

@@ -229,6 +229,12 @@ ISLAND_MAP = Table(
 )
 
 
+def truth(model: object) -> tuple[Table, ...]:
+    """Return the tables of the truth that a scenario's model makes; none of a model that nobody knows."""
+    known = {"classic": CLASSIC_TRUTH, "island": ISLAND_TRUTH}
+    return known.get(model, ()) if isinstance(model, str) else ()
+
+
 def public(name: str) -> Table:
     """Return a public table by name. Raises KeyError."""
     return {table.name: table for table in PUBLIC}[name]

@@ -220,7 +220,7 @@ def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
             raise ConfigError(f"{shown(where)}: no days are held out here; scenario `{found.name}` has none")
     dataset = Dataset(filesystem, root, found, split)
     for table in PUBLIC:
-        _check_files(dataset, table)
+        _checked(dataset, table, found.tables.get(table.name))
     return dataset
 
 
@@ -307,8 +307,8 @@ def by_day(dataset: Dataset, table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield a public table file by file: name and rows."""
-    for path in dataset.files(table.name):
+    """Yield a table file by file: name and rows. Raises as ``columns`` does."""
+    for path in _checked(dataset, table, _listed(dataset, table)):
         with _readable(path), dataset.filesystem.open_input_file(path) as source:
             yield posixpath.basename(path), pq.read_table(source)
 
@@ -322,18 +322,9 @@ def columns(dataset: Dataset, table: Table, names: list[str], days: tuple[int, i
     """Return some columns of a table, a public one or one of the truth; all days, or those from one to another.
 
     Raises ConfigError if the truth is wanted and the private part is not here, and MismatchError naming a file
-    that is missing or cannot be decoded.
+    that is missing, is not what the manifest lists, or cannot be decoded.
     """
-    if table.name in dataset.manifest.tables:
-        paths = dataset.files(table.name)
-    else:
-        private = _private(dataset.filesystem, dataset.root, dataset.root)
-        held_out = dataset.split is Split.HOLDOUT
-        place = posixpath.join(dataset.root, folder(table, held_out).as_posix())
-        entry = (private.holdout_truth if held_out else private.truth).get(table.name)
-        if entry is None:
-            raise MismatchError(f"{place}: the private part's manifest lists no such table; simulate the dataset again")
-        paths = [posixpath.join(place, file.name) for file in entry.files]
+    paths = _checked(dataset, table, _listed(dataset, table))
     chosen = [(table.day, ">=", days[0]), (table.day, "<=", days[1])] if days else None
     found = []
     for path in paths:
@@ -351,6 +342,20 @@ def held_out(dataset: Dataset) -> Dataset | None:
     return Dataset(dataset.filesystem, dataset.root, found, Split.HOLDOUT) if found.days else None
 
 
+def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntry]]:
+    """Yield the tables of the private part, if it is here, each with the split that it belongs to and its entry."""
+    try:
+        private = _private(dataset.filesystem, dataset.root, dataset.root)
+    except ConfigError:
+        return
+    truth = schema.truth(dataset.manifest.scenario.get("model"))
+    yield from ((dataset, table, private.truth[table.name]) for table in truth if table.name in private.truth)
+    if private.holdout_days:
+        later = Dataset(dataset.filesystem, dataset.root, manifest.held_out(dataset.manifest, private), Split.HOLDOUT)
+        entries = {**private.holdout, **private.holdout_truth}
+        yield from ((later, table, entries[table.name]) for table in (*PUBLIC, *truth) if table.name in entries)
+
+
 def has_truth(dataset: Dataset) -> bool:
     """Return whether the truth of the released days is here, beside what is published."""
     return bool(_truth(dataset))
@@ -364,9 +369,9 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
     """
     entries = {**_truth(dataset), **dataset.manifest.maps, **dataset.manifest.tables}
     entry = entries.get(table.name)
+    paths = _checked(dataset, table, entry) if entry is not None else ()
     words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
-    for file in entry.files if entry is not None else ():
-        path = posixpath.join(dataset.root, folder(table, False).as_posix(), file.name)
+    for path in paths:
         with _readable(path), dataset.filesystem.open_input_file(path) as source:
             rows = pq.ParquetFile(source, read_dictionary=words).read(columns=list(names))
         if rows.schema.names != list(names):
@@ -388,7 +393,8 @@ def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise MismatchError(f"{path}: cannot be decoded ({error}); simulate the dataset again") from error
+        said = str(error).partition("\n")[0]
+        raise MismatchError(f"{path}: cannot be decoded ({said}); simulate the dataset again") from error
 
 
 def _locate(where: str) -> tuple[Any, str]:
@@ -400,24 +406,38 @@ def _locate(where: str) -> tuple[Any, str]:
     return pafs.LocalFileSystem(), Path(where).absolute().as_posix()
 
 
-def _check_files(dataset: Dataset, table: Table) -> None:
-    entry = dataset.manifest.tables.get(table.name)
+def _listed(dataset: Dataset, table: Table) -> TableEntry | None:
+    """Return what is said of a table, a map or a truth. Raises ConfigError if the private part says it and is away."""
+    entry = {**dataset.manifest.maps, **dataset.manifest.tables}.get(table.name)
+    if entry is not None:
+        return entry
+    private = _private(dataset.filesystem, dataset.root, dataset.root)
+    return (private.holdout_truth if dataset.split is Split.HOLDOUT else private.truth).get(table.name)
+
+
+def _checked(dataset: Dataset, table: Table, entry: TableEntry | None) -> list[str]:
+    """Return the paths of a table's files, in row order, each held against its manifest's entry.
+
+    Raises MismatchError naming what is missing, truncated or foreign.
+    """
+    place = folder(table, dataset.split is Split.HOLDOUT)
+    private = "private" if place.parts[0] == "private" else ""
+    listed = posixpath.join(dataset.root, private, manifest.NAME)
     if entry is None:
-        raise MismatchError(f"{posixpath.join(dataset.root, manifest.NAME)}: no table `{table.name}`")
+        raise MismatchError(f"{listed}: no table `{table.name}`; simulate the dataset again")
     for number, file in enumerate(entry.files):
         if file.name != part_name(number):
-            raise MismatchError(
-                f"{posixpath.join(dataset.root, manifest.NAME)}: `{table.name}` lists {file.name!r} "
-                f"where {part_name(number)} belongs"
-            )
-    table = table.having(entry.columns)
-    for path, file in zip(dataset.files(table.name), entry.files, strict=True):
+            raise MismatchError(f"{listed}: `{table.name}` lists {file.name!r} where {part_name(number)} belongs")
+    table = (schema.public(table.name) if table.name in _ON_WIRE else table).having(entry.columns)
+    paths = [posixpath.join(dataset.root, place.as_posix(), file.name) for file in entry.files]
+    for path, file in zip(paths, entry.files, strict=True):
         _check_file(dataset.filesystem, path, file, table)
     if entry.rows != sum(file.rows for file in entry.files) or min(entry.rows, entry.wire_bytes) < 0:
         raise MismatchError(
-            f"{posixpath.join(dataset.root, manifest.NAME)}: `{table.name}` has {entry.rows} rows, its files "
+            f"{listed}: `{table.name}` has {entry.rows} rows, its files "
             f"{sum(file.rows for file in entry.files)}; simulate the dataset again"
         )
+    return paths
 
 
 def _check_file(filesystem: Any, path: str, file: File, table: Table) -> None:
