@@ -16,7 +16,7 @@ _OTHERS = 0.01  # of the cell-days without a fire, those that are looked at
 _FAR = 2  # cells: from how far posts count
 _SCORES = 20.0  # of posts: beyond, more says nothing more
 _RANGE = "a sceptic's range: neither signal decides alone"
-_FOR = ", for a fire's start in a cell on a day; trained on five sevenths of the days, tested on the last two"
+_FOR = ", for a fire's start in a cell on a day; trained on the first half of the days, tested on the second"
 _TRIED = {
     "temperature": ("the day's temperature", 0.60, 0.75),
     "posts": ("the day's posts", 0.65, 0.85),

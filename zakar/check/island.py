@@ -57,7 +57,7 @@ def _scenario(dataset: Dataset) -> IslandScenario:
 
 def _observed(dataset: Dataset, history: History, held_out: Dataset | None, later: History | None) -> list[Check]:
     """Return the checks that need readings and posts."""
-    first_test_day = len(history.dates) * 5 // 7
+    first_test_day = len(history.dates) // 2
     readings, rows, at = network.read(dataset, history), posts.read_rows(dataset, history), ignition.sample(history)
     number = len(rows.day)
     about_fire, few = rows.fire > 0, statistics.sampled(np.arange(number), _CLASSIFIED)
