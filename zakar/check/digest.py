@@ -10,7 +10,7 @@ from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, ISLAND_MAP, ISLAND_TRUTH, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
-from zakar.scenario import Grid, IslandScenario, Scenario
+from zakar.scenario import Grid, IslandScenario, Scenario, gregorian
 
 REACH = 1  # cells around a fire's in which posts count as near it
 BEFORE, AFTER = 30, 21  # days around a fire
@@ -63,10 +63,8 @@ def times(scenario: Scenario, first_day: int, days: int) -> Times:
     day = np.arange(first_day, first_day + days)
     if isinstance(scenario, IslandScenario):
         dates = scenario.calendar.dates(day)
-        years, months = dates.astype("datetime64[Y]"), dates.astype("datetime64[M]")
-        year = years.astype(np.int64) + 1970
-        part = (months - years.astype("datetime64[M]")).astype(np.int64)
-        return Times(first_day, year, (dates - years.astype(dates.dtype)).astype(np.int64) + 1, part, _MONTHS, True)
+        year, month = gregorian.year(dates), gregorian.month(dates)
+        return Times(first_day, year, gregorian.day_of_year(dates), month - 1, _MONTHS, True)
     length = scenario.calendar.days_per_year
     parts = min(len(_MONTHS), length)
     day_of_year = (day - 1) % length

@@ -9,7 +9,7 @@ from zakar.dataset import store
 from zakar.dataset.schema import ISLAND_TRUTH
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
-from zakar.scenario import IslandScenario
+from zakar.scenario import IslandScenario, gregorian
 from zakar.seeds import Seeds
 from zakar.world import island, year
 from zakar.world.fire import Fires
@@ -41,17 +41,17 @@ class History:
     @cached_property
     def year(self) -> np.ndarray:
         """Calendar year of each day."""
-        return np.asarray(self.dates.astype("datetime64[Y]").astype(np.int64) + 1970)
+        return gregorian.year(self.dates)
 
     @cached_property
     def month(self) -> np.ndarray:
         """Month of each day, 1-12."""
-        return self.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        return gregorian.month(self.dates)
 
     @cached_property
     def day_of_year(self) -> np.ndarray:
         """Day of the year of each day, from 1."""
-        return np.asarray((self.dates - self.dates.astype("datetime64[Y]")).astype(np.int64) + 1)
+        return gregorian.day_of_year(self.dates)
 
     @cached_property
     def wet(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from zakar.check import statistics
 from zakar.check.figure import Check
 from zakar.check.history import History
 from zakar.check.posts import Rows
+from zakar.scenario import gregorian
 from zakar.world.island import FUELS
 
 _OTHERS = 0.01  # of the cell-days without a fire, those that are looked at
@@ -62,8 +63,7 @@ def static_features(history: History, at: CellDays) -> np.ndarray:
 
 def season_features(history: History, at: CellDays) -> np.ndarray:
     """Return what the calendar says of each cell-day, (rows, 6): harmonics of the year, and weekends."""
-    weekend = (history.dates.astype(np.int64) + 3) % 7 >= 5  # day 0 of NumPy's calendar was a Thursday
-    design = np.column_stack([statistics.harmonics(history.day_of_year, 2)[:, 1:], weekend])
+    design = np.column_stack([statistics.harmonics(history.day_of_year, 2)[:, 1:], gregorian.is_weekend(history.dates)])
     return np.asarray(design[at.day])
 
 

@@ -19,6 +19,7 @@ from zakar.observe.accounts import AUTHORITIES, KINDS, OUTSIDERS, PAGES, PEOPLE,
 from zakar.observe.bursts import Sources
 from zakar.observe.chatter import CHOICES, Words
 from zakar.observe.wording import choose
+from zakar.scenario import gregorian
 from zakar.scenario.island import DatedCalendar, Posts
 from zakar.seeds import Seeds
 from zakar.world.danger import Danger
@@ -37,7 +38,7 @@ _ID_STEP = 100_000  # numbers of posts that a day has
 _HOURS = np.array(
     [28, 19, 14, 11.5, 11, 13, 22, 36, 46, 50, 52, 55, 60, 57, 53, 52, 54, 58, 63, 69, 73, 72, 62, 44], np.float64
 )
-_BUSIEST_DAY = 212  # of the year, from 0: the end of July
+_BUSIEST_DAY = 213  # of the year: the end of July
 
 _NEARNESS = np.exp(-bursts.KM / np.array([[0.7], [1.5], [2.5]]))  # e-folding km of sight, smoke and talk
 _DRIFT = 1.1  # smoke is so much likelier downwind, as a logarithm, than across
@@ -171,10 +172,8 @@ def _drawn(
 def _expected(settings: Posts, calendar: DatedCalendar, days: np.ndarray) -> np.ndarray:
     """Return the everyday posts expected on each day: more at weekends and in summer, ``per_day`` over a year."""
     dates = calendar.dates(days)
-    weekend = (dates.astype(np.int64) + 3) % 7 >= 5  # 1 January 1970 was a Thursday
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64)
-    week = np.where(weekend, settings.weekend_factor, 1.0) / ((5 + 2 * settings.weekend_factor) / 7)
-    season = 1 + settings.summer_swing * np.cos(2 * np.pi * (day_of_year - _BUSIEST_DAY) / 365.25)
+    week = np.where(gregorian.is_weekend(dates), settings.weekend_factor, 1.0) / ((5 + 2 * settings.weekend_factor) / 7)
+    season = 1 + settings.summer_swing * np.cos(2 * np.pi * (gregorian.day_of_year(dates) - _BUSIEST_DAY) / 365.25)
     expected: np.ndarray = settings.per_day * week * season
     return expected
 

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from msgspec import Meta
 
+from zakar.scenario import gregorian
 from zakar.scenario.settings import Grid, Named, Settings, Share
 
 
@@ -37,8 +38,8 @@ class DatedCalendar(Settings, frozen=True):
 
     def runs(self) -> list[tuple[int, int]]:
         """Return (first, last) day of each run that the world advances by: years, cut where held-out days begin."""
-        years = self.dates(np.arange(1, self.last_day + 1)).astype("datetime64[Y]")
-        starts = set((np.flatnonzero(np.diff(years.astype(np.int64))) + 2).tolist()) | {1, self.days + 1}
+        years = gregorian.year(self.dates(np.arange(1, self.last_day + 1)))
+        starts = set((np.flatnonzero(np.diff(years)) + 2).tolist()) | {1, self.days + 1}
         bounds = sorted(day for day in starts if day <= self.last_day)
         return [(first, after - 1) for first, after in pairwise([*bounds, self.last_day + 1])]
 

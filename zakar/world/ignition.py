@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zakar.scenario import gregorian
 from zakar.scenario.island import Wildfires
 from zakar.seeds import Seeds
 from zakar.world import fuel
@@ -79,9 +80,8 @@ def human_rates(
     where = np.exp(where + _of_fuel(island)) * fuel.burnable(island)
     share = where / max(float(where.mean()), 1e-30)
     a_day = wildfires.human_per_100km2 / 100 / fuel.YEAR
-    weekend = (dates.astype(np.int64) + 3) % 7 >= 5  # day 0 was a Thursday
     spree = np.exp(wildfires.unrest_sd * unrest - wildfires.unrest_sd**2 / 2)
-    when = a_day * spree * np.where(weekend, wildfires.weekend_factor, 1.0)
+    when = a_day * spree * np.where(gregorian.is_weekend(dates), wildfires.weekend_factor, 1.0)
 
     rates = (danger.ffmc - np.float32(_FFMC_MEAN)) * np.float32(wildfires.moisture_effect / _FFMC_SD)
     np.exp(rates, out=rates)
@@ -97,8 +97,7 @@ def lightning_rates(wildfires: Wildfires, island: Island, weather: Weather, date
     """
     where = np.exp(np.clip(island.height_m, 0, 2000) / _UPHILL_M + _of_fuel(island)) * fuel.burnable(island)
     share = where / max(float(where.mean()), 1e-30)
-    month = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    storm = np.where(weather.wet, 1.0, _DRY_STORM) * np.isin(month, _STORM_MONTHS)
+    storm = np.where(weather.wet, 1.0, _DRY_STORM) * np.isin(gregorian.month(dates), _STORM_MONTHS)
     when = wildfires.lightning_per_100km2 / 100 / _STORM_DAYS * storm
 
     rates: np.ndarray = np.exp(weather.rain_mm * np.float32(-1 / _WETTING_MM))

@@ -12,6 +12,7 @@ from math import ceil, exp, gamma, log, log1p, pi, sqrt
 import numpy as np
 from scipy.special import log_ndtr
 
+from zakar.scenario import gregorian
 from zakar.scenario.island import Climate, DatedCalendar, Seasons
 from zakar.seeds import Seeds
 from zakar.world.island import Island
@@ -98,9 +99,9 @@ def advance(
 ) -> tuple[Weather, WeatherState]:
     """Return the weather of the days ``first`` to ``last``, all of one calendar year, and the last one's state."""
     dates = calendar.dates(np.arange(first, last + 1))
-    months = dates.astype("datetime64[M]").astype(np.int64) % 12
+    months = gregorian.month(dates) - 1
     summer = _summer(climate, dates)
-    year = dates[0].astype(object).year
+    year = int(gregorian.year(dates[0]))
     year_k, year_rain = (state.year_k, state.year_rain) if year == state.year else _year(climate, seeds, first)
 
     wet, blocking = _regimes(climate, seeds.stream("weather/regimes", first), months, state)
@@ -136,8 +137,7 @@ def _year(climate: Climate, seeds: Seeds, day: int) -> tuple[float, float]:
 
 def _summer(climate: Climate, dates: np.ndarray) -> np.ndarray:
     """Return the season of each date: 1 on the warmest day, -1 half a year later, a cosine in between."""
-    day = (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1
-    summer: np.ndarray = np.cos(2 * pi * (day - climate.warmest_day) / 365.25)
+    summer: np.ndarray = np.cos(2 * pi * (gregorian.day_of_year(dates) - climate.warmest_day) / 365.25)
     return summer
 
 

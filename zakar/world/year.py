@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zakar.scenario import gregorian
 from zakar.scenario.island import IslandScenario
 from zakar.seeds import Seeds
 from zakar.world import danger, fire, weather
@@ -78,7 +79,7 @@ def advance(
     """Simulate the days from ``first`` to ``last``, a run of the calendar, from ``state`` on."""
     calendar = scenario.calendar
     days = np.arange(first, last + 1)
-    months = calendar.dates(days).astype("datetime64[M]").astype(np.int64) % 12 + 1
+    months = gregorian.month(calendar.dates(days))
     air, air_state = weather.advance(scenario.climate, calendar, island, seeds, first, last, state.weather)
     risk, codes = danger.advance(air, months, state.danger)
     fires, front, fire_state = fire.advance(scenario.fires, calendar, island, air, risk, seeds, first, last, state.fire)

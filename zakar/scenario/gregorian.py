@@ -1,0 +1,27 @@
+"""What the calendar says of dates: arrays of datetime64[D], of any shape."""
+
+import numpy as np
+
+
+def year(dates: np.ndarray) -> np.ndarray:
+    """Return the calendar year of each date."""
+    years: np.ndarray = dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    return years
+
+
+def month(dates: np.ndarray) -> np.ndarray:
+    """Return the month of each date, 1-12."""
+    months: np.ndarray = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    return months
+
+
+def day_of_year(dates: np.ndarray) -> np.ndarray:
+    """Return the day of the year of each date, from 1."""
+    days: np.ndarray = (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1
+    return days
+
+
+def is_weekend(dates: np.ndarray) -> np.ndarray:
+    """Return whether each date is a Saturday or a Sunday."""
+    weekend: np.ndarray = (dates.astype(np.int64) + 3) % 7 >= 5  # 1 January 1970, date 0, was a Thursday
+    return weekend
