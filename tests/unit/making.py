@@ -19,6 +19,7 @@ from zakar.seeds import Seeds
 from zakar.simulate import simulate
 from zakar.world import classic as world
 from zakar.world.classic import Fires, Truth
+from zakar.world.island import Island, neighbours_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,26 @@ def small_island(**changes: Any) -> IslandScenario:
     for key in {*small, *changes}:
         values[key] = {**values[key], **small.get(key, {}), **changes.get(key, {})}
     return scenario.convert(values, IslandScenario, "island.toml")
+
+
+def sketched(inland: np.ndarray, **maps: np.ndarray) -> Island:
+    """Return an island whose land ``inland``, (width, height), marks: flat and empty, but for what ``maps`` say."""
+    land = np.flatnonzero(inland)
+    zeros = np.zeros(len(land), np.float32)
+    bare = {
+        "elevation_m": np.where(inland, 0, -10).ravel().astype(np.float32),
+        "neighbours": neighbours_of(inland),
+        "fuel": zeros.astype(np.uint8),
+        "residents": zeros,
+        "coast_km": zeros,
+        "road_km": zeros,
+        "towns": np.zeros(1, np.int32),
+        "town_residents": np.ones(1, np.float32),
+        "town": zeros.astype(np.int16),
+        "roads": np.empty((0, 2), np.int32),
+    }
+    width, height = inland.shape
+    return Island(width=width, height=height, land=land, **(bare | maps))
 
 
 def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:

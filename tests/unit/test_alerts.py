@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from making import sketched
 
 from zakar.observe import alerts
 from zakar.scenario import SlowAlerts
@@ -34,26 +35,8 @@ def settings(**changes: Any) -> SlowAlerts:
 
 def island() -> Island:
     """Return 20 x 20 cells of which those with an odd number are land, ever farther from the road."""
-    land = np.arange(1, 400, 2)
-    n = len(land)
-    none = np.zeros(n, np.float32)
-    return Island(
-        width=20,
-        height=20,
-        elevation_m=np.zeros(400, np.float32),
-        land=land,
-        neighbours=np.full((n, 8), -1, np.int32),
-        fuel=np.zeros(n, np.uint8),
-        residents=none,
-        slope_degrees=none,
-        aspect_degrees=none,
-        coast_km=none,
-        road_km=np.linspace(0, 6, n).astype(np.float32),
-        towns=np.zeros(1, np.int32),
-        town_residents=np.ones(1, np.float32),
-        town=np.zeros(n, np.int16),
-        roads=np.empty((0, 2), np.int32),
-    )
+    odd = np.arange(400) % 2 == 1
+    return sketched(odd.reshape(20, 20), road_km=np.linspace(0, 6, odd.sum()).astype(np.float32))
 
 
 LAND = island()

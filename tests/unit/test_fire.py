@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import sketched
 
 from zakar.scenario.island import DatedCalendar, Wildfires
 from zakar.seeds import Seeds
@@ -65,31 +66,16 @@ def wildfires(**changes: float) -> Wildfires:
 def small_island(seed: int) -> Island:
     """An island of 81 square kilometres within a sea one cell wide, its fuels drawn at random."""
     draw = np.random.default_rng(seed)
-    width = height = SIDE + 2
-    inland = np.zeros((width, height), bool)
+    inland = np.zeros((SIDE + 2, SIDE + 2), bool)
     inland[1:-1, 1:-1] = True
-    land = np.flatnonzero(inland)
-    n = len(land)
-    place = np.full(width * height, -1)
-    place[land] = np.arange(n)
-    x, y = np.divmod(land, height)
-    neighbours = np.stack([place[(x + dx) * height + y + dy] for dx, dy in STEPS], axis=1).astype(np.int32)
-    return Island(
-        width=width,
-        height=height,
+    n = int(inland.sum())
+    return sketched(
+        inland,
         elevation_m=np.where(inland.ravel(), draw.uniform(0, 900, inland.size), -10).astype(np.float32),
-        land=land,
-        neighbours=neighbours,
         fuel=draw.integers(0, 7, n).astype(np.uint8),
         residents=draw.exponential(50, n).astype(np.float32),
-        slope_degrees=np.zeros(n, np.float32),
-        aspect_degrees=np.zeros(n, np.float32),
         coast_km=np.ones(n, np.float32),
         road_km=draw.uniform(0, 4, n).astype(np.float32),
-        towns=np.zeros(1, np.int32),
-        town_residents=np.ones(1, np.float32),
-        town=np.zeros(n, np.int16),
-        roads=np.empty((0, 2), np.int32),
     )
 
 

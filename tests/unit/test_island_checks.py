@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import rewrite, simulated, small_island
+from making import rewrite, simulated, sketched, small_island
 from scipy import ndimage
 
 from zakar import scenario
@@ -28,7 +28,7 @@ from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.scenario import SlowAlerts
 from zakar.world.fire import Fires
-from zakar.world.island import STEPS, Island
+from zakar.world.island import Island
 
 WET_FRACTION = (0.33, 0.30, 0.25, 0.18, 0.11, 0.05, 0.02, 0.03, 0.08, 0.18, 0.27, 0.33)
 ALERTS = SlowAlerts(
@@ -44,26 +44,15 @@ ALERTS = SlowAlerts(
 def square(side: int) -> Island:
     """Return an island that fills its grid: a dome, roads in the west, people in the south."""
     x, y = np.divmod(np.arange(side**2), side)
-    inside = [[0 <= i + dx < side and 0 <= j + dy < side for dx, dy in STEPS] for i, j in zip(x, y, strict=True)]
-    to = np.array([[(i + dx) * side + j + dy for dx, dy in STEPS] for i, j in zip(x, y, strict=True)])
     height_m = 1000 * np.cos(np.pi * (x / side - 0.5)) * np.cos(np.pi * (y / side - 0.5))
-    zeros = np.zeros(side**2, np.float32)
-    return Island(
-        width=side,
-        height=side,
+    return sketched(
+        np.ones((side, side), bool),
         elevation_m=height_m.astype(np.float32),
-        land=np.arange(side**2),
-        neighbours=np.where(inside, to, -1).astype(np.int32),
         fuel=(x % 4).astype(np.uint8),
         residents=(1000.0 / (1 + y)).astype(np.float32),
-        slope_degrees=zeros,
-        aspect_degrees=zeros,
         coast_km=np.minimum(x, y).astype(np.float32),
         road_km=x.astype(np.float32),
-        towns=np.array([0], np.int32),
         town_residents=np.array([1000], np.float32),
-        town=np.zeros(side**2, np.int16),
-        roads=np.zeros((0, 2), np.int32),
     )
 
 

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from making import sketched
 
 from zakar.observe import sensors
 from zakar.observe.sensors import DEAD, DROPOUT, FAULTS, FLAME, NOISY, SPIKE, STUCK, Health, Network
 from zakar.scenario import SensorNetwork
 from zakar.seeds import Seeds
 from zakar.world.fire import Front
-from zakar.world.island import STEPS, Island
+from zakar.world.island import Island
 from zakar.world.weather import Weather
 
 USUAL: dict[str, Any] = {
@@ -64,34 +65,19 @@ def settings(**changes: Any) -> SensorNetwork:
 
 def island(width: int = 12, height: int = 10) -> Island:
     """Return land with one cell of sea around it and a road along its south, on which three towns lie."""
-    cell = np.arange(width * height)
-    x, y = cell // height, cell % height
-    inland = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
-    land = cell[inland]
-    place = np.full((width + 2, height + 2), -1, np.int32)
-    place[x[inland] + 1, y[inland] + 1] = np.arange(len(land))
-    x, y = x[inland], y[inland]
-    neighbours = np.stack([place[x + 1 + dx, y + 1 + dy] for dx, dy in STEPS], axis=1)
+    inland = np.zeros((width, height), bool)
+    inland[1:-1, 1:-1] = True
+    x, y = np.nonzero(inland)
     towns = np.flatnonzero((y == 1) & np.isin(x, [1, width // 2, width - 2])).astype(np.int32)
     away = np.hypot(x[:, None] - x[towns], y[:, None] - y[towns])
     residents = (5000 * np.exp(-away / 0.4)).sum(1)
-    zeros = np.zeros(len(land), np.float32)
-    return Island(
-        width=width,
-        height=height,
-        elevation_m=np.where(inland, 100.0, -50.0).astype(np.float32),
-        land=land,
-        neighbours=neighbours,
-        fuel=np.ones(len(land), np.uint8),
+    return sketched(
+        inland,
         residents=residents.astype(np.float32),
-        slope_degrees=zeros,
-        aspect_degrees=zeros,
-        coast_km=zeros + 1,
         road_km=(y - 1).astype(np.float32),
         towns=towns,
         town_residents=residents[towns].astype(np.float32),
         town=away.argmin(1).astype(np.int16),
-        roads=np.empty((0, 2), np.int32),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import sketched
 
 from zakar import scenario
 from zakar.errors import ConfigError
@@ -56,13 +57,13 @@ def square(side: int = 16) -> Island:
     towns = np.array([side * 5 + 5, side * 12 + 10, side * 3 + 13], np.int32)
     people = np.array([9000, 4500, 3000], np.float32)
     km = np.hypot(x[:, None] - x[towns], y[:, None] - y[towns])
-    nothing = np.zeros(cells, np.float32)
-    return Island(
-        width=side, height=side, elevation_m=nothing + 50, land=np.arange(cells), neighbours=np.full((cells, 8), -1),
-        fuel=np.ones(cells, np.uint8), residents=(people * np.exp(-km)).sum(axis=1).astype(np.float32),
-        slope_degrees=nothing, aspect_degrees=nothing, coast_km=nothing, road_km=nothing, towns=towns,
-        town_residents=people, town=km.argmin(axis=1).astype(np.int16), roads=np.empty((0, 2), np.int32),
-    )  # fmt: skip
+    return sketched(
+        np.ones((side, side), bool),
+        residents=(people * np.exp(-km)).sum(axis=1).astype(np.float32),
+        towns=towns,
+        town_residents=people,
+        town=km.argmin(axis=1).astype(np.int16),
+    )
 
 
 def world(island: Island, days: int) -> tuple[Weather, Danger, Fires, Front]:

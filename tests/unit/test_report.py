@@ -305,7 +305,7 @@ def test_gaps_are_the_runs_of_missing_days_between_readings(seen: np.ndarray) ->
         days = "".join("x" if day else "." for day in row).strip(".")
         expected += [len(gap) for gap in days.split("x") if gap]
     found = readings_of(seen)
-    assert digest.gaps(found).length.tolist() == expected
+    assert digest.gaps(found).tolist() == expected
     assert (found.standing & ~seen).sum() == sum(expected)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import sketched
 
 from zakar.scenario import Climate, DatedCalendar
 from zakar.seeds import Seeds
@@ -62,24 +63,7 @@ def cone(size: int = 30) -> Island:
     coast = size / 2.5 - np.hypot(x - size / 2 + 0.5, y - size / 2 + 0.5)
     elevation = (1000 * coast / coast.max()).astype(np.float32)
     land = np.flatnonzero(coast > 0)
-    zeros = np.zeros(len(land), np.float32)
-    return Island(
-        width=size,
-        height=size,
-        elevation_m=elevation,
-        land=land,
-        neighbours=np.full((len(land), 8), -1, np.int32),
-        fuel=zeros.astype(np.uint8),
-        residents=zeros,
-        slope_degrees=zeros,
-        aspect_degrees=zeros,
-        coast_km=coast[land].astype(np.float32),
-        road_km=zeros,
-        towns=np.zeros(1, np.int32),
-        town_residents=np.ones(1, np.float32),
-        town=zeros.astype(np.int16),
-        roads=np.zeros((0, 2), np.int32),
-    )
+    return sketched((coast > 0).reshape(size, size), elevation_m=elevation, coast_km=coast[land].astype(np.float32))
 
 
 def advanced(

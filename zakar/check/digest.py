@@ -204,13 +204,6 @@ def _by_day(index: np.ndarray, value: np.ndarray, days: int) -> tuple[np.ndarray
     return mean, np.where(count > 0, low, np.nan), np.where(count > 0, high, np.nan)
 
 
-@dataclass(frozen=True)
-class Gaps:
-    """Runs of days without a reading between a sensor's first and last: each one's length in days."""
-
-    length: np.ndarray
-
-
 def missing_near(found: Readings, official: Alerts, when: Times, grid: Grid) -> np.ndarray:
     """Return the share of readings that are missing within REACH cells of alerts, by the day from the fire on.
 
@@ -229,11 +222,11 @@ def missing_near(found: Readings, official: Alerts, when: Times, grid: Grid) -> 
     return lost / np.where(expected > 0, expected, np.nan)
 
 
-def gaps(found: Readings) -> Gaps:
-    """Find the gaps."""
+def gaps(found: Readings) -> np.ndarray:
+    """Return the length in days of each run of days without a reading between a sensor's first and last."""
     missing = found.standing & ~found.seen
     edges = np.diff(np.pad(missing, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    return Gaps(np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1])
+    return np.asarray(np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1])
 
 
 @dataclass(frozen=True)
@@ -340,8 +333,8 @@ def _post(row: dict[str, object], day: int) -> Post:
 class Fires:
     """The true fires, one element each, and the cells that burned.
 
-    ``number`` ascends; ``day``, ``cell`` of ignition; ``human``, ``escaped``: bool; ``area_ha``. ``burned_day``,
-    ``burned_cell``, ``burned_fire``: a cell that a front reached on a day.
+    ``number`` ascends; ``day``, ``cell`` of ignition; ``human``, ``escaped``: bool; ``area_ha``. ``burned_cell``: each
+    cell that a front reached, as often as one did.
     """
 
     number: np.ndarray
@@ -350,15 +343,13 @@ class Fires:
     human: np.ndarray
     escaped: np.ndarray
     area_ha: np.ndarray
-    burned_day: np.ndarray
     burned_cell: np.ndarray
-    burned_fire: np.ndarray
 
 
 def fires(dataset: Dataset, grid: Grid) -> Fires:
     """Read the true fires."""
     rows = _all(dataset, "fires", ("event_day", "geospatial_x", "geospatial_y", "fire", "cause", "escaped", "area_ha"))
-    burned = _all(dataset, "burned_cells", ("day", "geospatial_x", "geospatial_y", "fire"))
+    burned = _all(dataset, "burned_cells", ("geospatial_x", "geospatial_y"))
     cause, causes = coded(rows["cause"])
     return Fires(
         number=rows["fire"].to_numpy(),
@@ -367,9 +358,7 @@ def fires(dataset: Dataset, grid: Grid) -> Fires:
         human=np.asarray([name == "human" for name in causes], bool)[cause],
         escaped=rows["escaped"].to_numpy() > 0,
         area_ha=rows["area_ha"].to_numpy(),
-        burned_day=burned["day"].to_numpy(),
         burned_cell=_cells(burned, grid),
-        burned_fire=burned["fire"].to_numpy(),
     )
 
 

@@ -517,7 +517,7 @@ def _missing(when: Times, found: Readings, official: Alerts, grid: Grid) -> Sect
         _panel(
             "How long gaps are",
             "The missing readings by the length of the gap that they lie in.",
-            pictures.gap_lengths(digest.gaps(found).length),
+            pictures.gap_lengths(digest.gaps(found)),
         ),
         _panel(
             "Near fires",

@@ -28,11 +28,10 @@ class Island:
 
     ``elevation_m``: shape (width * height,), float32, negative under the sea. ``land``: the land's cell numbers,
     (n,) int64. ``neighbours``: (n, 8) int32, the place of the neighbour in each of STEPS, -1 for none. ``fuel``:
-    (n,) uint8, index into FUELS. ``residents``: people who live there, (n,) float32. ``slope_degrees``: steepness,
-    (n,) float32. ``aspect_degrees``: downhill direction clockwise from north, (n,) float32. ``coast_km``,
-    ``road_km``: distance to the sea and to the nearest road, (n,) float32. ``towns``: places of the settlements,
-    largest first, (k,) int32; ``town_residents``: (k,) float32; ``town``: nearest settlement by number, (n,) int16.
-    ``roads``: pairs of places of neighbouring cells that a road joins, (m, 2) int32.
+    (n,) uint8, index into FUELS. ``residents``: people who live there, (n,) float32. ``coast_km``, ``road_km``:
+    distance to the sea and to the nearest road, (n,) float32. ``towns``: places of the settlements, largest first,
+    (k,) int32; ``town_residents``: (k,) float32; ``town``: nearest settlement by number, (n,) int16. ``roads``: pairs
+    of places of neighbouring cells that a road joins, (m, 2) int32.
     """
 
     width: int
@@ -42,8 +41,6 @@ class Island:
     neighbours: np.ndarray
     fuel: np.ndarray
     residents: np.ndarray
-    slope_degrees: np.ndarray
-    aspect_degrees: np.ndarray
     coast_km: np.ndarray
     road_km: np.ndarray
     towns: np.ndarray
@@ -88,8 +85,6 @@ def make(terrain: Terrain, grid: Grid, seeds: Seeds) -> Island:
         neighbours=neighbours,
         fuel=fuel,
         residents=residents.astype(np.float32),
-        slope_degrees=slope.astype(np.float32),
-        aspect_degrees=aspect.astype(np.float32) % np.float32(360),
         coast_km=coast.astype(np.float32),
         road_km=road.astype(np.float32),
         towns=towns,
