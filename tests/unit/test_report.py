@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import math
 import os
 import re
 import shutil
@@ -196,7 +197,10 @@ def test_a_row_outside_the_grid_is_told(dataset: Path) -> None:
     [
         (3, 4, "3 to 4"),
         (0, 0, "0"),
+        (2_294_100, 2_294_100, "2,294,100"),
         (1.5, None, "at least 1.5"),
+        (1.5, math.inf, "at least 1.5"),
+        (-math.inf, math.inf, "anything"),
         (None, 2e6, "at most 2,000,000"),
         (None, None, "anything"),
     ],

@@ -5,15 +5,14 @@ Each is named by its number in the list and a word. Annual figures are judged ov
 
 import numpy as np
 
-from zakar import scenario as scenarios
-from zakar.check import again, alerts, annual, climate, fires, ignition, network, posts, statistics
+from zakar.check import again, alerts, annual, climate, fires, ignition, network, posts, settings, statistics
 from zakar.check.figure import Check
 from zakar.check.history import History, recorded
 from zakar.check.ignition import Signals
 from zakar.check.posts import Classifier
 from zakar.dataset import manifest, store
 from zakar.dataset.store import Dataset
-from zakar.errors import ConfigError, MismatchError
+from zakar.errors import MismatchError
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
 from zakar.world import island as world
@@ -45,13 +44,11 @@ def island(dataset: Dataset) -> list[Check]:
 
 
 def _scenario(dataset: Dataset) -> IslandScenario:
-    where = f"{dataset.root}/{manifest.NAME}"
-    try:
-        found = scenarios.scenario_of(dataset.manifest.scenario, "scenario")
-    except ConfigError as error:
-        raise MismatchError(f"{where}: {error}; simulate the dataset again") from error
+    found = settings.scenario_of(dataset)
     if not isinstance(found, IslandScenario):
-        raise MismatchError(f"{where}: the checks `island` are of a scenario whose `model` is `island`")
+        raise MismatchError(
+            f"{dataset.root}/{manifest.NAME}: the checks `island` are of a scenario whose `model` is `island`"
+        )
     return found
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from zakar import scenario as scenarios
+from zakar.check import settings
 from zakar.check.figure import Check
 from zakar.check.island import island
 from zakar.dataset import manifest, store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.errors import ConfigError, MismatchError
+from zakar.errors import MismatchError
 from zakar.scenario import ClassicScenario
 
 
@@ -23,10 +23,7 @@ def classic(dataset: Dataset) -> list[Check]:
 
     Raises MismatchError if the manifest's scenario cannot be read.
     """
-    try:
-        scenario = scenarios.scenario_of(dataset.manifest.scenario, "scenario")
-    except ConfigError as error:
-        raise MismatchError(f"{dataset.root}/{manifest.NAME}: {error}; simulate the dataset again") from error
+    scenario = settings.scenario_of(dataset)
     if not isinstance(scenario, ClassicScenario):
         raise MismatchError(f"{dataset.root}/{manifest.NAME}: the suite `classic` is for scenarios of model `classic`")
     year, height = scenario.calendar.days_per_year, scenario.grid.height

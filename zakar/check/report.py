@@ -12,18 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from zakar import scenario as scenarios
-from zakar.check import canvas, digest, pictures, record
+from zakar.check import canvas, digest, pictures, record, settings
 from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings, Times
-from zakar.dataset import manifest, store
+from zakar.check.figure import accepted, written
+from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.errors import ConfigError, MismatchError
+from zakar.errors import MismatchError
 from zakar.scenario import Grid, IslandScenario, Scenario
 
 _SAMPLE = 10  # posts shown
 _ROWS = 60  # sensors shown
 _EXAMPLES = ("spike", "stuck", "noisy", "scorched")  # faults worth seeing, and first to be seen
-_LARGE = 10_000  # from which on numbers are written in full
 _AROUND = 25  # days around a fault
 
 
@@ -81,11 +80,7 @@ class CheckLine(Struct, frozen=True):
     @property
     def accepted(self) -> str:
         """The accepted range in words."""
-        if self.low is None:
-            return "anything" if self.high is None else f"at most {figure(self.high)}"
-        if self.high is None:
-            return f"at least {figure(self.low)}"
-        return figure(self.low) if self.low == self.high else f"{figure(self.low)} to {figure(self.high)}"
+        return accepted(self.low, self.high)
 
 
 class Verdict(Struct, frozen=True):
@@ -112,7 +107,7 @@ def report(dataset: Dataset) -> Report:
     Pictures of the truth are drawn where the private part is there. Raises MismatchError if the manifest's scenario or
     a table cannot be read.
     """
-    scenario = _scenario(dataset)
+    scenario = settings.scenario_of(dataset)
     truth = isinstance(scenario, IslandScenario) and store.has_truth(dataset)
     verdict = verdict_of(dataset)
     with canvas.styled():
@@ -146,20 +141,6 @@ def verdict_of(dataset: Dataset) -> Verdict | None:
     return verdict if verdict.fingerprint == dataset.manifest.fingerprint else None
 
 
-def figure(value: float | None) -> str:
-    """Write a number for people."""
-    if value is None or not math.isfinite(value):
-        return "none"
-    return f"{value:,.4g}" if abs(value) < _LARGE else f"{value:,.0f}"
-
-
-def _scenario(dataset: Dataset) -> Scenario:
-    try:
-        return scenarios.scenario_of(dataset.manifest.scenario, "scenario")
-    except ConfigError as error:
-        raise MismatchError(f"{dataset.root}/{manifest.NAME}: {error}; simulate the dataset again") from error
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -168,7 +149,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure
+    environment.filters["figure"] = written
     return environment
 
 

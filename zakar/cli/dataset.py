@@ -1,6 +1,5 @@
 """`zakar simulate`, `zakar schema`, `zakar check`: datasets on disk."""
 
-import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from zakar import scenario as scenarios
 from zakar.check import record
-from zakar.check.figure import Check
+from zakar.check.figure import accepted, written
 from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
@@ -154,10 +153,11 @@ def check_command(where: Dataset, json: Json = False) -> None:
         give(record.report(dataset.manifest.fingerprint, checks))
     else:
         console = Console(soft_wrap=True)
-        wide = [max(map(len, column)) for column in zip(*((c.id, _value(c), accepted(c)) for c in checks), strict=True)]
-        for c in checks:
+        words = [(c.id, written(float(c.value)), accepted(c.low, c.high)) for c in checks]
+        wide = [max(map(len, column)) for column in zip(*words, strict=True)]
+        for c, (name, value, span) in zip(checks, words, strict=True):
             mark = "ok " if c.ok else "[red]NOT[/]"
-            line = f"{c.id:{wide[0]}}  {_value(c):>{wide[1]}}  {accepted(c):{wide[2]}}  {c.name} ({c.source})"
+            line = f"{name:{wide[0]}}  {value:>{wide[1]}}  {span:{wide[2]}}  {c.name} ({c.source})"
             console.print(f"{mark} {escape(line)}", highlight=False)
     try:
         record.keep(dataset, checks)
@@ -168,19 +168,6 @@ def check_command(where: Dataset, json: Json = False) -> None:
         raise MismatchError(f"{store.shown(where)}: {failed}: not what it should be; simulate the dataset again")
     if failed:
         raise MismatchError(f"{store.shown(where)}: {failed}: outside what is accepted; another seed may do")
-
-
-def _value(check: Check) -> str:
-    return f"{float(check.value):,.4g}" if abs(check.value) < 1000 else f"{float(check.value):,.0f}"
-
-
-def accepted(check: Check) -> str:
-    """Return the range that a check accepts, in words."""
-    if check.low == check.high:
-        return f"{check.low:,.6g}"
-    if math.isinf(check.high):
-        return "anything" if math.isinf(check.low) else f"at least {check.low:,.6g}"
-    return f"{check.low:,.6g} to {check.high:,.6g}"
 
 
 def settings(path: Path, seed: int | None = None, days: int | None = None) -> Scenario:
