@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from making import small_island
 
 from zakar import scenario
 from zakar.dataset import store
+from zakar.dataset.schema import ISLAND_MAP, ISLAND_TRUTH, TWEETS, Table
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
 from zakar.scenario import IslandScenario
@@ -86,6 +88,17 @@ def test_every_day_after_the_released_ones_is_held_out(held_out: Path) -> None:
         dataset = store.open_dataset(str(held_out), split)
         days = np.unique(store.read(dataset, dataset.tables[0])["day"].to_numpy())
         assert days.tolist() == list(range(first, last + 1))
+
+
+@pytest.mark.parametrize("table", [*ISLAND_TRUTH, TWEETS.full(), ISLAND_MAP], ids=lambda table: table.name)
+def test_a_table_of_held_out_days_is_read_whole_and_by_the_file_alike(held_out: Path, table: Table) -> None:
+    dataset = store.open_dataset(str(held_out), Split.HOLDOUT)
+    rows = pa.concat_tables(store.column_parts(dataset, table, table.schema.names)).cast(table.schema)
+    if table is ISLAND_MAP:
+        assert len(rows) == 144
+    else:
+        assert rows.equals(store.columns(dataset, table, table.schema.names))
+        assert set(rows[table.day].to_pylist()) <= set(range(61, 87))
 
 
 def test_weather_goes_on_without_a_seam(held_out: Path) -> None:

@@ -67,9 +67,14 @@ class Dataset:
 
     def files(self, table: str) -> list[str]:
         """Return the paths of a public table's files, in row order."""
-        names = [file.name for file in self.manifest.tables[table].files]
-        place = folder(schema.public(table), self.split is Split.HOLDOUT).as_posix()
-        return [posixpath.join(self.root, place, name) for name in names]
+        return _paths(self, schema.public(table), self.manifest.tables[table])
+
+
+def _paths(dataset: Dataset, table: Table, entry: TableEntry) -> list[str]:
+    """Return the paths of a table's files, in row order; a map is the same whichever days are asked for."""
+    held_out = dataset.split is Split.HOLDOUT and table.name not in dataset.manifest.maps
+    place = posixpath.join(dataset.root, folder(table, held_out).as_posix())
+    return [posixpath.join(place, file.name) for file in entry.files]
 
 
 def published(manifest: Manifest) -> list[tuple[Table, TableEntry]]:
@@ -224,15 +229,27 @@ def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
     return dataset
 
 
+def _private_manifest(root: str) -> str:
+    return posixpath.join(root, "private", manifest.NAME)
+
+
 def _private(filesystem: Any, root: str, where: str) -> PrivateManifest:
     """Read what a dataset says of its private part. Raises ConfigError if that is not here."""
-    path = posixpath.join(root, "private", manifest.NAME)
+    found = _private_if_here(filesystem, root, where)
+    if found is None:
+        raise ConfigError(
+            f"{shown(where)}: without its private part ({_private_manifest(root)} is missing); "
+            "whoever made the dataset has it"
+        )
+    return found
+
+
+def _private_if_here(filesystem: Any, root: str, where: str) -> PrivateManifest | None:
+    path = _private_manifest(root)
     try:
         return manifest.decode_private(_content(filesystem, path, where), path)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{shown(where)}: without its private part ({path} is missing); whoever made the dataset has it"
-        ) from error
+    except FileNotFoundError:
+        return None
 
 
 def _content(filesystem: Any, path: str, where: str) -> bytes:
@@ -344,9 +361,8 @@ def held_out(dataset: Dataset) -> Dataset | None:
 
 def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntry]]:
     """Yield the tables of the private part, if it is here, each with the split that it belongs to and its entry."""
-    try:
-        private = _private(dataset.filesystem, dataset.root, dataset.root)
-    except ConfigError:
+    private = _private_if_here(dataset.filesystem, dataset.root, dataset.root)
+    if private is None:
         return
     truth = schema.truth(dataset.manifest.scenario.get("model"))
     yield from ((dataset, table, private.truth[table.name]) for table in truth if table.name in private.truth)
@@ -357,21 +373,20 @@ def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntr
 
 
 def has_truth(dataset: Dataset) -> bool:
-    """Return whether the truth of the released days is here, beside what is published."""
-    return bool(_truth(dataset))
+    """Return whether the truth of a dataset's days is here, beside what is published."""
+    return bool(_truth(dataset, _private_if_here(dataset.filesystem, dataset.root, dataset.root)))
 
 
 def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield some columns of a table file by file: of a public one, a map, or the truth of the released days.
+    """Yield some columns of a table file by file: of a public one, a map, or one of the truth.
 
     Words that repeat come as dictionaries. Yields nothing for a truth or a map that is not here. Raises
     MismatchError naming a file that is missing, damaged or without such columns.
     """
-    entries = {**_truth(dataset), **dataset.manifest.maps, **dataset.manifest.tables}
-    entry = entries.get(table.name)
-    paths = _checked(dataset, table, entry) if entry is not None else ()
+    truth = _truth(dataset, _private_if_here(dataset.filesystem, dataset.root, dataset.root))
+    entry = (truth | dataset.manifest.maps | dataset.manifest.tables).get(table.name)
     words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
-    for path in paths:
+    for path in _checked(dataset, table, entry) if entry is not None else ():
         with _readable(path), dataset.filesystem.open_input_file(path) as source:
             rows = pq.ParquetFile(source, read_dictionary=words).read(columns=list(names))
         if rows.schema.names != list(names):
@@ -379,12 +394,11 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
         yield rows
 
 
-def _truth(dataset: Dataset) -> dict[str, TableEntry]:
-    try:
-        path = posixpath.join(dataset.root, "private", manifest.NAME)
-        return manifest.decode_private(_content(dataset.filesystem, path, dataset.root), path).truth
-    except FileNotFoundError:
+def _truth(dataset: Dataset, private: PrivateManifest | None) -> dict[str, TableEntry]:
+    """Return what a private part, if it is here, says of the truth of a dataset's days."""
+    if private is None:
         return {}
+    return private.holdout_truth if dataset.split is Split.HOLDOUT else private.truth
 
 
 @contextlib.contextmanager
@@ -411,8 +425,7 @@ def _listed(dataset: Dataset, table: Table) -> TableEntry | None:
     entry = {**dataset.manifest.maps, **dataset.manifest.tables}.get(table.name)
     if entry is not None:
         return entry
-    private = _private(dataset.filesystem, dataset.root, dataset.root)
-    return (private.holdout_truth if dataset.split is Split.HOLDOUT else private.truth).get(table.name)
+    return _truth(dataset, _private(dataset.filesystem, dataset.root, dataset.root)).get(table.name)
 
 
 def _checked(dataset: Dataset, table: Table, entry: TableEntry | None) -> list[str]:
@@ -429,7 +442,7 @@ def _checked(dataset: Dataset, table: Table, entry: TableEntry | None) -> list[s
         if file.name != part_name(number):
             raise MismatchError(f"{listed}: `{table.name}` lists {file.name!r} where {part_name(number)} belongs")
     table = (schema.public(table.name) if table.name in _ON_WIRE else table).having(entry.columns)
-    paths = [posixpath.join(dataset.root, place.as_posix(), file.name) for file in entry.files]
+    paths = _paths(dataset, table, entry)
     for path, file in zip(paths, entry.files, strict=True):
         _check_file(dataset.filesystem, path, file, table)
     if entry.rows != sum(file.rows for file in entry.files) or min(entry.rows, entry.wire_bytes) < 0:
