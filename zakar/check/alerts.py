@@ -6,11 +6,10 @@ from zakar.check import statistics
 from zakar.check.figure import Check
 from zakar.check.history import History
 from zakar.dataset import store
-from zakar.dataset.schema import ALERTS, ISLAND_TRUTH
+from zakar.dataset.schema import ALERT_CAUSES, ALERTS
 from zakar.dataset.store import Dataset
 from zakar.scenario import SlowAlerts
 
-_CAUSES = ISLAND_TRUTH[6]
 _CONFIGURED = "the scenario's alerts"
 
 
@@ -18,7 +17,7 @@ def checks(dataset: Dataset, history: History, settings: SlowAlerts) -> list[Che
     """Return check 18."""
     told = store.columns(dataset, ALERTS, ["event_day", "notification_day"])
     lag = told["notification_day"].to_numpy() - told["event_day"].to_numpy()
-    cause = store.columns(dataset, _CAUSES, ["fire"])["fire"].to_numpy()
+    cause = store.columns(dataset, ALERT_CAUSES, ["fire"])["fire"].to_numpy()
     return judged(history, settings, lag.astype(float), cause)
 
 

@@ -7,7 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from zakar.dataset import store
-from zakar.dataset.schema import ALERTS, ISLAND_MAP, ISLAND_TRUTH, READINGS, TWEETS, Table
+from zakar.dataset.schema import (
+    ALERTS,
+    BURNED_CELLS,
+    ISLAND_MAP,
+    READINGS,
+    SENSOR_FAULTS,
+    TRUE_FIRES,
+    TRUE_WEATHER,
+    TWEET_TOPICS,
+    TWEETS,
+    Table,
+)
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.scenario import Grid, IslandScenario, Scenario, gregorian
@@ -17,7 +28,6 @@ BEFORE, AFTER = 30, 21  # days around a fire
 QUIET = 10  # days before a fire from which on, backwards, posts are as always
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_TRUTH = {table.name: table for table in ISLAND_TRUTH}
 
 
 @dataclass(frozen=True)
@@ -348,8 +358,10 @@ class Fires:
 
 def fires(dataset: Dataset, grid: Grid) -> Fires:
     """Read the true fires."""
-    rows = _all(dataset, "fires", ("event_day", "geospatial_x", "geospatial_y", "fire", "cause", "escaped", "area_ha"))
-    burned = _all(dataset, "burned_cells", ("geospatial_x", "geospatial_y"))
+    rows = _all(
+        dataset, TRUE_FIRES, ("event_day", "geospatial_x", "geospatial_y", "fire", "cause", "escaped", "area_ha")
+    )
+    burned = _all(dataset, BURNED_CELLS, ("geospatial_x", "geospatial_y"))
     cause, causes = coded(rows["cause"])
     return Fires(
         number=rows["fire"].to_numpy(),
@@ -380,7 +392,7 @@ def topics(dataset: Dataset, true: Fires) -> Topics:
     count: dict[str, int] = {}
     by_lag: dict[str, np.ndarray] = {}
     numbers, days = np.asarray(sorted(day_of)), np.asarray([day_of[number] for number in sorted(day_of)])
-    for part in store.column_parts(dataset, _TRUTH["tweet_topics"], ("day", "topic", "fire")):
+    for part in store.column_parts(dataset, TWEET_TOPICS, ("day", "topic", "fire")):
         code, names = coded(part["topic"])
         fire, day = part["fire"].to_numpy(), part["day"].to_numpy()
         place = np.searchsorted(numbers, fire)
@@ -413,7 +425,7 @@ class Faults:
 
 def faults(dataset: Dataset, grid: Grid) -> Faults:
     """Read the true faults."""
-    rows = _all(dataset, "sensor_faults", ("day", "geospatial_x", "geospatial_y", "sensor_id", "fault"))
+    rows = _all(dataset, SENSOR_FAULTS, ("day", "geospatial_x", "geospatial_y", "sensor_id", "fault"))
     kind, kinds = coded(rows["fault"])
     return Faults(rows["day"].to_numpy(), rows["sensor_id"].to_numpy(), _cells(rows, grid), kind, kinds)
 
@@ -457,7 +469,7 @@ def weather(dataset: Dataset, when: Times, grid: Grid, cells: Sequence[int]) -> 
     total = {"rain_mm": np.zeros(when.days), "fwi": np.zeros(when.days)}
     kept = {cell: np.full(when.days, np.nan) for cell in cells}
     names = ("day", "geospatial_x", "geospatial_y", "tmax_c", *total)
-    for part in store.column_parts(dataset, _TRUTH["weather"], names):
+    for part in store.column_parts(dataset, TRUE_WEATHER, names):
         index, cell = part["day"].to_numpy() - when.first_day, _cells(part, grid)
         number += np.bincount(index, minlength=when.days)
         for name in total:
@@ -481,8 +493,8 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, tuple[str, ...]]:
     return rank[whole.indices.to_numpy()], tuple(words[n] for n in order)
 
 
-def _all(dataset: Dataset, name: str, columns: Sequence[str]) -> pa.Table:
-    table: Table = _TRUTH[name]
+def _all(dataset: Dataset, table: Table, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of a table of the truth, words as dictionaries; no rows where it is not here."""
     empty = table.schema.empty_table().select(columns)
     parts: Iterator[pa.Table] = store.column_parts(dataset, table, columns)
     words = [n for n, field in enumerate(empty.schema) if pa.types.is_string(field.type)]

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from zakar.dataset import store
-from zakar.dataset.schema import ISLAND_TRUTH
+from zakar.dataset.schema import TRUE_FIRES, TRUE_WEATHER
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.scenario import IslandScenario, gregorian
@@ -15,7 +15,6 @@ from zakar.world import island, year
 from zakar.world.fire import Fires
 from zakar.world.island import Island
 
-_WEATHER, _FIRES = ISLAND_TRUTH[:2]
 _DAILY = ("tmax_c", "rain_mm", "ffmc", "fwi")
 _BY_DAY = (*_DAILY, "dates", "blocking")
 
@@ -87,7 +86,7 @@ def recorded(dataset: Dataset, scenario: IslandScenario, land: Island) -> Histor
     Raises ConfigError if the private part is not here and MismatchError if it is not whole.
     """
     first, days, height = dataset.manifest.first_day, dataset.manifest.days, scenario.grid.height
-    weather = store.columns(dataset, _WEATHER, ["geospatial_x", "geospatial_y", *_DAILY, "blocking"])
+    weather = store.columns(dataset, TRUE_WEATHER, ["geospatial_x", "geospatial_y", *_DAILY, "blocking"])
     cells = np.asarray(weather["geospatial_x"].to_numpy().astype(np.int64) * height + weather["geospatial_y"])
     if not np.array_equal(cells, np.tile(land.land, days)):
         raise MismatchError(f"{dataset.root}: the truth `weather` has not every land cell on every day")
@@ -120,7 +119,7 @@ def simulated(scenario: IslandScenario, seed: int) -> History:
 
 
 def _catalogue(dataset: Dataset, height: int) -> Fires:
-    found = store.columns(dataset, _FIRES, _FIRES.schema.names)
+    found = store.columns(dataset, TRUE_FIRES, TRUE_FIRES.schema.names)
     value = {name: found[name].to_numpy() for name in found.column_names}
     return Fires(
         number=value["fire"],

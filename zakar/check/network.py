@@ -11,11 +11,10 @@ from zakar.check import statistics
 from zakar.check.figure import Check
 from zakar.check.history import History
 from zakar.dataset import store
-from zakar.dataset.schema import ISLAND_TRUTH, READINGS
+from zakar.dataset.schema import BURNED_CELLS, READINGS, SENSOR_FAULTS
 from zakar.dataset.store import Dataset
 from zakar.world.island import Island
 
-_BURNED, _FAULTS = ISLAND_TRUTH[2], ISLAND_TRUTH[4]
 _SILENT = ("dropout", "dead", "scorched")
 _NEAR_FIRE_DAYS = 2  # a front's day and the day after it
 
@@ -53,10 +52,10 @@ def read(dataset: Dataset, history: History) -> Readings:
 
 def checks(dataset: Dataset, history: History, readings: Readings) -> list[Check]:
     """Return checks 16 and 17 and a part of 15."""
-    found = store.columns(dataset, _FAULTS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "fault"])
+    found = store.columns(dataset, SENSOR_FAULTS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "fault"])
     faulty = _sensor_days(found, history)
     silent = pc.is_in(found["fault"], pa.array(_SILENT)).to_numpy(zero_copy_only=False)
-    front = store.columns(dataset, _BURNED, ["day", "geospatial_x", "geospatial_y"])
+    front = store.columns(dataset, BURNED_CELLS, ["day", "geospatial_x", "geospatial_y"])
     burned = _places(front, history)
     near = near_fires(front["day"].to_numpy() - history.first_day, burned, history)
     return [

@@ -11,10 +11,9 @@ from zakar.check import statistics
 from zakar.check.figure import Check
 from zakar.check.history import History
 from zakar.dataset import store
-from zakar.dataset.schema import ISLAND_TRUTH, TWEETS
+from zakar.dataset.schema import TWEET_TOPICS, TWEETS
 from zakar.dataset.store import Dataset
 
-_TOPICS = ISLAND_TRUTH[5]
 _BEFORE, _AFTER = 28, 14  # days around the escape of a fire
 _TOKENS = 23_000  # as many as the labelled crisis tweets have, to which the figures belong
 _LINK = r"https?://\S+"
@@ -68,7 +67,7 @@ def read_rows(dataset: Dataset, history: History) -> Rows:
     """Read where posts are, and what fire each is about."""
     found = store.columns(dataset, TWEETS, ["day", "geospatial_x", "geospatial_y"])
     cell = found["geospatial_x"].to_numpy().astype(np.int64) * history.island.height + found["geospatial_y"].to_numpy()
-    fire = store.columns(dataset, _TOPICS, ["fire"])["fire"].to_numpy()
+    fire = store.columns(dataset, TWEET_TOPICS, ["fire"])["fire"].to_numpy()
     return Rows(found["day"].to_numpy().astype(np.int64) - history.first_day, cell, fire)
 
 

@@ -205,6 +205,7 @@ ISLAND_TRUTH = (
     ),
     Table("alert_causes", "event_day", (_EVENT_DAY, _X, _Y, _FIRE), "The fire behind each alert, as in `fire_alerts`."),
 )
+TRUE_WEATHER, TRUE_FIRES, BURNED_CELLS, SENSORS, SENSOR_FAULTS, TWEET_TOPICS, ALERT_CAUSES = ISLAND_TRUTH
 
 ISLAND_MAP = Table(
     "island_map",

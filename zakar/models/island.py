@@ -8,7 +8,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from zakar.dataset.schema import ALERTS, ISLAND_MAP, ISLAND_TRUTH, READINGS, TWEETS, Table
+from zakar.dataset.schema import (
+    ALERT_CAUSES,
+    ALERTS,
+    BURNED_CELLS,
+    ISLAND_MAP,
+    ISLAND_TRUTH,
+    READINGS,
+    SENSOR_FAULTS,
+    SENSORS,
+    TRUE_FIRES,
+    TRUE_WEATHER,
+    TWEET_TOPICS,
+    TWEETS,
+    Table,
+)
 from zakar.models.block import Block, Rows, rows
 from zakar.observe import accounts, alerts, chatter, sensors, tweets
 from zakar.observe.accounts import Cast
@@ -23,7 +37,6 @@ from zakar.world.year import Truth, after, rows_of
 
 PUBLIC = tuple(table.full() for table in (TWEETS, READINGS, ALERTS))
 TRUTH = ISLAND_TRUTH
-_WEATHER, _FIRES, _BURNED, _SENSORS, _FAULTS, _TOPICS, _CAUSES = TRUTH
 
 
 @dataclass(frozen=True)
@@ -107,13 +120,13 @@ def _observe(seen: _Seen) -> Rows:
         (PUBLIC[0], posts),
         (PUBLIC[1], readings),
         (PUBLIC[2], told),
-        (_WEATHER, _weather(land, truth)),
-        (_FIRES, _fires(truth)),
-        (_BURNED, _burned(truth)),
-        (_SENSORS, sensors.installed(seen.health, days)),
-        (_FAULTS, sensors.faults(seen.network, seen.health, days)),
-        (_TOPICS, posts),
-        (_CAUSES, told),
+        (TRUE_WEATHER, _weather(land, truth)),
+        (TRUE_FIRES, _fires(truth)),
+        (BURNED_CELLS, _burned(truth)),
+        (SENSORS, sensors.installed(seen.health, days)),
+        (SENSOR_FAULTS, sensors.faults(seen.network, seen.health, days)),
+        (TWEET_TOPICS, posts),
+        (ALERT_CAUSES, told),
     ]
     for table, columns in found:
         yield table, rows(table, columns, height)
