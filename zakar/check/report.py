@@ -177,7 +177,8 @@ def _sections(dataset: Dataset, scenario: Scenario, truth: bool) -> Iterator[Sec
     official = digest.alerts(dataset, when, grid)
     written = digest.posts(dataset, when, grid)
     wrong = digest.faults(dataset, grid) if truth else None
-    shown = _examples(wrong, found, when) if wrong is not None else []
+    together = digest.episodes(wrong) if wrong is not None else []
+    shown = _examples(together, wrong, found, when) if wrong is not None else []
     true = digest.fires(dataset, grid) if truth else None
 
     if ground is not None:
@@ -187,7 +188,7 @@ def _sections(dataset: Dataset, scenario: Scenario, truth: bool) -> Iterator[Sec
     yield _fires(when, (grid.width, grid.height), ground, official, true)
     yield _posts(dataset, when, grid, written, official, true)
     if wrong is not None and sky is not None:
-        yield _faults(when, found, wrong, shown, sky)
+        yield _faults(when, found, wrong, together, shown, sky)
     yield _missing(when, found, official, grid)
 
 
@@ -377,7 +378,14 @@ def _burst_panels(near: Bursts, reach: int) -> list[Panel]:
     ]
 
 
-def _faults(when: Times, found: Readings, wrong: Faults, shown: Sequence[Episode], sky: digest.Weather) -> Section:
+def _faults(
+    when: Times,
+    found: Readings,
+    wrong: Faults,
+    together: Sequence[Episode],
+    shown: Sequence[Episode],
+    sky: digest.Weather,
+) -> Section:
     kind_month = np.zeros((len(wrong.kinds), int(when.month[-1]) + 1))
     np.add.at(kind_month, (wrong.kind, when.month[wrong.day - when.first_day]), 1)
     faulty_days = _without_reading(found, wrong, when)
@@ -401,7 +409,6 @@ def _faults(when: Times, found: Readings, wrong: Faults, shown: Sequence[Episode
         )
     all_days = float(sensor_days.sum())
     rows = []
-    together = digest.episodes(wrong)
     for kind, name in enumerate(wrong.kinds):
         length = np.asarray([e.last - e.first + 1 for e in together if e.kind == kind])
         rows.append(
@@ -428,11 +435,10 @@ def _without_reading(found: Readings, wrong: Faults, when: Times) -> np.ndarray:
     return np.bincount(index[~read], minlength=when.days)
 
 
-def _examples(wrong: Faults, found: Readings, when: Times) -> list[Episode]:
-    """Choose an episode of each kind of fault that shows in readings: the longest below three weeks."""
+def _examples(together: Sequence[Episode], wrong: Faults, found: Readings, when: Times) -> list[Episode]:
+    """Choose the episode of each kind of fault worth seeing that shows best, away from the dataset's ends."""
     kinds = [kind for kind in _EXAMPLES if kind in wrong.kinds]
     chosen = []
-    together = digest.episodes(wrong)
     for kind in kinds:
         middle = [
             e
@@ -448,7 +454,7 @@ def _examples(wrong: Faults, found: Readings, when: Times) -> list[Episode]:
 
 
 def _visible(episode: Episode, found: Readings, when: Times) -> tuple[int, int, int]:
-    """Return how well a fault can be seen: by the readings before and during it, and by its length."""
+    """Return how well a fault can be seen: by the readings before it, its length up to three weeks, and its age."""
     place = int(np.searchsorted(found.ids, episode.sensor))
     if place == len(found.ids) or found.ids[place] != episode.sensor:
         return (0, 0, 0)
