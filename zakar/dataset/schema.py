@@ -74,9 +74,16 @@ READINGS = Table(
         _Y,
         Column("temperature", pa.int16(), "degrees Fahrenheit", "the day's reading, whole degrees"),
     ),
-    "One reading a sensor and day: the highest temperature of the day, rounded to whole degrees, as the sensor has it. "
-    "A missing reading is no row.",
-    (Column("sensor_id", pa.int32(), "number", "the sensor; several may stand in a cell, one that died is replaced"),),
+    "One reading a sensor and day. A missing reading is no row.",
+    (
+        Column(
+            "sensor_id",
+            pa.int32(),
+            "number",
+            "the sensor, which reads the day's highest temperature; several may stand in a cell, and one that died is "
+            "replaced",
+        ),
+    ),
 )
 ALERTS = Table(
     "fire_alerts",
@@ -156,8 +163,17 @@ ISLAND_TRUTH = (
             _FIRE,
             Column("cause", pa.string(), "word", "human or lightning"),
             Column("escaped", pa.int8(), "0 or 1", "whether initial attack failed and the fire spread"),
-            _float("area_ha", "ha", "burned area: contained fires below a cell's 100 ha, escaped ones whole cells"),
-            Column("last_day", pa.int32(), "day", "last day on which it burned"),
+            _float(
+                "area_ha",
+                "ha",
+                "burned area: contained fires below a cell's 100 ha, escaped ones whole cells, up to `last_day`",
+            ),
+            Column(
+                "last_day",
+                pa.int32(),
+                "day",
+                "last day on which it burned, up to the end of the year or of the days here",
+            ),
         ),
         "Every fire, reported or not, on the day and in the cell where it started.",
     ),
