@@ -345,7 +345,7 @@ def test_fire_runs_where_the_wind_blows() -> None:
     assert np.argmin(hazard) in (STEPS.index((1, 1)), STEPS.index((-1, 1)))
 
 
-def test_conifers_burn_faster_than_they_catch_from_grass() -> None:
+def test_fire_goes_from_conifers_to_grass_far_more_readily_than_back() -> None:
     assert spread.PASSES[GRASS, CONIFER] == 0.1
     assert spread.PASSES[CONIFER, GRASS] == 0.475
 

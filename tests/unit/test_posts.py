@@ -319,14 +319,14 @@ def test_posts_read_like_posts() -> None:
     assert 0.5 < len(set(pairwise(tokens))) / len(tokens) < 0.65
 
 
-def test_a_large_island_costs_no_more_a_post() -> None:
+def test_a_large_island_has_posts_and_its_fire_too() -> None:
     island = square(140)
     posts = made(19, 22, island=island, truth=world(island, 22))
     assert max(posts["cell"]) > 18_000
     assert FIRE in posts["fire"]
 
 
-def test_every_table_and_seed_fills_the_lengths() -> None:
+def test_there_are_fillers_of_every_length_whatever_the_seed() -> None:
     for seed in (2, 3):
         loaded = words(seed)
         assert loaded.core_count.min() >= 24 * 15

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from zakar import scenario
 from zakar.scenario import DatedCalendar, Grid, IslandScenario
 from zakar.seeds import Seeds
-from zakar.world import fire, island, year
+from zakar.world import island, year
 from zakar.world.island import Island
 from zakar.world.year import Truth
 
@@ -91,4 +91,3 @@ def test_days_that_are_held_out_burn_by_the_secret_root_alone() -> None:
     held_out = [runs_of[1].fires.between(185, 500) for runs_of in (one, other, public)]
     assert not same(held_out[0], held_out[1])
     assert not same(held_out[0], held_out[2])
-    assert len(fire.NO_FIRES.day) == 0

@@ -70,7 +70,7 @@ def missing(silent: SensorDays, heard: SensorDays, near: np.ndarray) -> list[Che
     share = len(silent.day) / max(len(silent.day) + len(heard.day), 1)
     keys = np.sort(silent.keys(days))
     last = silent.day < days - 1  # on the last day nobody knows the next
-    again = np.isin(silent.keys(days)[last] + 1, keys, assume_unique=False)
+    again = np.isin(silent.keys(days)[last] + 1, keys)
     burst = float(again.mean()) / share if len(again) and share > 0 else np.nan
     quiet_near, heard_near = (int(near[at.day, at.place].sum()) for at in (silent, heard))
     at_fire = quiet_near / (quiet_near + heard_near) if quiet_near + heard_near else np.nan

@@ -49,7 +49,7 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
-    from zakar.simulate import check_free, held_out_days, phrase_table, read_key  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+    from zakar.simulate import check_free, held_out_days, phrase_table, read_key  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
@@ -137,7 +137,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
 
     Example: `zakar check data/classic`
     """
-    from zakar.check.realism import SUITES  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+    from zakar.check.realism import SUITES  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
@@ -182,7 +182,7 @@ def timed_simulation(
     scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool, key: bytes | None = None
 ) -> tuple[float, Manifest]:
     """Simulate with a progress meter; return the seconds it took and the manifest."""
-    from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+    from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     began = time.perf_counter()
     done = 0

@@ -31,7 +31,7 @@ def demo(
 
     Example: `zakar demo classic`
     """
-    from zakar.simulate import check_free  # noqa: PLC0415 - SciPy takes a second, which others need not wait
+    from zakar.simulate import check_free  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenarios.find(name)
     scenario = settings(path)
