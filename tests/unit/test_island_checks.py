@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from zakar.check.posts import Posts, Rows
 from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.scenario import SlowAlerts
+from zakar.simulate import simulate
 from zakar.world.fire import Fires
 from zakar.world.island import Island
 
@@ -515,6 +517,25 @@ def test_all_24_numbers_are_there_even_of_forty_days_and_the_same_days_come_out_
     shutil.rmtree(tmp_path / "dataset" / "private")
     with pytest.raises(ConfigError, match="without its private part"):
         island(dataset)
+
+
+def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    own.mkdir()
+    elsewhere.mkdir()
+    shutil.copy(scenario.config_folder() / "phrases" / "island-en.toml", own / "mine.toml")
+    shutil.copy(scenario.find("island"), own / "scenario.toml")
+    settings = small_island(calendar={"days": 3, "holdout_days": 0}, tweets={"phrases": "mine.toml"})
+    with ThreadPoolExecutor(1) as executor:
+        simulate(settings, own / "scenario.toml", tmp_path / "dataset", executor)
+    dataset = store.open_dataset(str(tmp_path / "dataset"))
+    monkeypatch.chdir(own)
+    assert not failing(again.repeated(dataset, settings))
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(ConfigError, match=r"`mine\.toml` is not here.* in the folder that the scenario came from"):
+        again.repeated(dataset, settings)
 
 
 def test_a_changed_post_is_found_by_simulating_its_day_again(tmp_path: Path) -> None:

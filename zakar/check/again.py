@@ -84,7 +84,10 @@ def repeated(dataset: Dataset, scenario: IslandScenario) -> list[Check]:
 
 
 def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: int, last: int) -> dict[str, pa.Table]:
-    """Simulate days again and return each table's rows of them. Raises ConfigError if the phrase table is another."""
+    """Simulate days again and return each table's rows of them.
+
+    Raises ConfigError if the phrase table is not at hand, or another one.
+    """
     found: dict[str, list[pa.Table]] = {table.name: [] for table in tables(scenario)}
     for block in _between(dataset, scenario, block_days, first, last):
         for table, rows in block.observe():
@@ -103,15 +106,27 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
 
 
 def _between(dataset: Dataset, scenario: IslandScenario, block_days: int, first: int, last: int) -> list[Block]:
-    phrase_file = phrases.find(scenario.tweets.phrases, Path())
-    if phrases.digest(phrase_file) != dataset.manifest.phrases:
-        raise ConfigError(
-            f"{phrase_file}: not the phrase table that this dataset was made with; check it with the zakar that made it"
-        )
+    phrase_file = _phrase_table(dataset, scenario.tweets.phrases)
     found = []
     for block in blocks(scenario, seeds_of(scenario, None), phrase_file, block_days):
         if block.first_day > last:
             break
         if block.last_day >= first:
             found.append(block)
+    return found
+
+
+def _phrase_table(dataset: Dataset, name: str) -> Path:
+    """Return the phrase table that a dataset was made with: one of zakar's own, or one in the current folder."""
+    try:
+        found = phrases.find(name)
+    except ConfigError as error:
+        raise ConfigError(
+            f"phrase table `{name}` is not here, and some days are simulated again with it; "
+            "run `zakar check` in the folder that the scenario came from"
+        ) from error
+    if phrases.digest(found) != dataset.manifest.phrases:
+        raise ConfigError(
+            f"{found}: not the phrase table that this dataset was made with; check it with the zakar that made it"
+        )
     return found
