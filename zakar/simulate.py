@@ -81,7 +81,10 @@ def simulate(
 
 def _block_days(scenario: Scenario) -> int:
     tweets = scenario.tweets
-    posts_a_day = tweets.per_day_mean if isinstance(tweets, PhraseTweets) else tweets.per_day
+    if isinstance(tweets, PhraseTweets):
+        posts_a_day = tweets.per_day_mean
+    else:
+        posts_a_day = tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts
     return max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells, int(_BLOCK_POSTS / posts_a_day)))
 
 

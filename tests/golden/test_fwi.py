@@ -181,3 +181,12 @@ def test_months_of_still_sun_bring_the_codes_of_a_dry_summer() -> None:
     assert (np.diff(found.dmc, axis=0) > 0).all()
     assert (np.diff(found.dc, axis=0) > 0).all()
     assert np.ptp(found.ffmc[10:]) < 0.01  # in balance with the air
+
+
+def test_fuel_as_dry_as_can_be_has_a_fire_weather_index() -> None:
+    state = danger.START
+    for _ in range(30):
+        *found, isi, _, fwi = danger.fwi([40, 60, 110], [0, 1, 5], [0, 100, 900], 0, 8, state)
+        state = tuple(found[:3])
+        assert np.isfinite(isi).all()
+        assert np.isfinite(fwi).all()

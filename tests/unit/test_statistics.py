@@ -240,3 +240,9 @@ def test_the_joint_band_of_few_rows_is_all_of_them_and_leaves_out_what_is_not_kn
     low, high = statistics.joint_band(np.array([[1.0, np.nan], [2.0, 5.0], [3.0, 4.0]]), 0.95)
     assert low.tolist() == [1, 4]
     assert high.tolist() == [3, 5]
+
+
+def test_sizes_that_are_all_alike_have_a_lognormal_without_spread() -> None:
+    mu, sigma, _ = statistics.lognormal(np.full(20, 50.0), 1, 100)
+    assert mu == pytest.approx(np.log(50), abs=1e-3)
+    assert sigma < 0.01

@@ -165,7 +165,8 @@ def lognormal(sizes: np.ndarray, low: float, high: float) -> tuple[float, float,
 
     def cost(parameters: np.ndarray) -> float:
         mu, sigma = float(parameters[0]), float(np.exp(parameters[1]))
-        if not (mean - 300 < mu < mean + 300 and sigma < 100):  # beyond lies the power law, as a limit
+        # Beyond lies the power law, as a limit; sizes that are all alike have no spread.
+        if not (mean - 300 < mu < mean + 300 and 1e-6 < sigma < 100):
             return np.inf
         return constant(mu, sigma) + (square - 2 * mean * mu + mu * mu) / (2 * sigma**2)
 
