@@ -19,9 +19,11 @@ _FUEL_EFFECT = {GRASS: 0.2, SHRUB: 0.3, BROADLEAF: -0.4, CONIFER: 0.1, AGROFORES
 # would tell its first day of its last.
 _FFMC_MEAN, _FFMC_SD = 84.0, 12.0
 
-_STORM_MONTHS = (5, 6, 7, 8, 9, 10)
-_DRY_STORM = 0.01  # rate on a summer day without rain, against a day with rain
-_STORM_DAYS = 12.0  # days with rain in those months, in a year
+# Lightning on a day with rain, January to December, and on one without: rain in high summer is mostly thunder, in
+# spring and autumn it seldom is; fires by lightning are most frequent in July and August.
+_STORMS = np.array([0, 0, 0, 0, 0.15, 0.6, 1.6, 1.6, 0.6, 0.1, 0, 0], np.float32)
+_DRY_STORMS = np.array([0, 0, 0, 0, 0, 0.03, 0.03, 0.03, 0, 0, 0, 0], np.float32)
+_STORM_DAYS = 8.2  # sum of these over a year, rain counted for what it puts out
 _UPHILL_M = 500.0  # lightning becomes e times as frequent with this height
 _WETTING_MM = 8.0  # and starts e times fewer fires with this rain
 
@@ -97,7 +99,8 @@ def lightning_rates(wildfires: Wildfires, island: Island, weather: Weather, date
     """
     where = np.exp(np.clip(island.height_m, 0, 2000) / _UPHILL_M + _of_fuel(island)) * fuel.burnable(island)
     share = where / max(float(where.mean()), 1e-30)
-    storm = np.where(weather.wet, 1.0, _DRY_STORM) * np.isin(gregorian.month(dates), _STORM_MONTHS)
+    month = gregorian.month(dates) - 1
+    storm = np.where(weather.wet, _STORMS[month], _DRY_STORMS[month])
     when = wildfires.lightning_per_100km2 / 100 / _STORM_DAYS * storm
 
     rates: np.ndarray = np.exp(weather.rain_mm * np.float32(-1 / _WETTING_MM))
