@@ -66,6 +66,7 @@ def simulate(
         work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
         parts = list(_emitted(work, executor, partial, progress))
         written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
+        (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None and held_out_days(scenario):
             _write_key(partial / "private" / "key", key)
         check_free(out, overwrite)  # somebody else may have been quicker

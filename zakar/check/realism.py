@@ -36,6 +36,7 @@ def classic(dataset: Dataset) -> list[Check]:
 
 
 SUITES: dict[str, Callable[[Dataset], list[Check]]] = {"none": lambda _: [], "classic": classic, "island": island}
+NEED_TRUTH = frozenset({"island"})  # suites that look at the private part
 
 _COUNTS = "2023 artefacts: the organisers' files, counted"
 _ALERTS = "2023 artefacts: the complete alert file that a team saved"

@@ -20,12 +20,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from zakar import processes
 from zakar.broker import context as contexts
 from zakar.broker.connection import DEFAULT_SERVER, Access
+from zakar.dataset.store import Split
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
+Which = Annotated[
+    Split, typer.Option("--split", help="The released days, or those that are held out, from the private part.")
+]
 _AUTH = "Connection"
 Server = Annotated[
     list[str] | None,

@@ -82,7 +82,7 @@ def _next_steps(folder: Path) -> str:
     steps = {
         f"{zakar} broker": f"in another terminal; then fill it: {zakar} load {folder}",
         f"{zakar} consume zakar-fire-alerts --limit 5": "what a participant reads from it",
-        f"{zakar} check {folder}": "the data held against its checksums and the figures of 2023",
+        f"{zakar} check {folder}": "the data held against its checksums and what a sceptic asks",
     }
     width = max(map(len, steps))
     return "\nThree things to try next:\n" + "\n".join(f"  {step:{width}}  # {why}" for step, why in steps.items())

@@ -40,6 +40,7 @@ def doctor_command(
     where: Annotated[
         str | None, typer.Argument(metavar="[DIR]", help="A dataset, to see whether a load of it would fit.")
     ] = None,
+    which: common.Which = Split.TRAIN,
     server: common.Server = None,
     context: common.Context = None,
     user: common.User = None,
@@ -59,7 +60,7 @@ def doctor_command(
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
-    dataset = store.open_dataset(where) if where is not None else None
+    dataset = store.open_dataset(where, which) if where is not None else None
     found = run(lambda stop: until_stopped(examine(who, dataset), stop))
     missing = lacking(found, dataset, where)
     if json:

@@ -15,7 +15,6 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -40,9 +39,6 @@ _T = TypeVar("_T")
 _OPEN_ALREADY = ("/dev/std", "/dev/fd/", "/proc/")
 _TEXT = 1 << 18  # bytes written at once
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
-Which = Annotated[
-    Split, typer.Option("--split", help="The released days, or those that are held out, from the private part.")
-]
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
 
@@ -77,7 +73,7 @@ def load_command(
     ] = Pace.give_up_after,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
     tables: Tables = None,
-    which: Which = Split.TRAIN,
+    which: common.Which = Split.TRAIN,
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
@@ -157,7 +153,7 @@ def verify_command(
     where: Dataset,
     server: common.Server = None,
     tables: Tables = None,
-    which: Which = Split.TRAIN,
+    which: common.Which = Split.TRAIN,
     context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
@@ -181,9 +177,11 @@ def verify_command(
         give({"ok": ok, "stations": msgspec.to_builtins(comparisons)})
     else:
         names = list(Comparison.__dataclass_fields__)
-        grid = Table("station", *(name.replace("_", " ") for name in names), box=box.SIMPLE)
+        grid = Table("station", box=None, pad_edge=False)
+        for field in names:  # a thousandfold more would still be whole on 80 columns
+            grid.add_column("doubled" if field == "duplicates" else field.replace("_", " "), justify="right")
         for name, c in comparisons.items():
-            grid.add_row(name, *(f"{getattr(c, field):,}" for field in names))
+            grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in names))
         Console().print(grid)
     if not ok:
         wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)

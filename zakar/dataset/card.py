@@ -39,6 +39,8 @@ _LIMITS = {
 - Sensors measure nothing but the highest temperature of a day.
 - Posts are in one language, that of a phrase table (English in what comes with zakar), and composed from it: no
   pictures, no conversations, no followers, and fewer ways to say a thing than people have.
+- A post's minute follows the everyday rhythm, also on a fire's first day: it tells nothing of the hour of a fire.
+- Who writes of a fire is more often away from home than who does not: an account's usual cell tells a little.
 - An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
 - A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares
   were believable. So what is measured here was partly made to be so, and a method that works on this island has yet

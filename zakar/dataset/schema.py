@@ -52,7 +52,7 @@ class Table:
 _X = Column("geospatial_x", pa.int16(), "cell", "column of the grid, 0 in the west")
 _Y = Column("geospatial_y", pa.int16(), "cell", "row of the grid, 0 in the south")
 _DAY = Column("day", pa.int32(), "day", "1-based day of the simulation")
-_EVENT_DAY = Column("event_day", pa.int32(), "day", "day on which the fire burned")
+_EVENT_DAY = Column("event_day", pa.int32(), "day", "day on which the fire started")
 
 TWEETS = Table(
     "tweets",
@@ -238,8 +238,8 @@ ISLAND_MAP = Table(
             "dominant vegetation: bare, grass, shrub, broadleaf, conifer, agroforestry, urban; sea",
         ),
         _float("residents", "people", "people who live there"),
-        _float("road_km", "km", "distance to the nearest road"),
-        _float("coast_km", "km", "distance to the sea"),
+        _float("road_km", "km", "distance to the nearest road; 0 at sea"),
+        _float("coast_km", "km", "distance to the sea; 0 there"),
         Column("road", pa.int8(), "0 or 1", "whether a road passes"),
     ),
     "What does not change from day to day: the map that anybody can buy.",
