@@ -101,6 +101,19 @@ def main() -> None:
     give("simulate", "records", ways, ratios, facts, given)
 
 
+# A process counts as its own the memory of whoever started it, so a small one stands between. Bytes on macOS, else KiB.
+_MEASURED = """
+import json, subprocess, sys, time
+began = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+seconds, peak = time.perf_counter() - began, None
+if sys.platform != "win32":
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([seconds, peak, json.loads(done.stdout)]))
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """One `zakar simulate` as a user runs it: rows that are released or held out, seconds, and the peak memory."""
@@ -114,19 +127,10 @@ def _command(scenario: str, out: Path, days: int | None = None) -> Run:
     """Run `zakar simulate`; the peak is that of its largest process, None where the system does not tell."""
     words = [sys.executable, "-m", "zakar", "simulate", scenario, "--out", str(out), "--json"]
     words += ["--days", str(days)] if days else []
-    began = time.perf_counter()
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        report = json.loads(process.stdout.read())
-        peak = None
-        if sys.platform != "win32":
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            peak = usage.ru_maxrss >> 20 if sys.platform == "darwin" else usage.ru_maxrss >> 10  # bytes there, KiB else
-    seconds = time.perf_counter() - began
-    assert process.returncode == 0
+    done = subprocess.run([sys.executable, "-c", _MEASURED, *words], stdout=subprocess.PIPE, check=True)
+    seconds, peak, report = json.loads(done.stdout)
     held_out = sum(table["rows"] for table in report["holdout"].values())
-    return Run(report["records"] + held_out, seconds, peak)
+    return Run(report["records"] + held_out, seconds, peak and (peak >> 20 if sys.platform == "darwin" else peak >> 10))
 
 
 def _growth() -> dict[str, object]:

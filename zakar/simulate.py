@@ -64,7 +64,10 @@ def simulate(
             (partial / folder).mkdir(parents=True)
         block_days = block_days or _block_days(scenario)
         work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
+        ready = [executor.submit(_check_phrases, scenario, phrase_file) for _ in range(_AHEAD)]
         parts = list(_emitted(work, executor, partial, progress))
+        for task in ready:
+            task.result()
         written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None and held_out_days(scenario):
@@ -139,10 +142,7 @@ def phrase_table(scenario: Scenario, source: Path) -> Path:
     Raises ConfigError if there is none, or one that cannot be used.
     """
     path = phrases.find(scenario.tweets.phrases, source.parent)
-    if isinstance(scenario, IslandScenario):
-        island.check_phrases(scenario, path)
-    else:
-        classic.check_phrases(scenario, path)
+    _check_phrases(scenario, path)
     return path
 
 
@@ -177,6 +177,14 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise ConfigError(f"{out}: holds files that are no dataset; give --out another folder")
     if is_dataset and not overwrite:
         raise ConfigError(f"{out}: holds a dataset already; give --overwrite to replace it, or another --out")
+
+
+def _check_phrases(scenario: Scenario, path: Path) -> None:
+    """Raise ConfigError if the phrase table cannot be used. A worker has it ready then, while the world is made."""
+    if isinstance(scenario, IslandScenario):
+        island.check_phrases(scenario, path)
+    else:
+        classic.check_phrases(scenario, path)
 
 
 def _splits(scenario: Scenario) -> tuple[bool, ...]:

@@ -150,7 +150,8 @@ def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
-    return _expanded(scenario.read_text(path), path, settings, seeds)
+    # A key changes nothing of what belongs to no day, so the table is expanded once with and without one.
+    return _expanded(scenario.read_text(path), path, settings, Seeds(seeds.root))
 
 
 @lru_cache(maxsize=2)
