@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import log1p
 
 import numpy as np
-from scipy.special import expit, logit
 
 from zakar.scenario.island import Wildfires
 from zakar.seeds import Seeds
@@ -49,6 +48,8 @@ def attacks(
     ``drought``: (days,), as ``fuel.drought`` gives it. Fires escape in dangerous weather, drought and wind, and far
     from roads and people, where crews come late (Moreira 2010: fires that become large start there).
     """
+    from scipy.special import logit
+
     at, place = (sparks.row, sparks.place), sparks.place
     score = (
         logit(np.clip(wildfires.escape_share, 1e-12, 1 - 1e-12))
@@ -70,6 +71,8 @@ def busy(island: Island, others: int) -> float:
 
 def escapes(wildfires: Wildfires, score: np.ndarray, load: np.ndarray, elsewhere: float) -> np.ndarray:
     """Return the probability that fires escape, from their logit, their fuel and how busy the crews are elsewhere."""
+    from scipy.special import expit
+
     if wildfires.escape_share == 0:
         return np.zeros(len(score))
     chance: np.ndarray = load * np.minimum(expit(score + wildfires.escape_others * elsewhere), wildfires.escape_most)

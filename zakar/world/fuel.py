@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from zakar.scenario.island import Wildfires
 from zakar.seeds import Seeds
@@ -81,6 +80,8 @@ def missing_at_first(wildfires: Wildfires, island: Island, seeds: Seeds) -> np.n
 
     Without it the first years would burn more than the later ones. Patches have an exponential age.
     """
+    from scipy.spatial import cKDTree
+
     draw = seeds.stream("fire/age")
     where = np.stack(np.divmod(island.land, island.height), axis=1)
     patches = max(1, len(where) // _PATCH_CELLS)

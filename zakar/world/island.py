@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from zakar.scenario.island import Terrain
 from zakar.scenario.settings import Grid
 from zakar.seeds import Seeds
 from zakar.world import relief as relief_of
-from zakar.world import settlement
 
 FUELS = ("bare", "grass", "shrub", "broadleaf", "conifer", "agroforestry", "urban")
 BARE, GRASS, SHRUB, BROADLEAF, CONIFER, AGROFORESTRY, URBAN = range(len(FUELS))
@@ -57,6 +55,8 @@ class Island:
 
 def make(terrain: Terrain, grid: Grid, seeds: Seeds) -> Island:
     """Draw the island's maps; ``terrain.check_grid(grid)`` must have passed."""
+    from zakar.world import settlement
+
     width, height = grid.width, grid.height
     relief = relief_of.raised(
         width, height, terrain.land_share, terrain.summit_m, terrain.hurst, terrain.relief_noise, seeds
@@ -111,6 +111,8 @@ def _habitable(height_m: np.ndarray, slope: np.ndarray, coast: np.ndarray, seeds
 
 def _road_km(land_map: np.ndarray, land: np.ndarray, with_road: np.ndarray) -> np.ndarray:
     """Return the distance of each land cell from the nearest of the places ``with_road``."""
+    from scipy import ndimage
+
     without = np.ones(land_map.size, bool)
     without[land[with_road]] = False
     distance: np.ndarray = ndimage.distance_transform_edt(without.reshape(land_map.shape)).ravel()[land]
@@ -173,6 +175,8 @@ def _fuel(
 
 def _moisture(relief: relief_of.Relief, land: np.ndarray, slope: np.ndarray, aspect: np.ndarray) -> np.ndarray:
     """Return how moist the ground is, about -2 to 2: slopes facing north keep the sun off, hollows gather water."""
+    from scipy import ndimage
+
     ground = np.maximum(relief.elevation_m, 0)
     hollow = (ndimage.gaussian_filter(ground, 2.0) - ground).ravel()[land]
     north = np.cos(np.radians(aspect)) * np.minimum(slope / 4, 1)

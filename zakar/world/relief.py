@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
 
 from zakar.seeds import Seeds
 
@@ -56,12 +55,16 @@ def slope_and_aspect(relief: Relief) -> tuple[np.ndarray, np.ndarray]:
 
 def coast_km(land: np.ndarray) -> np.ndarray:
     """Return the distance of the cells' centres from the shore; beyond the grid there is sea."""
+    from scipy import ndimage
+
     distance: np.ndarray = np.maximum(ndimage.distance_transform_edt(np.pad(land, 1))[1:-1, 1:-1] - 0.5, 0)
     return distance
 
 
 def clumps(shape: tuple[int, ...], range_km: float, draw: np.random.Generator) -> np.ndarray:
     """Draw a smooth random field of mean 0 and variance 1 whose patches are about ``range_km`` wide."""
+    from scipy import ndimage
+
     field = ndimage.gaussian_filter(draw.standard_normal(shape), range_km / 2)
     return _standard(field)
 
@@ -83,6 +86,8 @@ def _rough_surface(width: int, height: int, hurst: float, draw: np.random.Genera
 
     Twice as large as needed and cropped, since what comes out of the transform has no edge: it repeats itself.
     """
+    from scipy import fft
+
     size = fft.next_fast_len(2 * max(width, height), real=True)
     k = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     k[0, 0] = np.inf  # no mean
@@ -128,6 +133,8 @@ def _coast(potential: np.ndarray, land_share: float) -> tuple[float, np.ndarray]
 
 def _island(potential: np.ndarray, sea_level: float) -> np.ndarray:
     """Return the cells connected with the summit above ``sea_level``, and the hollows that they enclose."""
+    from scipy import ndimage
+
     parts, _ = ndimage.label(potential >= sea_level, _EIGHT)
     filled: np.ndarray = ndimage.binary_fill_holes(parts == parts.flat[potential.argmax()])
     return filled

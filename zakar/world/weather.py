@@ -10,7 +10,6 @@ from functools import partial
 from math import ceil, exp, gamma, log, log1p, pi, sqrt
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from zakar.scenario import gregorian
 from zakar.scenario.island import Climate, DatedCalendar, Seasons
@@ -191,6 +190,8 @@ def _wind(
 
     Speed is of Weibull's distribution; wet days are windier: Sommer and Kaplan 2017.
     """
+    from scipy.special import log_ndtr
+
     scale = _season(climate.wind_kmh, summer) / gamma(1 + 1 / climate.wind_shape)
     # The logarithm is that of the chance of a stronger wind.
     kmh = scale * (-log_ndtr(-speed)) ** (1 / climate.wind_shape) * np.where(wet, 1.093, 0.945)
