@@ -25,7 +25,7 @@ from zakar.observe import phrases
 from zakar.scenario import IslandScenario, PhraseTweets, Scenario
 from zakar.seeds import Seeds, secret_root
 
-_BLOCK_DAYS, _LEAST_DAYS = 128, 16  # of a block
+_BLOCK_DAYS, _LEAST_DAYS = 366, 16  # of a block
 _BLOCK_CELLS, _BLOCK_POSTS = 128 * 3600, 128 * 4000  # its days times cells, and its posts: they take memory
 _AHEAD = 8  # blocks that wait for a worker at most, so that memory does not grow with the years
 _KEY_BYTES = 32

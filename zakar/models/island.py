@@ -30,10 +30,8 @@ from zakar.observe.sensors import Health, Network
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
 from zakar.world import island, year
-from zakar.world.danger import Danger
 from zakar.world.island import FUELS, Island
-from zakar.world.weather import Weather
-from zakar.world.year import Truth, after, rows_of
+from zakar.world.year import Truth, after
 
 PUBLIC = tuple(table.full() for table in (TWEETS, READINGS, ALERTS))
 TRUTH = ISLAND_TRUTH
@@ -41,7 +39,7 @@ TRUTH = ISLAND_TRUTH
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the observers of a block need. ``weather`` and ``danger`` begin the day before it, where there is one."""
+    """What the observers of a block need. ``eve``: the truth of the day before it, None before day 1."""
 
     scenario: IslandScenario
     seeds: Seeds
@@ -51,8 +49,7 @@ class _Seen:
     people: Cast
     truth: Truth
     health: Health
-    weather: Weather
-    danger: Danger
+    eve: Truth | None
 
 
 def check_phrases(scenario: IslandScenario, path: Path) -> None:
@@ -74,12 +71,9 @@ def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days
         health, standing = sensors.advance(
             scenario.sensors, network, land, truth.weather, truth.front, seeds, run_first, run_last, standing
         )
-        weather = rows_of(truth.weather, slice(None)) if eve is None else after(eve.weather, truth.weather)
-        danger = rows_of(truth.danger, slice(None)) if eve is None else after(eve.danger, truth.danger)
         for first in range(run_first, run_last + 1, block_days):
             last = min(first + block_days - 1, run_last)
             low, high = first - run_first, last - run_first + 1
-            before = slice(max(0, low - (eve is None)), high + (eve is not None))
             seen = _Seen(
                 scenario,
                 seeds,
@@ -89,15 +83,14 @@ def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days
                 people,
                 truth.cut(first, last, tweets.ECHO_DAYS + 1),
                 health.cut(low, high),
-                rows_of(weather, before),
-                rows_of(danger, before),
+                eve,
             )
             yield Block(first, last, partial(_observe, seen), held_out=first > scenario.calendar.days)
-        eve = truth.cut(run_last, run_last, 0)
+            eve = truth.cut(last, last, 0)
 
 
 def _observe(seen: _Seen) -> Rows:
-    scenario, seeds, land, truth = seen.scenario, seen.seeds, seen.land, seen.truth
+    scenario, seeds, land, truth, eve = seen.scenario, seen.seeds, seen.land, seen.truth, seen.eve
     height, days = scenario.grid.height, truth.days
     words = chatter.load(seen.phrase_file, scenario.tweets, seeds)
     posts = tweets.posts(
@@ -109,8 +102,8 @@ def _observe(seen: _Seen) -> Rows:
         words,
         int(days[0]),
         int(days[-1]),
-        seen.weather,
-        seen.danger,
+        truth.weather if eve is None else after(eve.weather, truth.weather),
+        truth.danger if eve is None else after(eve.danger, truth.danger),
         truth.fires,
         truth.front,
     )
