@@ -101,6 +101,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_check_of_a_damaged_dataset_exits_1_and_names_the_file(tmp_path: Path):
     out = tmp_path / "dataset"
     zakar("simulate", "tiny", "--out", str(out))

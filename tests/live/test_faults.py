@@ -172,6 +172,7 @@ def test_a_load_without_a_single_ack_ends_as_one_that_may_have_stored_something(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_two_loaders_at_once_double_nothing_and_the_station_ends_whole(large: Dataset, access: Access):
     first = started("load", _root(large), "--server", access.servers[0], "--json")
     second = started("load", _root(large), "--server", access.servers[0], "--json")

@@ -244,6 +244,7 @@ def test_check_results_that_cannot_be_read_are_named(dataset: Path) -> None:
 # The command.
 
 
+@pytest.mark.slow
 def test_the_command_replaces_a_file_with_the_same_page_in_any_process(dataset: Path) -> None:
     out = dataset.parent / "page.html"
     out.write_text("older", encoding="utf-8")
