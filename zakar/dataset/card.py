@@ -162,7 +162,9 @@ def _tables(manifest: Manifest) -> list[str]:
         lines += [*_dictionary(table), f"{entry.rows:,} rows{carried}.", ""]
     return [
         *lines,
-        "Participants send back:",
+        "The task: say on which day and in which cell a fire starts, before the official system does. The alerts are",
+        "the labels at hand: they come late, and where the system is as slow as a real one, some fires are missed and",
+        "some alerts are false. Participants send back:",
         "",
         *_dictionary(PREDICTIONS),
         f"In station `{PREDICTIONS.station}`.",
