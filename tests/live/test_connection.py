@@ -1,7 +1,11 @@
 import asyncio
+import contextlib
 import datetime
+import gc
 import json
 import re
+import warnings
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +13,11 @@ import nats.errors
 import pytest
 import trustme
 from helpers import assert_whole, free_port, proxied, publisher, until, zakar
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from zakar.broker import context as contexts
-from zakar.broker.connection import LOST, Access, connect, next_wait
+from zakar.broker.connection import LOST, Access, connect, connected, next_wait
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
@@ -266,3 +272,56 @@ def test_a_flush_that_was_given_up_leaves_the_connection_alive(access: Access):
             assert connection.losses == 0
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("scheme", ["nats", "ws"])
+def test_a_server_that_hangs_up_on_each_return_leaves_no_socket_open(scheme: str):
+    """The first conversation and the fourth go well; in those between, the server goes away after its INFO."""
+    good, served = {1, 4}, 0
+    hello = b'INFO {"server_id":"x","version":"2.15.1","max_payload":1048576,"headers":true}\r\n'
+
+    async def talk(hear: Callable[[], Awaitable[bytes]], say: Callable[[bytes], Awaitable[None]]) -> None:
+        nonlocal served
+        served += 1
+        await say(hello)
+        heard = b""
+        while served in good and (data := await hear()):
+            heard += data
+            if b"PING\r\n" in heard:
+                heard = b""
+                await say(b"PONG\r\n")
+            if b"PUB leave" in heard:
+                return
+
+    async def over_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def say(data: bytes) -> None:
+            writer.write(data)
+
+        with contextlib.closing(writer):
+            await talk(lambda: reader.read(4096), say)
+
+    async def over_websocket(link: ServerConnection) -> None:
+        async def hear() -> bytes:
+            with contextlib.suppress(ConnectionClosed):
+                return bytes(await link.recv(decode=False))
+            return b""
+
+        await talk(hear, link.send)
+
+    async def main() -> None:
+        kind = asyncio.start_server(over_tcp, "127.0.0.1", 0) if scheme == "nats" else None
+        async with await kind if kind else serve(over_websocket, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            async with connected(Access((f"{scheme}://127.0.0.1:{port}",))) as connection:
+                await connection.send(memoryview(b"PUB leave 0\r\n\r\n"))
+
+                async def back() -> bool:
+                    return served == 4 and connection.is_connected
+
+                await until(back)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(main())
+        gc.collect()
+    assert not [each.message for each in caught if each.category is ResourceWarning]

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 import nats.errors
 import nkeys
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 from zakar.broker.websocket import PIECE, WebSocketTransport
@@ -239,6 +239,10 @@ class Connection(Client):
         self._abort()
         with contextlib.suppress(asyncio.InvalidStateError):  # nats-py resolves a future twice if closed meanwhile
             await super()._attempt_reconnect()
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        self._abort()  # of an attempt that failed half-way: nats-py would forget its socket, still open
+        await super()._connect_to_server(s)
 
     async def _process_pong(self) -> None:
         if self._pongs and self._pongs[0].done():  # of a flush that was given up: nats-py would end its reading here
