@@ -6,7 +6,10 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C ends it with code 130, while it still imports too."""
     try:
-        from zakar.cli import main as cli  # noqa: PLC0415 - the slow part of starting, so inside the try
+        from zakar import processes  # noqa: PLC0415 - the slow part of starting, so inside the try
+        from zakar.cli import main as cli  # noqa: PLC0415
+
+        processes.without_pandas()
 
         cli.main()
     except KeyboardInterrupt:

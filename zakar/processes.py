@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from importlib.abc import MetaPathFinder
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
@@ -51,6 +52,23 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _NoPandas(MetaPathFinder):
+    """Says that there is no pandas."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Refuse pandas; leave all else to others."""
+        if name == "pandas":
+            raise ModuleNotFoundError("zakar needs no pandas", name=name)
+
+
+def without_pandas() -> None:
+    """Keep pyarrow, in a process that is all ours, from importing pandas where that is installed: a third of a second.
+
+    It does so to see whether what it is given is a pandas object, and here nothing ever is.
+    """
+    sys.meta_path.insert(0, _NoPandas())
+
+
 def kill(executor: Executor) -> None:
     """End the workers of a pool at once, whatever they are doing."""
     for process in list((getattr(executor, "_processes", None) or {}).values()):
@@ -68,6 +86,7 @@ def asked_to_stop() -> None:
 
 def _begin(theirs: Connection | None) -> None:
     """Leave Ctrl-C to the parent, and end with it however it ends."""
+    without_pandas()
     global _leash  # noqa: PLW0603 - a worker's only way to what was inherited
     _leash = theirs
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,12 +1,14 @@
 """Simulate a scenario into a dataset: a year of world, then its observations block by block."""
 
 import os
+import pickle
 import re
 import secrets
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +55,25 @@ def simulate(
     """
     out = out.resolve()
     check_free(out, overwrite)
-    phrase_file = phrase_table(scenario, source)  # a bad table is told here, not by a worker
-    notes = published_notes(scenario, source)
     if key is None and held_out_days(scenario):
         key = secrets.token_hex(_KEY_BYTES).encode()
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
+        ready = [executor.submit(_ready) for _ in range(_AHEAD)]
+        phrase_file = phrase_table(scenario, source)
+        spoken = words(scenario, phrase_file)
+        notes = published_notes(scenario, source)
         folders = [store.folder(t, held_out) for t in tables(scenario) for held_out in _splits(scenario)]
         for folder in folders:
             (partial / folder).mkdir(parents=True)
         block_days = block_days or _block_days(scenario)
-        work = blocks(scenario, seeds_of(scenario, key), phrase_file, block_days)
-        ready = [executor.submit(_check_phrases, scenario, phrase_file) for _ in range(_AHEAD)]
-        parts = list(_emitted(work, executor, partial, progress))
+        handed = partial / secrets.token_hex(8)
+        handed.write_bytes(pickle.dumps(spoken))
+        work = blocks(scenario, seeds_of(scenario, key), spoken, block_days)
+        parts = list(_emitted(work, executor, partial, handed, progress))
         for task in ready:
             task.result()
+        handed.unlink()
         written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None and held_out_days(scenario):
@@ -92,11 +98,21 @@ def _block_days(scenario: Scenario) -> int:
     return max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells, int(_BLOCK_POSTS / posts_a_day)))
 
 
-def blocks(scenario: Scenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:
-    """Yield the scenario's blocks in order; the world advances as they are taken."""
+def words(scenario: Scenario, path: Path) -> Any:
+    """Return the words of the phrase table in a file, as the scenario's model has them.
+
+    Raises ConfigError naming the file if it cannot be used.
+    """
     if isinstance(scenario, IslandScenario):
-        return island.blocks(scenario, seeds, phrase_file, block_days)
-    return classic.blocks(scenario, seeds, phrase_file, block_days)
+        return island.words(scenario, path)
+    return classic.words(scenario, path)
+
+
+def blocks(scenario: Scenario, seeds: Seeds, spoken: Any, block_days: int) -> Iterator[Block]:
+    """Yield the scenario's blocks in order, given its ``words``; the world advances as they are taken."""
+    if isinstance(scenario, IslandScenario):
+        return island.blocks(scenario, seeds, spoken, block_days)
+    return classic.blocks(scenario, seeds, block_days)
 
 
 def tables(scenario: Scenario) -> tuple[Table, ...]:
@@ -128,22 +144,33 @@ def read_key(path: Path) -> bytes:
     return text.lower().encode()
 
 
-def emit(block: Block, number: int, folder: Path) -> list[Part]:
-    """Write one block's observations and truth as parts ``number`` below ``folder``. Runs on any worker."""
+def emit(block: Block, number: int, folder: Path, handed: Path) -> list[Part]:
+    """Write one block's observations and truth as parts ``number`` below ``folder``. Runs on any worker.
+
+    ``handed``: the file of its words.
+    """
     return [
         store.write_part(folder / store.folder(table, block.held_out), number, table, rows)
-        for table, rows in block.observe()
+        for table, rows in block.observe(_received(handed))
     ]
 
 
 def phrase_table(scenario: Scenario, source: Path) -> Path:
     """Return the file of the phrase table that a scenario, read from ``source``, names.
 
-    Raises ConfigError if there is none, or one that cannot be used.
+    Raises ConfigError if there is none.
     """
-    path = phrases.find(scenario.tweets.phrases, source.parent)
-    _check_phrases(scenario, path)
-    return path
+    return phrases.find(scenario.tweets.phrases, source.parent)
+
+
+@lru_cache(maxsize=1)
+def _received(handed: Path) -> Any:
+    """Return the words that whoever simulates left in a file, each time one of a new name."""
+    return pickle.loads(handed.read_bytes())  # noqa: S301 - our own, in a folder that we made
+
+
+def _ready() -> None:
+    """Have a worker import this module, and all that it needs, while the words are made."""
 
 
 def published_settings(scenario: Scenario) -> dict[str, Any]:
@@ -179,20 +206,12 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise ConfigError(f"{out}: holds a dataset already; give --overwrite to replace it, or another --out")
 
 
-def _check_phrases(scenario: Scenario, path: Path) -> None:
-    """Raise ConfigError if the phrase table cannot be used. A worker has it ready then, while the world is made."""
-    if isinstance(scenario, IslandScenario):
-        island.check_phrases(scenario, path)
-    else:
-        classic.check_phrases(scenario, path)
-
-
 def _splits(scenario: Scenario) -> tuple[bool, ...]:
     return (False, True) if held_out_days(scenario) else (False,)
 
 
 def _emitted(
-    work: Iterable[Block], executor: Executor, folder: Path, progress: Callable[[int], None]
+    work: Iterable[Block], executor: Executor, folder: Path, handed: Path, progress: Callable[[int], None]
 ) -> Iterator[tuple[bool, Part]]:
     """Have blocks emitted, a few ahead of what is done; yield whether each part is held out, and the part, in order."""
     waiting: deque[tuple[Block, Future[list[Part]]]] = deque()
@@ -207,7 +226,7 @@ def _emitted(
 
     try:
         for block in work:
-            waiting.append((block, executor.submit(emit, block, numbers[block.held_out], folder)))
+            waiting.append((block, executor.submit(emit, block, numbers[block.held_out], folder, handed)))
             numbers[block.held_out] += 1
             while len(waiting) > _AHEAD:
                 yield from finished()

@@ -13,8 +13,9 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
 from zakar.models.block import Block
 from zakar.observe import phrases
+from zakar.observe.chatter import Words
 from zakar.scenario import IslandScenario
-from zakar.simulate import blocks, seeds_of, tables
+from zakar.simulate import blocks, seeds_of, tables, words
 from zakar.world import danger, weather
 
 # Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
@@ -89,8 +90,9 @@ def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: in
     Raises ConfigError if the phrase table is not at hand, or another one.
     """
     found: dict[str, list[pa.Table]] = {table.name: [] for table in tables(scenario)}
-    for block in _between(dataset, scenario, block_days, first, last):
-        for table, rows in block.observe():
+    spoken = words(scenario, _phrase_table(dataset, scenario.tweets.phrases))
+    for block in _between(scenario, spoken, block_days, first, last):
+        for table, rows in block.observe(spoken):
             found[table.name].append(_days(rows, table, first, last))
     return {name: pa.concat_tables(rows).combine_chunks() for name, rows in found.items()}
 
@@ -105,10 +107,9 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
     return rows.slice(low, high - low)
 
 
-def _between(dataset: Dataset, scenario: IslandScenario, block_days: int, first: int, last: int) -> list[Block]:
-    phrase_file = _phrase_table(dataset, scenario.tweets.phrases)
+def _between(scenario: IslandScenario, spoken: Words, block_days: int, first: int, last: int) -> list[Block]:
     found = []
-    for block in blocks(scenario, seeds_of(scenario, None), phrase_file, block_days):
+    for block in blocks(scenario, seeds_of(scenario, None), spoken, block_days):
         if block.first_day > last:
             break
         if block.last_day >= first:

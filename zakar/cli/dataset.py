@@ -50,7 +50,7 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
-    from zakar.simulate import check_free, held_out_days, phrase_table, read_key  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.simulate import check_free, held_out_days, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
@@ -61,7 +61,7 @@ def simulate_command(
         )
     if dry_run:
         check_free(out, overwrite)
-        phrase_table(scenario, path)
+        words(scenario, phrase_table(scenario, path))
         report = {
             "dataset": str(out),
             "scenario": scenario.name,

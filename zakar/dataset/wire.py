@@ -85,11 +85,12 @@ def _digits(values: np.ndarray) -> int:
 def _escape(text: pa.Array) -> pa.Array:
     """Escape for a JSON string what there is to escape; looking is far cheaper than replacing."""
     found = _bytes(text)
-    if np.any(found == ord("\\")):
+    known = found.tobytes()
+    if b"\\" in known:
         text = pc.replace_substring(text, "\\", "\\\\")
-    if np.any(found == ord('"')):
+    if b'"' in known:
         text = pc.replace_substring(text, '"', '\\"')
-    if np.any(found < ord(" ")):
+    if found.min(initial=ord(" ")) < ord(" "):
         for character, escape in _CONTROLS.items():
             text = pc.replace_substring(text, character, escape)
     return text

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +16,13 @@ Rows = Iterator[tuple[Table, pa.Table]]
 class Block:
     """Days ``first_day`` to ``last_day``. ``held_out``: whether they belong to the held-out part.
 
-    ``observe`` yields each table, public and true, with the block's rows of it; it can be pickled.
+    ``observe``, given the words of the model that made the block, yields each table, public and true, with the block's
+    rows of it; it can be pickled.
     """
 
     first_day: int
     last_day: int
-    observe: Callable[[], Rows]
+    observe: Callable[[Any], Rows]
     held_out: bool = False
 
 

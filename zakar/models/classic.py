@@ -9,6 +9,7 @@ import pyarrow as pa
 from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, READINGS, TWEETS
 from zakar.models.block import Block, Rows, rows
 from zakar.observe import classic, phrases
+from zakar.observe.phrases import Phrases
 from zakar.scenario import ClassicScenario
 from zakar.seeds import Seeds
 from zakar.world import classic as world
@@ -18,12 +19,12 @@ PUBLIC = (TWEETS, READINGS, ALERTS)
 TRUTH = CLASSIC_TRUTH
 
 
-def check_phrases(scenario: ClassicScenario, path: Path) -> None:
-    """Raise ConfigError if the phrase table cannot be used."""
-    phrases.load(path, Seeds(scenario.seed))
+def words(scenario: ClassicScenario, path: Path) -> Phrases:
+    """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
+    return phrases.load(path, Seeds(scenario.seed))
 
 
-def blocks(scenario: ClassicScenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:
+def blocks(scenario: ClassicScenario, seeds: Seeds, block_days: int) -> Iterator[Block]:
     """Yield the scenario's blocks in order, the world advancing a year at a time."""
     land = world.make(scenario, seeds)
     echo = world.echo_days(scenario)
@@ -34,12 +35,11 @@ def blocks(scenario: ClassicScenario, seeds: Seeds, phrase_file: Path, block_day
         for first in range(int(truth.days[0]), year_end + 1, block_days):
             last = min(first + block_days - 1, year_end)
             run = truth.cut(first, last, echo)
-            yield Block(first, last, partial(_observe, scenario, seeds, phrase_file, run))
+            yield Block(first, last, partial(_observe, scenario, seeds, run))
 
 
-def _observe(scenario: ClassicScenario, seeds: Seeds, phrase_file: Path, truth: Truth) -> Rows:
+def _observe(scenario: ClassicScenario, seeds: Seeds, truth: Truth, words: Phrases) -> Rows:
     height = scenario.grid.height
-    words = phrases.load(phrase_file, seeds)
     posts = classic.phrased(scenario.tweets, scenario.grid, seeds, words, truth)
     posts["topic"] = pa.array(phrases.TOPICS).take(pa.array(posts["topic"]))
     fires = truth.fires.between(int(truth.days[0]), int(truth.days[-1]))

@@ -26,6 +26,7 @@ from zakar.dataset.schema import (
 from zakar.models.block import Block, Rows, rows
 from zakar.observe import accounts, alerts, chatter, sensors, tweets
 from zakar.observe.accounts import Cast
+from zakar.observe.chatter import Words
 from zakar.observe.sensors import Health, Network
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
@@ -43,7 +44,6 @@ class _Seen:
 
     scenario: IslandScenario
     seeds: Seeds
-    phrase_file: Path
     land: Island
     network: Network
     people: Cast
@@ -52,16 +52,15 @@ class _Seen:
     eve: Truth | None
 
 
-def check_phrases(scenario: IslandScenario, path: Path) -> None:
-    """Raise ConfigError if the phrase table cannot be used."""
-    chatter.load(path, scenario.tweets, Seeds(scenario.seed))
+def words(scenario: IslandScenario, path: Path) -> Words:
+    """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
+    return chatter.load(path, scenario.tweets, Seeds(scenario.seed))
 
 
-def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days: int) -> Iterator[Block]:
+def blocks(scenario: IslandScenario, seeds: Seeds, words: Words, block_days: int) -> Iterator[Block]:
     """Yield the scenario's blocks in order, the world advancing a run of days at a time."""
     land = island.make(scenario.terrain, scenario.grid, seeds)
     network = sensors.network(scenario.sensors, land, seeds)
-    words = chatter.load(phrase_file, scenario.tweets, seeds)
     people = accounts.cast(scenario.tweets, land, seeds, words)
     state = year.start(scenario, land, seeds)
     standing = sensors.start(scenario.sensors, network, seeds)
@@ -77,7 +76,6 @@ def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days
             seen = _Seen(
                 scenario,
                 seeds,
-                phrase_file,
                 land,
                 network,
                 people,
@@ -89,10 +87,9 @@ def blocks(scenario: IslandScenario, seeds: Seeds, phrase_file: Path, block_days
             eve = truth.cut(last, last, 0)
 
 
-def _observe(seen: _Seen) -> Rows:
+def _observe(seen: _Seen, words: Words) -> Rows:
     scenario, seeds, land, truth, eve = seen.scenario, seen.seeds, seen.land, seen.truth, seen.eve
     height, days = scenario.grid.height, truth.days
-    words = chatter.load(seen.phrase_file, scenario.tweets, seeds)
     posts = tweets.posts(
         scenario.tweets,
         scenario.calendar,
