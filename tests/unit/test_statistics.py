@@ -40,6 +40,11 @@ def test_the_auc_is_the_share_of_pairs_that_a_brute_force_counts(rows: list[tupl
     assert found == pytest.approx(np.mean(pairs)) if pairs else np.isnan(found)
 
 
+def test_scores_that_are_no_numbers_have_no_auc() -> None:
+    assert np.isnan(statistics.auc(np.full(4, np.nan), np.array([True, True, False, False])))
+    assert np.isnan(statistics.auc(np.array([1, np.nan]), np.array([True, False])))
+
+
 def test_the_auc_of_all_rows_ignores_groups() -> None:
     assert statistics.auc(np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True])) == 0.75
 

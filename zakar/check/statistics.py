@@ -19,9 +19,10 @@ def auc(score: np.ndarray, positive: np.ndarray) -> float:
 def auc_within(score: np.ndarray, positive: np.ndarray, group: np.ndarray) -> float:
     """Return how often a positive scores above a negative of its own group, over all such pairs, a tie counting half.
 
-    All of shape (rows,): ``score`` any numbers, ``positive`` bool, ``group`` integers.
+    All of shape (rows,): ``score`` any numbers, ``positive`` bool, ``group`` integers. NaN where a score is: what could
+    not be learned must not be scored by the order of the rows.
     """
-    if not len(score):
+    if not len(score) or np.isnan(score).any():
         return np.nan
     order = np.lexsort((score, group))
     score, positive, group = score[order], np.asarray(positive, bool)[order], group[order]
