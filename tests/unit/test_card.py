@@ -30,6 +30,7 @@ from zakar.simulate import published_notes, published_settings
 SCORES = [
     Check("21/threshold", "temperature threshold, AUC", 0.6812345, 0.6, 0.75, "science"),
     Check("22/posts", "post classifier | AUC", 0.9, 0.85, 0.95, "science"),
+    Check("21/told", "learned from alerts, AUC", 0.8, float("-inf"), float("inf"), "participants' labels"),
     Check("23/drop", "drop of the AUC on held-out days", 0.2, 0, 0.05, "science"),
     Check("7/lapse", "lapse rate, K/km", -6.4, -7.5, -5.5, "science"),
 ]
@@ -108,6 +109,8 @@ def test_the_scores_of_baselines_appear_once_there_are_any(pristine: Path) -> No
     assert "run `zakar check`" not in after
     assert "| temperature threshold, AUC | 0.681 | 0.6 to 0.75 |" in after
     assert "| post classifier \\| AUC | 0.900 | 0.85 to 0.95 |" in after
+    assert "| learned from alerts, AUC | 0.800 | not judged |" in after
+    assert "their labels are the alerts" in after
     assert "lapse" not in after
     assert "## Baselines" not in card.render(described(pristine, "classic"))
 
@@ -229,7 +232,7 @@ def kept(folder: Path, checks: Sequence[Check]) -> dict[str, dict[str, object]]:
 def test_the_published_report_does_not_tell_that_days_are_held_out(folder: Path) -> None:
     found = kept(folder, SCORES)
     assert [row["id"] for row in found["private/checks.json"]["checks"]] == [check.id for check in SCORES]
-    assert [row["id"] for row in found["checks.json"]["checks"]] == ["21/threshold", "22/posts", "7/lapse"]
+    assert [row["id"] for row in found["checks.json"]["checks"]] == ["21/threshold", "22/posts", "21/told", "7/lapse"]
     assert (found["private/checks.json"]["ok"], found["checks.json"]["ok"]) == (False, True)
     assert b"held" not in (folder / "checks.json").read_bytes()
 

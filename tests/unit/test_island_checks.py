@@ -17,10 +17,10 @@ from making import rewrite, simulated, sketched, small_island
 from scipy import ndimage
 
 from zakar import scenario
-from zakar.check import again, alerts, annual, climate, ignition, network, posts
+from zakar.check import again, alerts, annual, climate, ignition, labels, network, posts
 from zakar.check.annual import Band, Ensemble
 from zakar.check.figure import Check
-from zakar.check.history import History
+from zakar.check.history import History, recorded
 from zakar.check.ignition import CellDays
 from zakar.check.island import island
 from zakar.check.network import Readings, SensorDays
@@ -28,7 +28,9 @@ from zakar.check.posts import Posts, Rows
 from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.scenario import SlowAlerts
+from zakar.seeds import Seeds
 from zakar.simulate import simulate
+from zakar.world import island as relief
 from zakar.world.fire import Fires
 from zakar.world.island import Island
 
@@ -493,6 +495,63 @@ def test_baselines_find_what_was_put_into_the_signals() -> None:
     assert ignition.held_out(signals, 500, signals).ok
     blind = replace(signals, warmth=hint(0, 2), posts=hint(0, 5))
     assert not ignition.held_out(signals, 500, blind).ok
+
+
+# What alerts are worth as labels.
+
+
+def test_alerts_are_labels_by_their_own_day_and_cell_once_they_have_come() -> None:
+    burned = fires(np.array([5, 9]), np.array([3, 7]), np.ones(2))
+    told = labels.Told(np.array([4, 6, 8]), np.array([3, 50, 7]), np.array([7, 9, 12]))  # one false, one too late
+    at = labels.sample(calm(9, 20, burned), told, 10)
+    assert list(zip(at.day[at.fire], at.place[at.fire], strict=True)) == [(4, 3), (6, 50)]
+    assert at.day.max(initial=0) < 10
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 8)), max_size=20),
+    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 8)), min_size=1, max_size=9),
+)
+def test_an_alert_is_known_from_the_day_after_it_came_and_for_thirty_days(
+    told: list[tuple[int, int]], asked: list[tuple[int, int]]
+) -> None:
+    came, place = (np.array([pair[n] for pair in told], np.int64) for n in (0, 1))
+    day, cell = np.array(asked).T
+    at = CellDays(day, cell, np.zeros(len(day), bool), np.arange(len(day)))
+    expected = [any(d - 30 <= c < d and q == p for c, q in told) for d, p in asked]
+    assert labels.lately(labels.Told(came - 3, place, came), at).tolist() == expected
+
+
+def test_labels_that_tell_little_of_the_truth_teach_little() -> None:
+    draw = np.random.default_rng(13)
+    number = 4_000
+    day, fire = np.sort(draw.integers(0, 400, number)), draw.random(number) < 0.1
+
+    def signals(said: np.ndarray) -> ignition.Signals:
+        at = CellDays(day, np.zeros(number, np.int64), said, np.arange(number))
+        draw = np.random.default_rng(14)
+        warmth, other = (draw.normal(size=(number, 2)) + 1.2 * fire[:, None] for _ in range(2))
+        return ignition.Signals(at, warmth, other, other, other)
+
+    none = labels.Told(*(np.zeros(0, np.int64),) * 3)
+    scores = [
+        labels.judged(none, signals(said), signals(fire), 200)[0].value
+        for said in (fire, fire & (draw.random(number) < 0.5), draw.permutation(fire))
+    ]
+    assert scores[0] - 0.02 < scores[1] < scores[0] + 0.02 < 1
+    assert scores[2] < scores[0] - 0.05
+    assert labels.judged(none, signals(fire), signals(fire), 200)[1].value == 0.5
+
+
+def test_who_has_only_alerts_is_scored_without_a_look_at_what_posts_are_about(tmp_path: Path) -> None:
+    settings = small_island(calendar={"holdout_days": 0})
+    dataset = simulated(tmp_path / "dataset", settings)
+    history = recorded(dataset, settings, relief.make(settings.terrain, settings.grid, Seeds(settings.seed)))
+    warmth, rows = network.warmth(history, network.read(dataset, history)), posts.read_rows(dataset, history)
+    found = labels.checks(dataset, history, warmth, rows, 30)
+    assert [check.id for check in found] == ["21/alert-labels", "21/alert-known"]
+    assert all(0 <= check.value <= 1 and check.ok for check in found)
+    assert labels.checks(dataset, history, warmth, replace(rows, fire=np.zeros_like(rows.fire)), 30) == found
 
 
 # What runs the code.

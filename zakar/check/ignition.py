@@ -17,7 +17,7 @@ _OTHERS = 0.01  # of the cell-days without a fire, those that are looked at
 _FAR = 2  # cells: from how far posts count
 _SCORES = 20.0  # of posts: beyond, more says nothing more
 _RANGE = "a sceptic's range: neither signal decides alone"
-_FOR = ", for a fire's start in a cell on a day; trained on the first half of the days, tested on the second"
+FOR = ", for a fire's start in a cell on a day; trained on the first half of the days, tested on the second"
 _TRIED = {
     "temperature": ("the day's temperature", 0.60, 0.75),
     "posts": ("the day's posts", 0.65, 0.85),
@@ -35,11 +35,19 @@ class CellDays:
     fire: np.ndarray
     keys: np.ndarray
 
+    def where(self, chosen: np.ndarray) -> "CellDays":
+        """Return those that a mask chooses."""
+        return CellDays(self.day[chosen], self.place[chosen], self.fire[chosen], self.keys[chosen])
+
 
 def sample(history: History, share: float = _OTHERS) -> CellDays:
     """Return all cell-days on which a fire starts, and a fixed share of the others by a hash of day and cell."""
+    return labelled(history, *history.ignition, share)
+
+
+def labelled(history: History, day: np.ndarray, place: np.ndarray, share: float = _OTHERS) -> CellDays:
+    """Return the cell-days that are said to have a fire, and a fixed share of the others by a hash of day and cell."""
     places = len(history.island.land)
-    day, place = history.ignition
     fires = np.unique(day * places + place)
     everything = np.arange(len(history.dates) * places)
     others = everything[statistics.sampled(everything + history.first_day * places, share)]
@@ -75,10 +83,13 @@ def warmth_features(warmth_f: np.ndarray, at: CellDays) -> np.ndarray:
 
 def near(rows: Rows, at: CellDays, history: History) -> np.ndarray:
     """Return which posts are from a sampled cell-day, or from within _FAR cells of it that day: a mask."""
-    found = np.zeros(len(rows.day), bool)
-    for _, post, _ in _matches(rows.day, rows.cell, at, history):
-        found[post] = True
-    return found
+    width, height = history.island.width, history.island.height
+    around = np.zeros((len(history.dates), width + 2 * _FAR, height + 2 * _FAR), bool)
+    x, y = np.divmod(history.island.land[at.place], height)
+    for dx, dy in itertools.product(range(2 * _FAR + 1), repeat=2):
+        around[at.day, x + dx, y + dy] = True
+    x, y = np.divmod(rows.cell, height)
+    return np.asarray(around[rows.day, x + _FAR, y + _FAR])
 
 
 def post_features(
@@ -169,14 +180,14 @@ def checks(released: Signals, first_test_day: int) -> list[Check]:
     return [
         Check(
             "14/ignition-auc",
-            f"AUC of the map and the true FFMC{_FOR}",
+            f"AUC of the map and the true FFMC{FOR}",
             found["maps"],
             0.70,
             0.89,
             "a sceptic's range",
         ),
         *(
-            Check(f"21/{name}", f"AUC of {what}{_FOR}", found[name], low, high, _RANGE)
+            Check(f"21/{name}", f"AUC of {what}{FOR}", found[name], low, high, _RANGE)
             for name, (what, low, high) in _TRIED.items()
         ),
     ]

@@ -5,7 +5,7 @@ Each is named by its number in the list and a word. Annual figures are judged ov
 
 import numpy as np
 
-from zakar.check import again, alerts, annual, climate, fires, ignition, network, posts, settings, statistics
+from zakar.check import again, alerts, annual, climate, fires, ignition, labels, network, posts, settings, statistics
 from zakar.check.figure import Check
 from zakar.check.history import History, recorded
 from zakar.check.ignition import Signals
@@ -65,7 +65,8 @@ def _observed(dataset: Dataset, history: History, held_out: Dataset | None, late
     classified = positive | few[some.row]
     classifier = posts.trained(words, positive, classified & train)
     score = classifier.scores(words, len(day))
-    released = ignition.sensed(history, network.warmth(history, readings), at, day, cell, score, classifier.alarm)
+    warmth = network.warmth(history, readings)
+    released = ignition.sensed(history, warmth, at, day, cell, score, classifier.alarm)
     tested = classified & ~train
     # Of the posts about no fire only a sample is read: each stands for several.
     weight = np.where(positive, 1.0, few[some.row] / _CLASSIFIED) * (score > classifier.alarm)
@@ -76,6 +77,7 @@ def _observed(dataset: Dataset, history: History, held_out: Dataset | None, late
         posts.told_apart(score[tested], positive[tested]),
         posts.leak(some.where(classified), day[classified], positive[classified], train[classified]),
         *ignition.checks(released, first_test_day),
+        *labels.checks(dataset, history, warmth, rows, first_test_day),
     ]
     if held_out and later:
         checks += [

@@ -1,6 +1,7 @@
 """README.md of a dataset: the card that travels with the data, from the schema, the manifest and what checks found."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -264,7 +265,7 @@ def _baselines(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
 def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
     """Return what stands between the marks, and the marks."""
     rows = [
-        _row(figure.name, f"{float(figure.value):.3f}", f"{figure.low:g} to {figure.high:g}")
+        _row(figure.name, f"{float(figure.value):.3f}", _expected(figure))
         for figure in figures
         if figure.id.startswith(_BASELINES)
     ]
@@ -274,13 +275,20 @@ def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
     return [
         _BEGIN,
         f"What simple methods score on this data (fingerprint {manifest.fingerprint[:12]}), as `zakar check` found it;",
-        "all its figures are in `checks.json`.",
+        "all its figures are in `checks.json`. They are tested on what truly happened, and learn from it too, which",
+        "participants cannot: their labels are the alerts. What those are worth stands in the two rows that are not",
+        "judged: what the same method scores once it learns from alerts alone, and what an alert that is there already",
+        "tells of a cell's next fire. 0.5 is chance.",
         "",
         "| baseline | score | expected |",
         "|---|---|---|",
         *rows,
         _END,
     ]
+
+
+def _expected(figure: Figure) -> str:
+    return f"{figure.low:g} to {figure.high:g}" if math.isfinite(figure.high - figure.low) else "not judged"
 
 
 def _provenance(manifest: Manifest) -> list[str]:
