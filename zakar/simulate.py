@@ -21,7 +21,7 @@ from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import ISLAND_MAP, Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
-from zakar.models import classic, island
+from zakar.models import classic, expected, island
 from zakar.models.block import Block
 from zakar.observe import phrases
 from zakar.scenario import IslandScenario, PhraseTweets, Scenario
@@ -124,6 +124,12 @@ def tables(scenario: Scenario) -> tuple[Table, ...]:
 def held_out_days(scenario: Scenario) -> int:
     """Return how many days after the released ones a scenario holds out."""
     return scenario.calendar.holdout_days if isinstance(scenario, IslandScenario) else 0
+
+
+def expected_rows(scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many rows the released public tables will have, about, and the held-out ones, none if none are."""
+    released, held_out = scenario.calendar.days, held_out_days(scenario)
+    return expected.rows(scenario, released), expected.rows(scenario, held_out) if held_out else {}
 
 
 def seeds_of(scenario: Scenario, key: bytes | None) -> Seeds:

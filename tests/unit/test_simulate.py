@@ -1,3 +1,4 @@
+import datetime
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -9,13 +10,13 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from making import ROOT, simulated, tiny
+from making import ROOT, simulated, small_island, tiny
 
 from zakar import scenario
 from zakar.dataset import card, croissant, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
-from zakar.simulate import simulate
+from zakar.simulate import expected_rows, simulate
 
 SAMPLE = ROOT / "data" / "sample"
 SOURCE = scenario.find("tiny")
@@ -121,6 +122,25 @@ def test_truth_stands_row_by_row_beside_what_is_seen(pristine: Path) -> None:
     fires, alerts = read("private/truth/fires"), read("public/fire_alerts")
     assert fires.equals(alerts.select(fires.column_names))
     assert read("private/truth/weather")["day"].to_pylist() == list(range(1, 50))
+
+
+def test_the_rows_that_are_expected_are_about_those_that_come(tmp_path: Path) -> None:
+    year = {"first_date": datetime.date(2016, 1, 1), "days": 366, "holdout_days": 0}
+    island = small_island(calendar=year, fires={"human_per_100km2": 100.0, "escape_share": 0.0105})
+    made = {"sample": SAMPLE, "island": simulated(tmp_path / "island", island).root}
+    settings = {"sample": scenario.read(SOURCE), "island": island}
+    for name, folder in made.items():
+        tables = store.open_dataset(str(folder)).manifest.tables
+        expected, held_out = expected_rows(settings[name])
+        assert held_out == {}
+        assert list(expected) == list(tables)
+        for table, share in {"tweets": 0.05, "temperature_readings": 0.03, "fire_alerts": 0.4}.items():
+            assert expected[table] == pytest.approx(tables[table].rows, rel=share), (name, table)
+
+
+def test_held_out_rows_are_expected_for_the_days_that_are_held_out() -> None:
+    released, held_out = expected_rows(small_island(calendar={"days": 100, "holdout_days": 50}))
+    assert held_out == {table: pytest.approx(rows / 2, abs=1) for table, rows in released.items()}
 
 
 def test_a_file_in_the_way_is_kept_and_told(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:

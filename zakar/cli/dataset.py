@@ -39,7 +39,9 @@ def simulate_command(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of the scenario's.")] = None,
     days: Annotated[int | None, typer.Option(help="Number of days, in place of the scenario's.")] = None,
     number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, about how many rows, and make nothing.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
     json: Json = False,
 ) -> None:
@@ -62,23 +64,7 @@ def simulate_command(
     if dry_run:
         check_free(out, overwrite)
         words(scenario, phrase_table(scenario, path))
-        report = {
-            "dataset": str(out),
-            "scenario": scenario.name,
-            "seed": scenario.seed,
-            "days": scenario.calendar.days,
-            "holdout_days": held_out_days(scenario),
-            "cells": scenario.grid.cells,
-            "dry_run": True,
-        }
-        if json:
-            give(report)
-        else:
-            more = f" and {held_out_days(scenario):,} held-out ones" if held_out_days(scenario) else ""
-            tell(
-                f"would simulate {scenario.name}, seed {scenario.seed}: {scenario.calendar.days:,} days{more} on "
-                f"{scenario.grid.cells:,} cells, into {out}; nothing was written"
-            )
+        _dry_run(scenario, out, json)
         return
     seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, secret)
     held_out = store.open_dataset(str(out), Split.HOLDOUT).manifest.tables if held_out_days(scenario) else {}
@@ -100,6 +86,42 @@ def simulate_command(
         if held_out:
             rows = sum(entry.rows for entry in held_out.values())
             tell(f"{rows:,} more are held out: publish everything but {out / 'private'}, and keep that")
+
+
+def _dry_run(scenario: Scenario, out: Path, json: bool) -> None:
+    """Say what would be simulated, and about how many rows that makes."""
+    from zakar.simulate import expected_rows, held_out_days  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+
+    days, days_after = scenario.calendar.days, held_out_days(scenario)
+    released, held_out = expected_rows(scenario)
+    if json:
+        give(
+            {
+                "dataset": str(out),
+                "scenario": scenario.name,
+                "seed": scenario.seed,
+                "days": days,
+                "holdout_days": days_after,
+                "cells": scenario.grid.cells,
+                "tables": {table: {"rows": rows} for table, rows in released.items()},
+                "holdout": {table: {"rows": rows} for table, rows in held_out.items()},
+                "dry_run": True,
+            }
+        )
+        return
+    more = f" and {days_after:,} held-out ones" if days_after else ""
+    tell(
+        f"would simulate {scenario.name}, seed {scenario.seed}: {days:,} days{more} on {scenario.grid.cells:,} cells, "
+        f"into {out}; nothing was written"
+    )
+    for table, rows in released.items():
+        also = f", and {_about(held_out[table])} held-out ones" if held_out else ""
+        tell(f"about {_about(rows)} rows of {table}{also}")
+
+
+def _about(number: int) -> str:
+    """Write an estimate: two digits that count, and zeros."""
+    return f"{float(f'{number:.1e}'):,.0f}"
 
 
 def _sizes(tables: dict[str, TableEntry]) -> dict[str, dict[str, int]]:

@@ -45,5 +45,11 @@ def _of_day(
 
 def _missed(settings: SlowAlerts, fires: Fires, low: int, high: int) -> np.ndarray:
     """Return the chance that nobody tells of each fire from the ``low``-th to before the ``high``-th."""
-    small = settings.missed_share / (1 + fires.area_ha[low:high].astype(np.float64) / settings.missed_half_ha)
-    return np.where(fires.escaped[low:high], settings.escaped_missed_share, small)
+    contained = contained_missed(settings, fires.area_ha[low:high])
+    return np.where(fires.escaped[low:high], settings.escaped_missed_share, contained)
+
+
+def contained_missed(settings: SlowAlerts, area_ha: np.ndarray) -> np.ndarray:
+    """Return the chance that nobody tells of contained fires of these areas."""
+    missed: np.ndarray = settings.missed_share / (1 + area_ha.astype(np.float64) / settings.missed_half_ha)
+    return missed

@@ -81,6 +81,13 @@ def sources(
     return Sources(day[order], place[order], fire[order], mean[order], small[order])
 
 
+def posts_of(settings: Posts, area_ha: np.ndarray) -> np.ndarray:
+    """Return how many posts contained fires of these areas draw on all days, among an average number of people."""
+    fading = (0.5 ** (np.arange(ECHO_DAYS) / settings.half_life_days)).sum()
+    number: np.ndarray = settings.small_fire_posts * area_ha**_SIZE_POWER * fading
+    return number
+
+
 def around(island: Island, place: np.ndarray) -> np.ndarray:
     """Return the places within sight of each of k places, by OFFSETS, -1 for sea: shape (k, len(OFFSETS))."""
     number = np.full((island.width + 2 * _FAR, island.height + 2 * _FAR), -1, np.int32)

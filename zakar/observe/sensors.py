@@ -6,6 +6,7 @@ no end of a spell is drawn ahead), so that what happens on a held-out day is dra
 """
 
 from dataclasses import dataclass, fields
+from math import gamma
 
 import numpy as np
 import pyarrow as pa
@@ -113,6 +114,12 @@ def network(settings: SensorNetwork, island: Island, seeds: Seeds) -> Network:
     place = np.repeat(np.arange(len(people)), in_cell)
     region = island.town[place].astype(np.int64)
     return Network(island.land[place], place, region, int(island.town.max()) + 1)
+
+
+def heard_share(settings: SensorNetwork) -> float:
+    """Return the share of days on which a sensor sends a reading, fires aside."""
+    life_days = settings.battery_years * _DAYS_PER_YEAR * gamma(1 + 1 / settings.battery_shape)
+    return (1 - settings.dropout_share) * life_days / (life_days + settings.battery_replaced_days)
 
 
 def start(settings: SensorNetwork, slots: Network, seeds: Seeds) -> State:

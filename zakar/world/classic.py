@@ -24,12 +24,18 @@ def make(scenario: ClassicScenario, seeds: Seeds) -> Island:
     return Island(burnable=np.sort(chosen[: scenario.fires.burnable_cells]))
 
 
+def season_f(weather: SeasonalWeather, calendar: Calendar, days: np.ndarray) -> np.ndarray:
+    """Return what the season alone makes of the island's temperature on ``days``, degrees Fahrenheit, (days,)."""
+    season: np.ndarray = weather.mean_f + weather.amplitude_f * np.sin(2 * np.pi * days / calendar.days_per_year)
+    return season
+
+
 def seasonal_means_f(weather: SeasonalWeather, calendar: Calendar, seeds: Seeds, days: np.ndarray) -> np.ndarray:
     """Return the island's mean temperature on ``days``, degrees Fahrenheit, shape (days,).
 
     ``mean + amplitude * sin(2 pi day / days_per_year)`` and a Gaussian residual drawn for each day.
     """
-    season = weather.mean_f + weather.amplitude_f * np.sin(2 * np.pi * days / calendar.days_per_year)
+    season = season_f(weather, calendar, days)
     residual = [seeds.stream("weather/residual", int(day)).standard_normal() for day in days]
     return season + weather.residual_sd_f * np.asarray(residual)
 
@@ -54,6 +60,14 @@ class Fires:
 NONE = Fires(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
+def fire_rates(fires: ScatteredFires, calendar: Calendar, days: np.ndarray, means_f: np.ndarray) -> np.ndarray:
+    """Return the mean number of fires on each of ``days``, given its mean temperature: none out of season."""
+    day_of_year = (days - 1) % calendar.days_per_year + 1
+    in_season = (day_of_year >= fires.season_first) & (day_of_year <= fires.season_last)
+    rates: np.ndarray = np.interp(means_f, fires.at_mean_f, fires.fires_per_day) * in_season
+    return rates
+
+
 def scattered(
     fires: ScatteredFires,
     calendar: Calendar,
@@ -68,10 +82,7 @@ def scattered(
     A day's number is Poisson with a mean interpolated over the temperature; its cells are drawn without
     replacement from the burnable ones that have not burned in the last ``rest_days`` days.
     """
-    day_of_year = (days - 1) % calendar.days_per_year + 1
-    in_season = (day_of_year >= fires.season_first) & (day_of_year <= fires.season_last)
-    rates = np.interp(means_f, fires.at_mean_f, fires.fires_per_day) * in_season
-
+    rates = fire_rates(fires, calendar, days, means_f)
     last_burned = {int(cell): int(day) for day, cell in zip(earlier.day, earlier.cell, strict=True)}
     found_days: list[np.ndarray] = []
     found_cells: list[np.ndarray] = []

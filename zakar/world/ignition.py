@@ -24,6 +24,7 @@ _FFMC_MEAN, _FFMC_SD = 84.0, 12.0
 _STORMS = np.array([0, 0, 0, 0, 0.15, 0.6, 1.6, 1.6, 0.6, 0.1, 0, 0], np.float32)
 _DRY_STORMS = np.array([0, 0, 0, 0, 0, 0.03, 0.03, 0.03, 0, 0, 0, 0], np.float32)
 _STORM_DAYS = 8.2  # sum of these over a year, rain counted for what it puts out
+_SEASONS = 1.25  # so many times the fires of steady weather and full fuel were seen in 120 years of `island.toml`
 _UPHILL_M = 500.0  # lightning becomes e times as frequent with this height
 _WETTING_MM = 8.0  # and starts e times fewer fires with this rain
 
@@ -40,6 +41,12 @@ class Sparks:
     place: np.ndarray
     human: np.ndarray
     least_load: np.ndarray
+
+
+def fires_a_year(wildfires: Wildfires, land_km2: float) -> float:
+    """Return how many fires start in a year on so much land, in the climate of `island.toml`: others have others."""
+    human = wildfires.human_per_100km2 * (5 + 2 * wildfires.weekend_factor) / 7
+    return _SEASONS * (human + wildfires.lightning_per_100km2) * land_km2 / 100
 
 
 def sparks(human: np.ndarray, lightning: np.ndarray, seeds: Seeds, first: int) -> Sparks:
