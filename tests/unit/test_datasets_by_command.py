@@ -12,7 +12,7 @@ from making import edit_manifest, rewrite
 
 import zakar
 from zakar import scenario
-from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.dataset.schema import ISLAND_MAP, MODELS, PREDICTIONS, PUBLIC, truth
 
 TINY = scenario.find("tiny").read_text(encoding="utf-8")
 
@@ -32,12 +32,20 @@ def scenario_file(folder: Path, old: str, new: str) -> str:
 
 def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Path) -> None:
     printed = json.loads(run(tmp_path, "schema", "--json").stdout)
-    for table in (*(table.full() for table in PUBLIC), PREDICTIONS):
-        assert printed[table.name]["station"] == table.station
-        assert [column["name"] for column in printed[table.name]["columns"]] == table.schema.names
-        assert all(column["unit"] and column["doc"] for column in printed[table.name]["columns"])
+    carried = {table.name: (table, table.station) for table in (*(table.full() for table in PUBLIC), PREDICTIONS)}
+    true = {f"truth/{model}/{table.name}": (table, None) for model in MODELS for table in truth(model)}
+    expected = carried | {ISLAND_MAP.name: (ISLAND_MAP, None)} | true
+    assert list(printed) == list(expected)
+    for name, (table, station) in expected.items():
+        assert printed[name]["station"] == station
+        assert printed[name]["doc"] == table.doc
+        assert [column["name"] for column in printed[name]["columns"]] == table.schema.names
+        assert all(column["unit"] and column["doc"] for column in printed[name]["columns"])
     text = run(tmp_path, "schema").stdout
     assert all(table.station in text for table in (*PUBLIC, PREDICTIONS))
+    assert "\nisland_map, in public/island_map, no station: What does not change" in text
+    assert "\nfires, in private/truth/fires of model classic, no station: Every fire" in text
+    assert "\nfires, in private/truth/fires of model island, no station: Every fire" in text
 
 
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:

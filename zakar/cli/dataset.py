@@ -18,7 +18,8 @@ from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
-from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.dataset.schema import ISLAND_MAP, MODELS, PREDICTIONS, PUBLIC, truth
+from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError
 from zakar.scenario import Scenario
@@ -129,32 +130,45 @@ def _sizes(tables: dict[str, TableEntry]) -> dict[str, dict[str, int]]:
 
 
 def schema_command(json: Json = False) -> None:
-    """Show the tables: columns, units and the keys of their messages.
+    """Show the tables: columns, units and the keys of their messages; then those that no station carries.
+
+    These are the map of an island and, in `private/`, the truth, which each model has tables of its own for.
 
     Example: `zakar schema`
     """
-    tables = (*(table.full() for table in PUBLIC), PREDICTIONS)
+    carried = (*(table.full() for table in PUBLIC), PREDICTIONS)
+    stationed = {table.name: (table, table.station, f"station {table.station}") for table in carried}
+    others = {ISLAND_MAP.name: (ISLAND_MAP, None, f"{_place(ISLAND_MAP)}, no station")} | {
+        f"truth/{model}/{table.name}": (table, None, f"{_place(table)} of model {model}, no station")
+        for model in MODELS
+        for table in truth(model)
+    }
+    shown = stationed | others
     if json:
         give(
             {
-                table.name: {
-                    "station": table.station,
+                name: {
+                    "station": station,
                     "doc": table.doc,
                     "columns": [
                         {"name": c.name, "type": str(c.type), "unit": c.unit, "doc": c.doc} for c in table.columns
                     ],
                 }
-                for table in tables
+                for name, (table, station, _) in shown.items()
             }
         )
         return
     console = Console(soft_wrap=True)
-    for table in tables:
-        grid = Table("column and wire key", "type", "unit", "meaning", box=box.SIMPLE)
+    for table, station, place in shown.values():
+        grid = Table("column and wire key" if station else "column", "type", "unit", "meaning", box=box.SIMPLE)
         for column in table.columns:
             grid.add_row(column.name, str(column.type), column.unit, column.doc)
-        console.print(f"{table.name}, station {table.station}: {table.doc}", markup=False, highlight=False)
+        console.print(f"{table.name}, {place}: {table.doc}", markup=False, highlight=False)
         console.print(grid)
+
+
+def _place(table: SchemaTable) -> str:
+    return f"in {store.folder(table, held_out=False).as_posix()}"
 
 
 def check_command(where: Dataset, json: Json = False) -> None:

@@ -246,10 +246,13 @@ ISLAND_MAP = Table(
 )
 
 
+_TRUTH = {"classic": CLASSIC_TRUTH, "island": ISLAND_TRUTH}
+MODELS = tuple(_TRUTH)  # of a world: what a scenario's `model` may be
+
+
 def truth(model: object) -> tuple[Table, ...]:
     """Return the tables of the truth that a scenario's model makes; none of a model that nobody knows."""
-    known = {"classic": CLASSIC_TRUTH, "island": ISLAND_TRUTH}
-    return known.get(model, ()) if isinstance(model, str) else ()
+    return _TRUTH.get(model, ()) if isinstance(model, str) else ()
 
 
 def public(name: str) -> Table:
