@@ -166,7 +166,10 @@ def phrase_table(scenario: Scenario, source: Path) -> Path:
 
     Raises ConfigError if there is none.
     """
-    return phrases.find(scenario.tweets.phrases, source.parent)
+    try:
+        return phrases.find(scenario.tweets.phrases, source.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
 
 
 @lru_cache(maxsize=1)

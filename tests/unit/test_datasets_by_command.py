@@ -74,6 +74,11 @@ def test_a_dry_run_says_about_how_many_rows_there_would_be(tmp_path: Path) -> No
     [
         ("width = 10", "widht = 10", "did you mean `width`?"),
         ('phrases = "en" ', 'phrases = "klingon" ', "no phrase table `klingon`"),
+        (
+            'phrases = "en" ',
+            'phrases = "" ',
+            "mine.toml: `tweets.phrases`: no phrase table ``; must be one of `en`, `is",
+        ),
     ],
 )
 def test_a_scenario_that_cannot_be_used_exits_2_with_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:

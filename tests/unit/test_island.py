@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -10,6 +11,8 @@ from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from zakar import scenario
+from zakar.errors import ConfigError
 from zakar.scenario.island import Terrain
 from zakar.scenario.settings import Grid
 from zakar.seeds import Seeds
@@ -233,15 +236,16 @@ def test_loops_add_roads_and_change_no_relief() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "said"),
     [
-        (1, 1, "`grid.width` is 1, must be in 8..250"),
-        (30, 7, "`grid.height` is 7, must be in 8..250"),
-        (251, 30, "`grid.width` is 251, must be in 8..250"),
+        (1, 1, "`grid.width`: Expected `int` >= 8; must be at least 8 and at most 250"),
+        (30, 7, "`grid.height`: Expected `int` >= 8; must be at least 8 and at most 250"),
+        (251, 30, "`grid.width`: Expected `int` <= 250; must be at least 8 and at most 250"),
         (8, 8, "`terrain.settlements` is 16, must be in 1..5"),
     ],
 )
 def test_a_grid_that_holds_no_island_is_refused_with_the_key_and_its_range(width: int, height: int, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace(".", r"\.")):
-        terrain().check_grid(Grid(width=width, height=height))
+    values = scenario.read_toml(scenario.find("island"))
+    with pytest.raises(ConfigError, match=re.escape(f"mine.toml: {said}")):
+        scenario.scenario_of({**values, "grid": {"width": width, "height": height}}, "mine.toml")
 
 
 @pytest.mark.parametrize(

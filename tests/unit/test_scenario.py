@@ -224,6 +224,19 @@ def island_refusal(section: str, key: str, value: object) -> str:
     [
         ("fires", "escape_share", -0.1, "`fires.escape_share`: Expected `float` >= 0.0; must be at least 0 and"),
         ("fires", "unrest_persistence", 1.0, "must be at least 0 and below 1"),
+        ("grid", "width", -1, "`grid.width`: Expected `int` >= 8; must be at least 8 and at most 250"),
+        ("grid", "height", 1000, "must be at least 8 and at most 250"),
+        ("terrain", "settlements", 500, "`terrain.settlements` is 500, must be in 1..75"),
+        ("climate", "blocking_months", [6, 13], "`climate.blocking_months[1]`: Expected `int` <= 12; must be at least"),
+        ("climate", "blocking_months", [], "must be a list of 1 to 12 values, each at least 1 and at most 12"),
+        ("climate", "wet_fraction", 0.1, "must be a list of 12 values, each at least 0 and at most 0.95"),
+        ("", "checks", "islands", "`checks` is `islands`; must be one of `classic`, `island`, `none`; did you mean"),
+        ("", "checks", {"suite": "island"}, "must be one of `classic`, `island`, `none`"),
+        ("", "model", "iland", "`model` is `iland`; must be one of `classic`, `island`; did you mean `island`?"),
+        ("", "model", 3, "must be one of `classic`, `island`"),
+        ("", "name", "My Island", "must be small letters, digits and -, a letter first"),
+        ("", "climate", 3, "must be a section, its keys below its name in square brackets"),
+        ("calendar", "first_date", 2016, "must be a date, as 2016-01-01 is"),
         ("sensors", "sensors_per_cell", 0.0, "must be above 0 and at most 20"),
         ("sensors", "stuck_days", [0, 3], "`sensors.stuck_days[0]`: Expected `int` >= 1; must be at least 1 and"),
         ("climate", "wet_fraction", [0.1] * 11 + [1.1], "must be at least 0 and at most 0.95"),
@@ -235,6 +248,60 @@ def test_a_number_out_of_its_range_is_refused_with_the_whole_range(
     section: str, key: str, value: object, told: str
 ) -> None:
     assert told in island_refusal(section, key, value)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_is_told_what_its_first_key_may_be(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        scenario.read(path)
+    assert str(refused.value) == f"{path}: `model` is missing; add it; must be one of `classic`, `island`"
+
+
+def test_a_missing_number_is_told_with_its_range() -> None:
+    values = scenario.read_toml(scenario.find("island"))
+    del values["grid"]["height"]
+    with pytest.raises(ConfigError, match="`grid.height` is missing; add it; must be at least 8 and at most 250"):
+        scenario.scenario_of(values, "mine.toml")
+
+
+@pytest.mark.parametrize("name", ["classic", "island"])
+def test_every_number_has_a_range_that_its_refusal_tells(name: str) -> None:
+    values = scenario.read_toml(scenario.find(name))
+    for section, keys in values.items():
+        for key, value in keys.items() if isinstance(keys, dict) else ():
+            if isinstance(value, list | float | int):
+                last = value[-1] if isinstance(value, list) else value
+                beyond = 10**30 if isinstance(last, int) else 1e300
+                changed = [*value[:-1], beyond] if isinstance(value, list) else beyond
+                told = r"(in \d+\.\.\d+|(at least|above) .* and (at most|below))\b"
+                with pytest.raises(ConfigError, match=rf"^mine.toml: `{section}\.{key}.* must be {told}"):
+                    scenario.scenario_of({**values, section: {**keys, key: changed}}, "mine.toml")
+
+
+def test_a_files_own_words_on_a_section_stand_alone() -> None:
+    text = island_refusal("sensors", "stuck_days", [5, 3])
+    assert text.endswith("`sensors`: `stuck_days`: the first number must not be above the second")
+
+
+def test_brackets_without_end_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("a = " + "[" * 5_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: ") + "(not a scenario: brackets|not valid TOML)"):
+        scenario.read(path)
+
+
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TINY.encode())
+    assert scenario.read(path) == scenario.read(scenario.find("tiny"))
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").mkdir()
+    with pytest.raises(ConfigError, match="mine.toml: is a folder, not a scenario file"):
+        scenario.find(str(tmp_path / "mine.toml"))
 
 
 def test_days_after_the_year_9999_are_refused() -> None:

@@ -97,13 +97,18 @@ def find(name_or_file: str, beside: Path | None = None) -> Path:
 
     Raises ConfigError if there is none.
     """
-    known = scenario.config_folder() / "phrases" / f"{name_or_file}.toml"
+    folder = scenario.config_folder() / "phrases"
+    known = folder / f"{name_or_file}.toml"
     if known.is_file():
         return known
     path = (beside or Path()) / name_or_file
     if path.suffix == ".toml" and path.is_file():
         return path
-    raise ConfigError(f"`tweets.phrases`: no phrase table `{name_or_file}` (looked for {known} and {path})")
+    names = ", ".join(f"`{table.stem}`" for table in sorted(folder.glob("*.toml")))
+    raise ConfigError(
+        f"`tweets.phrases`: no phrase table `{name_or_file}`; must be one of {names}, or a .toml file beside the "
+        f"scenario (looked for {known} and {path})"
+    )
 
 
 def load(path: Path, seeds: Seeds) -> Phrases:

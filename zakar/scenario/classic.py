@@ -4,7 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from zakar.scenario.settings import Count, Fahrenheit, Grid, Named, NonNegative, Positive, Settings, Share, Spread
+from zakar.scenario.settings import Fahrenheit, Grid, Named, Settings, Share, Spread
+
+DayOfYear = Annotated[int, Meta(ge=1, le=366)]
+Cells = Annotated[int, Meta(ge=1, le=1_000_000)]
+PostsADay = Annotated[int, Meta(ge=0, le=100_000)]
 
 
 class Calendar(Settings, frozen=True):
@@ -29,22 +33,26 @@ class ScatteredFires(Settings, frozen=True):
     year, and a cell rests ``rest_days`` days after a fire.
     """
 
-    burnable_cells: Count
-    season_first: Count
-    season_last: Count
-    at_mean_f: Annotated[tuple[float, ...], Meta(min_length=2)]
-    fires_per_day: Annotated[tuple[NonNegative, ...], Meta(min_length=2)]
-    most_per_day: Count
-    rest_days: Annotated[int, Meta(ge=0)]
+    burnable_cells: Cells
+    season_first: DayOfYear
+    season_last: DayOfYear
+    at_mean_f: Annotated[tuple[Fahrenheit, ...], Meta(min_length=2, max_length=100)]
+    fires_per_day: Annotated[tuple[Annotated[float, Meta(ge=0, le=1_000_000)], ...], Meta(min_length=2, max_length=100)]
+    most_per_day: Cells
+    rest_days: Annotated[int, Meta(ge=0, le=40_000)]
 
     def __post_init__(self) -> None:
         """Refuse tables of unequal length, falling temperatures and a season that never comes."""
         if len(self.at_mean_f) != len(self.fires_per_day):
-            raise ValueError("`at_mean_f` and `fires_per_day` must have the same length")
+            lengths = f"{len(self.at_mean_f)} and {len(self.fires_per_day)}"
+            raise ValueError(f"`at_mean_f` and `fires_per_day` have {lengths} values, must have the same length")
         if list(self.at_mean_f) != sorted(set(self.at_mean_f)):
             raise ValueError("`at_mean_f` must rise")
         if self.season_first > self.season_last:
-            raise ValueError("`season_first` must not be after `season_last`")
+            raise ValueError(
+                f"`season_first` is {self.season_first}, must be in 1..{self.season_last}: it must not be after "
+                "`season_last`"
+            )
 
 
 class EveryCellSensors(Settings, frozen=True):
@@ -67,28 +75,33 @@ class PhraseTweets(Settings, frozen=True):
     """
 
     phrases: str
-    per_day_mean: Positive
-    per_day_sd: NonNegative
-    per_day_least: Annotated[int, Meta(ge=0)]
-    per_day_most: Count
-    cells_per_day: Positive
+    per_day_mean: Annotated[float, Meta(gt=0, le=100_000)]
+    per_day_sd: Annotated[float, Meta(ge=0, le=100_000)]
+    per_day_least: PostsADay
+    per_day_most: PostsADay
+    cells_per_day: Annotated[float, Meta(gt=0, le=1_000_000)]
     words_least: Annotated[int, Meta(ge=4, le=36)]
     words_most: Annotated[int, Meta(ge=20, le=48)]
     figurative_share: Share
-    fire_posts: tuple[NonNegative, ...]
+    fire_posts: Annotated[tuple[Annotated[float, Meta(ge=0, le=10_000)], ...], Meta(max_length=366)]
 
     def __post_init__(self) -> None:
         """Refuse ranges that are empty."""
         if not self.per_day_least <= self.per_day_mean <= self.per_day_most:
-            raise ValueError("`per_day_mean` must lie between `per_day_least` and `per_day_most`")
+            raise ValueError(
+                f"`per_day_mean` is {self.per_day_mean:g}, must be in {self.per_day_least}..{self.per_day_most}: "
+                "between `per_day_least` and `per_day_most`"
+            )
         if self.words_least > self.words_most:
-            raise ValueError("`words_least` must not exceed `words_most`")
+            raise ValueError(
+                f"`words_least` is {self.words_least}, must be in 4..{self.words_most}: it must not exceed `words_most`"
+            )
 
 
 class LateAlerts(Settings, frozen=True):
     """The slow official system: every fire is notified ``lag_days`` days after it."""
 
-    lag_days: Annotated[int, Meta(ge=0)]
+    lag_days: Annotated[int, Meta(ge=0, le=3650)]
 
 
 class ClassicScenario(Named, frozen=True, tag_field="model", tag="classic"):
@@ -106,13 +119,16 @@ class ClassicScenario(Named, frozen=True, tag_field="model", tag="classic"):
         """Refuse settings that contradict each other across sections."""
         if self.fires.burnable_cells > self.grid.cells:
             raise ValueError(
-                f"`fires.burnable_cells` is {self.fires.burnable_cells}, the grid has {self.grid.cells} cells"
+                f"`fires.burnable_cells` is {self.fires.burnable_cells}, must be in 1..{self.grid.cells}, the cells "
+                "of the grid"
             )
         if self.fires.season_last > self.calendar.days_per_year:
             raise ValueError(
-                f"`fires.season_last` is {self.fires.season_last}, a year has {self.calendar.days_per_year} days"
+                f"`fires.season_last` is {self.fires.season_last}, must be in {self.fires.season_first}.."
+                f"{self.calendar.days_per_year}, the days of a year"
             )
         if self.tweets.cells_per_day > self.grid.cells:
             raise ValueError(
-                f"`tweets.cells_per_day` is {self.tweets.cells_per_day:g}, the grid has {self.grid.cells} cells"
+                f"`tweets.cells_per_day` is {self.tweets.cells_per_day:g}, must be at most {self.grid.cells}: the grid "
+                "has no more cells"
             )

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -43,7 +44,7 @@ def find(name_or_file: str) -> Path:
     if path.suffix == ".toml":
         if path.is_file():
             return path
-        raise ConfigError(f"{path}: no such scenario file")
+        raise ConfigError(f"{path}: {'is a folder, not a' if path.is_dir() else 'no such'} scenario file")
     close = difflib.get_close_matches(name_or_file, known, n=1)
     hint = f"did you mean `{close[0]}`?" if close else "give one of these, or a .toml file"
     raise ConfigError(f"no scenario named `{name_or_file}` (known: {', '.join(known)}); {hint}")
@@ -70,7 +71,7 @@ def read_toml(path: Path) -> dict[str, object]:
 def read_text(path: Path) -> str:
     """Read a text file. Raises ConfigError naming it."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -83,6 +84,8 @@ def parse_toml(text: str, path: Path) -> dict[str, object]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not a scenario: brackets within brackets without end") from error
 
 
 def convert(values: object, kind: type[_T], source: str) -> _T:
@@ -121,7 +124,7 @@ def _not_finite(values: object, path: str = "") -> str:
 
 
 def _explain(message: str, kind: type, values: object) -> str:
-    """Rewrite msgspec's message as `key`: problem; an unknown key gets the nearest known one, a number its range."""
+    """Rewrite msgspec's message as `key`: problem. An unknown word gets the nearest known one, a value its range."""
     text, _, place = message.partition(" - at ")
     path = place.strip("`").removeprefix("$").removeprefix(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
@@ -129,21 +132,38 @@ def _explain(message: str, kind: type, values: object) -> str:
         key = unknown[1]
         known = _known_keys(kind)
         if key in known:
-            return f"`{path + '.' if path else ''}{key}` is not a known key here; it belongs elsewhere"
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else "; remove it"
-        return f"`{path + '.' if path else ''}{key}` is not a known key{hint}"
+            return f"`{_joined(path, key)}` is not a known key here; it belongs elsewhere"
+        return f"`{_joined(path, key)}` is not a known key{_nearest(key, known) or '; remove it'}"
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:
-        return f"`{path + '.' if path else ''}{missing[1]}` is missing; add it"
-    return f"`{path}`: {text}{_allowed(kind, values, path)}" if path else text
+        path = _joined(path, missing[1])
+        return f"`{path}` is missing; add it{_must(_type_at(kind, values, path))}"
+    if not path:
+        return text
+    found = _type_at(kind, values, path)
+    word = re.fullmatch(r"Invalid (?:enum )?value '(.*)'", text)
+    if word:
+        return f"`{path}` is `{word[1]}`{_must(found)}{_nearest(word[1], _choices(found))}"
+    ours = isinstance(found, inspect.StructType) and not text.startswith("Expected")  # its section's own words
+    return f"`{path}`: {text}{'' if ours else _must(found)}"
 
 
-def _allowed(kind: type, values: object, path: str) -> str:
-    """Return in words from where to where the number at ``path`` may be, empty where it has not both ends."""
+def _joined(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _type_at(kind: type, values: object, path: str) -> inspect.Type:
+    """Return what is to be found at ``path`` of settings of a kind; the model that ``values`` name says which."""
     found = inspect.type_info(kind)
     for part in re.findall(r"\w+", path):
         if isinstance(found, inspect.UnionType):  # of models
+            if part == "model":
+                break
             model = values.get("model") if isinstance(values, dict) else None
             found = next((t for t in found.types if isinstance(t, inspect.StructType) and t.tag == model), found)
         if isinstance(found, inspect.StructType):
@@ -152,11 +172,46 @@ def _allowed(kind: type, values: object, path: str) -> str:
             found = found.item_type
         elif isinstance(found, inspect.TupleType) and part.isdecimal():
             found = found.item_types[int(part)]
-    if not isinstance(found, inspect.IntType | inspect.FloatType):
-        return ""
-    least = [f"{word} {_plain(end)}" for word, end in (("at least", found.ge), ("above", found.gt)) if end is not None]
-    most = [f"{word} {_plain(end)}" for word, end in (("at most", found.le), ("below", found.lt)) if end is not None]
-    return f"; must be {least[0]} and {most[0]}" if least and most else ""
+    return found
+
+
+def _must(found: inspect.Type) -> str:
+    """Return in words what a value of a type must be, behind a semicolon; empty where its type says it all."""
+    words = _words(found)
+    return f"; must be {words}" if words else ""
+
+
+def _words(found: inspect.Type) -> str:
+    """Return in words what a value of a type must be: its range, its length, the words that it may be."""
+    if isinstance(found, inspect.Metadata):
+        return str((found.extra_json_schema or {}).get("description", ""))
+    if isinstance(found, inspect.IntType | inspect.FloatType):
+        ends = (("at least", found.ge), ("above", found.gt), ("at most", found.le), ("below", found.lt))
+        return " and ".join(f"{word} {_plain(end)}" for word, end in ends if end is not None)
+    if isinstance(found, inspect.DateType):
+        return "a date, as 2016-01-01 is"
+    if isinstance(found, inspect.StructType):
+        return "a section, its keys below its name in square brackets"
+    if isinstance(found, inspect.TupleType):
+        return _list_of(f"{len(found.item_types)}", found.item_types[0])
+    if isinstance(found, inspect.VarTupleType):
+        least, most = found.min_length or 0, found.max_length
+        return _list_of(f"at least {least}" if most is None else f"{least} to {most}", found.item_type)
+    choices = _choices(found)
+    return f"one of {', '.join(f'`{choice}`' for choice in choices)}" if choices else ""
+
+
+def _list_of(number: str, item: inspect.Type) -> str:
+    words = _words(item)
+    return f"a list of {number} values{', each ' + words if words else ''}"
+
+
+def _choices(found: inspect.Type) -> list[str]:
+    """Return the words that a value of a type may be, if there are only some: the models of a union are such."""
+    if isinstance(found, inspect.LiteralType):
+        return [str(value) for value in found.values]
+    models = found.types if isinstance(found, inspect.UnionType) else ()
+    return [str(model.tag) for model in models if isinstance(model, inspect.StructType)]
 
 
 def _plain(number: float) -> str:

@@ -47,8 +47,15 @@ class DatedCalendar(Settings, frozen=True):
 # The island itself.
 
 
-LEAST_GRID, MOST_GRID = 8, 250
 _CELLS_PER_SETTLEMENT = 6  # at least, so that there is country between them
+_MOST_SETTLEMENTS = 200
+
+
+class IslandGrid(Grid, frozen=True):
+    """A grid neither too small for an island nor too large for a year in memory."""
+
+    width: Annotated[int, Meta(ge=8, le=250)]
+    height: Annotated[int, Meta(ge=8, le=250)]
 
 
 class Terrain(Settings, frozen=True):
@@ -73,7 +80,7 @@ class Terrain(Settings, frozen=True):
     patch_km: Annotated[float, Meta(ge=0.5, le=20)]
     people: Annotated[int, Meta(ge=100, le=10_000_000)]
     rural_share: Share
-    settlements: Annotated[int, Meta(ge=1, le=200)]
+    settlements: Annotated[int, Meta(ge=1)]  # and no more than there is room for on the grid
     zipf_exponent: Annotated[float, Meta(ge=0, le=2)]
     urban_density: Annotated[float, Meta(ge=1, le=100_000)]
     road_loops: Annotated[int, Meta(ge=0, le=20)]
@@ -85,15 +92,13 @@ class Terrain(Settings, frozen=True):
             raise ValueError(f"{', '.join(f'`{s}`' for s in shares)} are {total:g} in all; must be at most 1")
 
     def check_grid(self, grid: Grid) -> None:
-        """Refuse a ``grid`` too small for an island or too large for a year in memory, and towns without land."""
-        for key, cells in (("width", grid.width), ("height", grid.height)):
-            if not LEAST_GRID <= cells <= MOST_GRID:
-                raise ValueError(f"`grid.{key}` is {cells}, must be in {LEAST_GRID}..{MOST_GRID} for an island")
-        most = int(self.land_share * grid.cells / _CELLS_PER_SETTLEMENT)
+        """Refuse a ``grid`` that has no room for the settlements."""
+        most = min(_MOST_SETTLEMENTS, int(self.land_share * grid.cells / _CELLS_PER_SETTLEMENT))
         if self.settlements > most:
             raise ValueError(
                 f"`terrain.settlements` is {self.settlements}, must be in 1..{most}: "
-                f"one for {_CELLS_PER_SETTLEMENT} of about {self.land_share * grid.cells:.0f} land cells"
+                f"one for {_CELLS_PER_SETTLEMENT} of about {self.land_share * grid.cells:.0f} land cells, but no more "
+                f"than {_MOST_SETTLEMENTS}"
             )
 
 
@@ -356,7 +361,7 @@ class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
     """All settings of an island with a geography, and of its observation."""
 
     calendar: DatedCalendar
-    grid: Grid
+    grid: IslandGrid
     terrain: Terrain
     climate: Climate
     fires: Wildfires

@@ -1,12 +1,9 @@
 """What every scenario has: the base of its sections, and the kinds of number that they hold."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=1)]
-NonNegative = Annotated[float, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Spread = Annotated[float, Meta(ge=0, le=1000)]
 Fahrenheit = Annotated[float, Meta(ge=-500, le=5000)]  # what a 16-bit reading holds, noise included
@@ -31,8 +28,8 @@ class Grid(Settings, frozen=True):
 class Named(Settings, frozen=True):
     """What names a scenario, and the suite that ``zakar check`` holds its datasets against: ``none`` for integrity."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", description="small letters, digits and -, a letter first")]
     title: str
     description: str
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    checks: Annotated[str, Meta(pattern="^(none|classic|island)$")]
+    checks: Literal["none", "classic", "island"]
