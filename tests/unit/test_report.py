@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as hnp
 from making import edit_manifest, rewrite, simulated, small_island, tiny
 
 from zakar import scenario
-from zakar.check import digest
-from zakar.check.digest import AFTER, BEFORE, REACH, Alerts, Faults, Posts, Readings, Times
+from zakar.check import canvas, digest, pictures
+from zakar.check.digest import AFTER, BEFORE, REACH, Alerts, Faults, Fires, Posts, Readings, Times
 from zakar.check.record import NAME as CHECKS
 from zakar.check.report import CheckLine, Report, report, verdict_of
 from zakar.cli.report import report_command
@@ -343,6 +343,34 @@ def test_readings_have_the_mean_and_the_percentiles_of_each_day(pristine: Path) 
     assert np.allclose(found.mean_f, values.mean(axis=1))
     for shown, share in ((found.low_f, 5), (found.high_f, 95)):
         assert np.array_equal(shown, np.percentile(values, share, axis=1, method="inverted_cdf"))
+
+
+# Keys of maps.
+
+
+@given(hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 300)))
+def test_the_key_of_a_map_has_the_counts_that_occur_and_no_other(number: np.ndarray) -> None:
+    classes = pictures._classes(number)
+    counts = sorted(set(number.tolist()) - {0})
+    assert len(classes) <= 6
+    assert all(any(low <= count <= high for count in counts) for low, high in classes)
+    assert all(sum(low <= count <= high for low, high in classes) == 1 for count in counts)
+    if len(counts) <= 6:
+        assert classes == [(count, count) for count in counts]
+
+
+@pytest.mark.parametrize(
+    ("burned", "key"),
+    [([], []), ([0, 3, 5], ["times that a cell burned", "1"]), ([0, 3, 3, 3], ["times that a cell burned", "1", "3"])],
+)
+def test_a_map_of_what_burned_has_a_key_of_how_often(burned: list[int], key: list[str]) -> None:
+    none = np.zeros(0, np.int64)
+    places = {"cell": none, "day": none, "human": none == 0, "escaped": none == 0, "area_ha": none.astype(float)}
+    fires = Fires(**places, number=none, burned_cell=np.array(burned, np.int64))
+    with canvas.styled():
+        svg = pictures.fire_map(np.ones((3, 3), bool), fires)
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert texts[texts.index("km north") + 1 :] == [*key, "started by people", "started by lightning"]
 
 
 # In a browser.

@@ -47,6 +47,7 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 1.2,
     "legend.labelcolor": INK,
+    "legend.title_fontsize": _SMALL,
     "lines.linewidth": 1.2,
     "patch.linewidth": 0,
     "savefig.facecolor": "none",

@@ -44,6 +44,7 @@ _TALL, _TALLER, _AS_A_MAP = 3.0, 3.9, 4.3  # inches, of pictures that stand besi
 _FINE = 240  # pixels to which a small map's relief is smoothed
 _KM_TICK = 10
 _STEPS = 6  # shades of a count
+_KEY_LETTERS = 20  # of the names in a key, if it is to fit into a line
 _SMALL_HA = 40.0  # ha, below which nearly all fires end
 _SPREAD = (0.7548776662466927, 0.5698402909980532)  # steps of Roberts's R2 sequence: even in two dimensions
 
@@ -560,20 +561,30 @@ def _cells(axes: Axes, values: np.ndarray, shown: np.ndarray, colours: Colormap,
 
 
 def _counts(figure: Figure, axes: Axes, number: np.ndarray, colours: Colormap, label: str) -> None:
-    """Colour the cells of which there is something to count, in a few steps."""
-    most = max(int(number.max()), 1)
-    typical = np.median(number[number > 0]) if number.any() else 1
+    """Colour the cells of which there is something to count, with a key of the counts that occur."""
+    classes = _classes(number)
+    if not classes:
+        return
+    darkest = min(1.0, 0.4 + 0.12 * len(classes))  # few shades need not be far apart
+    shades = ListedColormap(colours(np.linspace(0.1, darkest, len(classes))))
+    place = np.searchsorted([low for low, _ in classes], number, "right") - 1
+    _cells(axes, place, number > 0, shades, BoundaryNorm(range(shades.N + 1), shades.N))
+    names = [str(low) if high == low else f"{low}-{high}" for low, high in classes]
+    handles = [Patch(facecolor=shades(n), label=name) for n, name in enumerate(names)]
+    columns = len(names) if len("".join(names)) <= _KEY_LETTERS else 3
+    figure.legend(handles=handles, title=label, loc="outside lower center", ncols=columns, columnspacing=1.2)
+
+
+def _classes(number: np.ndarray) -> list[tuple[int, int]]:
+    """Return the least and the greatest count of each class that occurs: each count its own, if they are few enough."""
+    counts = np.unique(number[number > 0])
+    if len(counts) <= _STEPS:
+        return [(count, count) for count in counts.tolist()]
+    most = int(counts[-1])
     step = -(-most // _STEPS)
-    even = step == 1 or typical > 2 * step
-    edges = np.arange(1, most + step + 1, step) if even else np.asarray(_growing(most))
-    steps = np.arange(len(edges))
-    darkest = min(1.0, 0.4 + 0.12 * (len(edges) - 1))  # few shades need not be far apart
-    shades = ListedColormap(colours(np.linspace(0.1, darkest, len(edges) - 1)))
-    _cells(axes, np.searchsorted(edges, number, "right") - 1, number > 0, shades, BoundaryNorm(steps, shades.N))
-    bar = _bar(figure, axes, shades, BoundaryNorm(steps, shades.N), label)
-    names = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high in pairwise(edges.tolist())]
-    bar.set_xticks(steps[:-1] + 0.5, names)
-    bar.tick_params(length=0)
+    even = np.median(number[number > 0]) > 2 * step
+    edges = list(range(1, most + step + 1, step)) if even else _growing(most)
+    return [(low, high - 1) for low, high in pairwise(edges) if ((counts >= low) & (counts < high)).any()]
 
 
 def _growing(most: int) -> list[int]:
