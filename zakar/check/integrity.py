@@ -1,5 +1,6 @@
 """Datasets held against their manifests."""
 
+import posixpath
 from collections.abc import Iterator
 
 from zakar.check.figure import Check
@@ -49,7 +50,7 @@ def _days(dataset: Dataset, table: Table) -> Iterator[tuple[int, bytes]]:
 
 
 def _place(dataset: Dataset, table: Table) -> str:
-    return store.folder(table, dataset.split is Split.HOLDOUT).as_posix()
+    return posixpath.join(dataset.root, store.folder(table, dataset.split is Split.HOLDOUT).as_posix())
 
 
 def _same(identifier: str, name: str, told: str, found: str) -> Check:
