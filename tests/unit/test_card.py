@@ -78,6 +78,13 @@ def test_every_setting_stands_in_the_card_with_the_comment_of_the_scenario_file(
     assert "| `alerts.lag_days` | 3 |  |" in text
 
 
+def test_the_limits_of_an_island_say_until_when_a_fires_area_is_known(pristine: Path) -> None:
+    made = described(pristine)
+    island = msgspec.structs.replace(made, scenario={**made.scenario, "model": "island"})
+    assert "with the area and the last day known on\n  31 December;" in card.render(island)
+    assert "31 December" not in card.render(made)
+
+
 def test_a_note_with_a_bar_stays_in_its_cell(pristine: Path) -> None:
     text = card.render(described(pristine, notes={"fires.rest_days": "a | b"}))
     assert "| `fires.rest_days` | 4 | a \\| b |" in text

@@ -34,6 +34,8 @@ _LIMITS = {
   not calibrated to this vegetation.
 - Fire passes from a cell to its neighbours: no embers that leap over one, and no wind of a fire's own. The rates of
   spread were published for smaller cells and shorter steps, and are scaled.
+- A fire that burns over New Year, which is rare, stands in the list of fires with the area and the last day known on
+  31 December; what it burned afterwards is in the list of burned cells alone. The same goes for where the days end.
 - Crews are a chance of holding a fire, not people who can be in one place only.
 - Smoke has no plume: no sensor measures it, and those who write of it are likelier downwind, within 6 km.
 - People, roads and vegetation stay as they are for all years, but for burned vegetation, which grows back.
