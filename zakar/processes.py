@@ -14,6 +14,9 @@ from multiprocessing.connection import Connection
 
 _SPAWN = multiprocessing.get_context("spawn")
 _WINDOWS_MOST = 61  # processes that a pool can wait for there
+# For glibc: a worker keeps the memory that its next task needs again, where large arrays are usually given back to the
+# system at once.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 _leash: Connection | None = None  # in a worker
 
 
@@ -29,6 +32,8 @@ def pool(number: int, theirs: Connection | None = None) -> ProcessPoolExecutor:
     """Return ``number`` worker processes, started; ``theirs`` is their end of a leash."""
     number = min(number, _WINDOWS_MOST) if sys.platform == "win32" else number
     executor = ProcessPoolExecutor(number, _SPAWN, _begin, (theirs,))
+    for name, value in _MEMORY.items():
+        os.environ.setdefault(name, value)
     with _deaf():
         while len(executor._processes) < number:
             executor.submit(int)  # starts one more, unless one that is there has nothing to do

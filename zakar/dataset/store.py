@@ -24,6 +24,7 @@ from zakar.dataset.schema import ISLAND_MAP, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
+_WRITTEN = 16_384  # rows handed to the encoder at a time
 _ON_WIRE = frozenset(table.name for table in PUBLIC)
 _PUBLIC = _ON_WIRE | {ISLAND_MAP.name}
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
@@ -103,7 +104,8 @@ def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
     Columns whose values rarely repeat are stored plain, the rest as dictionaries.
     """
     path = folder / part_name(number)
-    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **_options([c.name for c in table.columns if not c.unique]))
+    options = _options(rows.schema, [c.name for c in table.columns if not c.unique])
+    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **options)
     return Part(
         table=table.name,
         file=File(path.name, rows.num_rows, path.stat().st_size, _sha256(path)),
@@ -135,7 +137,9 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
             raise ValueError("without any key there is no column")
         with writable(path):
             try:
-                writer = writer or pq.ParquetWriter(partial, rows.schema, **_options(_repeating(rows.schema)))
+                writer = writer or pq.ParquetWriter(
+                    partial, rows.schema, **_options(rows.schema, _repeating(rows.schema))
+                )
                 writer.write_table(rows, _ROW_GROUP)
             except pa.ArrowException as error:
                 raise ValueError(f"Parquet cannot hold this: {error}") from error
@@ -183,9 +187,18 @@ def writable(name: object) -> Iterator[None]:
         raise ConfigError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
-def _options(repeating: list[str]) -> dict[str, Any]:
-    """Return how files are written: columns whose values repeat as dictionaries, zstd level 1."""
-    return {"compression": "zstd", "compression_level": 1, "use_dictionary": repeating}
+def _options(schema: pa.Schema, repeating: list[str]) -> dict[str, Any]:
+    """Return how files are written: columns whose values repeat as dictionaries, zstd level 1.
+
+    The least and the greatest of a row group are kept of numbers; of texts nobody asks for them.
+    """
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": repeating,
+        "write_statistics": [field.name for field in schema if not pa.types.is_string(field.type)],
+        "write_batch_size": _WRITTEN,
+    }
 
 
 def _repeating(schema: pa.Schema) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from faker import Faker
 from msgspec import Meta
 
 from zakar.errors import ConfigError
@@ -24,6 +23,8 @@ def faked(language: str, seed: int, path: Path) -> dict[str, tuple[str, ...]]:
 
     Raises ConfigError naming ``path``, the phrase table, if Faker does not know its language.
     """
+    from faker import Faker  # noqa: PLC0415 - workers, which are handed the words, start without it
+
     try:
         fake = Faker(language)
     except AttributeError as error:
