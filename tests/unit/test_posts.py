@@ -207,6 +207,19 @@ def test_a_repost_copies_an_earlier_post_of_the_day_or_the_day_before() -> None:
     assert any(copy // 100_000 > original // 100_000 for copy, original in copies)
 
 
+def test_nobody_copies_their_own_posts() -> None:
+    posts = month()
+    copied = [re.match(r"RT @(\w+): ", text) for text in posts["tweet"]]
+    assert not [found for author, found in zip(posts["author"], copied, strict=True) if found and found[1] == author]
+
+
+def test_nobody_writes_twice_in_a_minute() -> None:
+    posts = month()
+    written = Counter(zip(posts["day"], posts["minute"], posts["author"], strict=True))
+    assert len({minute for _, minute, _ in written}) < len(written) / 20  # so many posts share their minute with others
+    assert max(written.values()) == 1
+
+
 def test_a_large_fire_is_the_talk_of_the_island_and_fades() -> None:
     posts = month()
     counts = Counter(day for day, fire in zip(posts["day"], posts["fire"], strict=True) if fire == FIRE)

@@ -42,7 +42,11 @@ _LIMITS = {
 - Sensors measure nothing but the highest temperature of a day.
 - Posts are in one language, that of a phrase table (English in what comes with zakar), and composed from it: no
   pictures, no conversations, no followers, and fewer ways to say a thing than people have.
-- A post's minute follows the everyday rhythm, also on a fire's first day: it tells nothing of the hour of a fire.
+- A fire starts on a day, at no hour. The minutes of posts about it follow the everyday rhythm, from midnight of its
+  first day on, and tell nothing of when it started.
+- A repost has the words of another post of that day or the day before: what it says of place and hour, its topic and
+  its fire are that one's, its own cell is where its author is. Who copies whom is chance.
+- An account's posts are drawn one by one: hardly ever two in a minute, but minutes apart it may be kilometres away.
 - Who writes of a fire is more often away from home than who does not: an account's usual cell tells a little.
 - An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
 - A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares

@@ -110,15 +110,17 @@ def posts(
     drawn = _drawn(settings, calendar, people, seeds, sources, begin, last)
     sizes = np.diff(drawn.start)
     row = np.repeat(np.arange(count) + len(weather.tmax_c) - count, sizes)
+    day = np.repeat(np.arange(begin, last + 1), sizes)
+    minute = _minutes()[choose(drawn.u["minute"], _GUIDE)]
 
     found = _everyday(settings, people, danger, drawn, row)
     _drawn_by_sources(island, people, weather, drawn, row, found)
+    _part_ways(people, day, minute, found)
     _misplace(settings, people, drawn, found)
     parts = _parts(settings, island, people, weather, words, drawn, row, found)
     _repost(settings, people, drawn, found, parts)
 
     order = _order(found.place, drawn.start[int(begin < first) :])
-    day = np.repeat(np.arange(begin, last + 1), sizes)
     rank = np.arange(len(day)) - np.repeat(drawn.start[:-1], sizes)
     true_place = found.true_place[order]
     true_x, true_y = np.divmod(island.land[true_place], island.height)
@@ -128,7 +130,7 @@ def posts(
         "tweet": chatter.texts(words, chatter.prefixes(people.handle), parts[order]),
         "tweet_id": (day * _ID_STEP + rank + 1)[order],
         "author": people.handle.take(pa.array(found.account[order])),
-        "minute": _minutes()[choose(drawn.u["minute"], _GUIDE)][order],
+        "minute": minute[order],
         "topic": pa.array(topics.TOPICS).take(pa.array(topics.TOPIC[found.strain[order]])),
         "fire": found.fire[order],
         "true_x": np.where(true_place >= 0, true_x, -1),
@@ -234,6 +236,26 @@ def _witness(people: Cast, kind: np.ndarray, place: np.ndarray, u: np.ndarray, l
     return accounts
 
 
+def _part_ways(people: Cast, day: np.ndarray, minute: np.ndarray, found: _Posts) -> None:
+    """Give posts to other accounts where one would write twice in a minute: at most chance makes that happen again.
+
+    The cast is in order of kinds and homes, so the next account is of the same kind, and most often a neighbour's.
+    """
+    before = np.flatnonzero((minute[1:] == minute[:-1]) & (day[1:] == day[:-1]))
+    later, apart = [np.empty(0, np.int64)], 1
+    while len(before):
+        later.append(before[found.account[before] == found.account[before + apart]] + apart)
+        apart += 1
+        before = before[before + apart < len(day)]
+        after = before + apart
+        before = before[(minute[before] == minute[after]) & (day[before] == day[after])]
+    again, steps = np.unique(np.concatenate(later), return_counts=True)
+    account = found.account[again]
+    first, end = (np.searchsorted(people.kind, people.kind[account], side) for side in ("left", "right"))
+    moved = np.where(account + steps < end, account + steps, account - steps)
+    found.account[again] = np.maximum(moved, first)
+
+
 def _misplace(settings: Posts, people: Cast, drawn: _Draws, found: _Posts) -> None:
     """Give some posts a wrong place, whatever they are about; accounts off the island are nowhere on it."""
     found.true_place[people.kind[found.account] == OUTSIDERS] = -1
@@ -274,7 +296,7 @@ def _repost(settings: Posts, people: Cast, drawn: _Draws, found: _Posts, parts: 
     lag = np.maximum(np.exp(drawn.u["lag"][copy] * np.log(settings.per_day)), 1).astype(np.int64)
     original = np.maximum.accumulate(np.where(marked, -1, np.arange(len(marked))))
     source = np.where(copy - lag >= oldest[copy], original[np.maximum(copy - lag, 0)], -1)
-    valid = source >= oldest[copy]
+    valid = (source >= oldest[copy]) & (found.account[source] != found.account[copy])  # nobody copies themselves
     copy, source = copy[valid], source[valid]
     parts[copy] = parts[source]
     parts[copy, 0] = 1 + len(people.kind) + found.account[source]
