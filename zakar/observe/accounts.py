@@ -14,6 +14,9 @@ KINDS = ("people", "pages", "authorities", "outsiders", "bots")
 PEOPLE, PAGES, AUTHORITIES, OUTSIDERS, BOTS = range(len(KINDS))
 
 _NUMBERS = np.array([0.79, 0.07, 0.01, 0.11, 0.02])  # shares of the accounts, by kind
+# Zipf's law holds for the many, but at its first rank one person of 3,000 would write 26 posts a day for ten years, and
+# 58 on a busy one. With this offset to the ranks the keenest writes 7, and hardly ever 20. Newsrooms may write so much.
+_RANK_OFFSET = np.array([5.0, 0.0, 0.0, 5.0, 0.0])  # by kind
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ def cast(settings: Posts, island: Island, seeds: Seeds, words: Words) -> Cast:
     in_towns = np.bincount(island.towns, np.maximum(island.town_residents, 1e-3), minlength=n)
     numbers = np.maximum(1, np.rint(settings.accounts * _NUMBERS)).astype(np.int64)
     homes, weights = [], []
-    for kind, (number, share) in enumerate(zip(numbers.tolist(), settings.kind_shares(), strict=True)):
+    kinds_of = zip(numbers.tolist(), settings.kind_shares(), _RANK_OFFSET.tolist(), strict=True)
+    for kind, (number, share, offset) in enumerate(kinds_of):
         where = in_towns if kind in {PAGES, AUTHORITIES} else residents
-        activity = draw.permutation(np.arange(1, number + 1) ** -settings.activity_exponent)
+        activity = draw.permutation((np.arange(1, number + 1) + offset) ** -settings.activity_exponent)
         homes.append(np.sort(draw.choice(n, number, p=where / where.sum())))
         weights.append(activity * share / activity.sum())
     kinds, home, weight = np.repeat(np.arange(len(KINDS)), numbers), np.concatenate(homes), np.concatenate(weights)
