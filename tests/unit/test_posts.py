@@ -102,8 +102,8 @@ def cut(truth: tuple[Weather, Danger, Fires, Front], first: int, last: int) -> t
 
 
 @lru_cache(maxsize=8)
-def words(seed: int = 1) -> Words:
-    return chatter.load(TABLE, chosen(), Seeds(seed))
+def words(seed: int = 1, table: Path = TABLE) -> Words:
+    return chatter.load(table, chosen(), Seeds(seed))
 
 
 def made(
@@ -112,12 +112,14 @@ def made(
     seeds: Seeds | None = None,
     truth: tuple[Weather, Danger, Fires, Front] | None = None,
     island: Island | None = None,
+    table: Path = TABLE,
     **changes: Any,
 ) -> Columns:
     seeds, island, wanted = seeds or Seeds(1), island or square(), chosen(**changes)
-    people = cast(wanted, island, seeds, words(seeds.root))
+    known = words(seeds.root, table)
+    people = cast(wanted, island, seeds, known)
     inputs = cut(truth or world(island, last), first, last)
-    columns = tweets.posts(wanted, CALENDAR, island, people, seeds, words(seeds.root), first, last, *inputs)
+    columns = tweets.posts(wanted, CALENDAR, island, people, seeds, known, first, last, *inputs)
     return {
         name: column.to_pylist() if isinstance(column, pa.Array) else column.tolist()
         for name, column in columns.items()
@@ -332,6 +334,27 @@ def test_posts_read_like_posts() -> None:
     assert 0.5 < len(set(pairwise(tokens))) / len(tokens) < 0.65
 
 
+def test_what_pages_and_authorities_write_is_filled_out_soberly_and_what_people_write_is_not(tmp_path: Path) -> None:
+    text = TABLE.read_text(encoding="utf-8")
+    for section, end, word in (("[fillers]", "[official_fillers]", "zig"), ("[official_fillers]", "[closings]", "zag")):
+        filled = [f"{word} " * number + word for number in range(1, 30)]
+        before, _, rest = text.partition(f"\n{section}\n")
+        joints = 'before = [". "]\nafter = [". "]\n'
+        text = f"{before}\n{section}\n{joints}lines = {filled}\n{rest[rest.index(end) :]}"
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    posts = made(18, 23, table=path, typo_share=0.0)
+    said = dict.fromkeys(TOPICS, "")
+    for topic, text in zip(posts["topic"], posts["tweet"], strict=True):
+        said[topic] += text.lower()
+    for topic in ("media", "official"):
+        assert "zag" in said[topic]
+        assert "zig" not in said[topic]
+    for topic in ("eyewitness", "smoke", "concern", "rumour", "weather", "danger", "figurative"):
+        assert "zig" in said[topic]
+        assert "zag" not in said[topic]
+
+
 def test_a_large_island_has_posts_and_its_fire_too() -> None:
     island = square(140)
     posts = made(19, 22, island=island, truth=world(island, 22))
@@ -353,6 +376,7 @@ def test_there_are_fillers_of_every_length_whatever_the_seed() -> None:
         ('"game off, the pitch', '"game off, {nothing} the pitch', "unknown slot {nothing}"),
         ('"puddles as deep as a {thing}"', '"puddles as deep as a {thing"', "puddles"),
         ('"drizzle again, my', '"drizzle again, ' + "and again " * 12 + "my", "more than 110 characters"),
+        ('"rain at last, the {animal} is', '"rain at last, (the {animal}|nobody) is', "slot among alternatives"),
         ("\neyewitness = [", "\neyewitnes = [", "`cores.eyewitnes` is not a known key; did you mean `eyewitness`"),
         ('language = "en"', 'language = "no-such"', "`language`"),
     ],
@@ -368,14 +392,14 @@ def test_a_broken_table_is_told_with_its_file_and_phrase(tmp_path: Path, old: st
     assert named in str(caught.value)
 
 
-def test_a_length_without_a_filler_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("section", "end"), [("fillers", "[official_fillers]"), ("official_fillers", "[closings]")])
+def test_a_length_without_a_filler_is_named(tmp_path: Path, section: str, end: str) -> None:
     text = TABLE.read_text(encoding="utf-8")
-    start = text.index("[fillers]")
-    end = text.index("[closings]")
+    before, _, rest = text.partition(f"\n[{section}]\n")
     path = tmp_path / "mine.toml"
     few = 'before = [". "]\nafter = [". "]\nlines = ["so there", "and I told {name} so"]\n'
-    path.write_text(f"{text[:start]}[fillers]\n{few}{text[end:]}", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"fillers\.lines.* characters; add some"):
+    path.write_text(f"{before}\n[{section}]\n{few}{rest[rest.index(end) :]}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"`{section}\.lines.* characters; add some"):
         chatter.load(path, chosen(), Seeds(1))
 
 

@@ -1,15 +1,18 @@
 """The island's phrase table, and posts composed from it by the block.
 
 A post is a core, which carries the matter, a place's name perhaps, and fillers before or after it that make up the
-length drawn for the post; a closing of mark, emoji and hashtags; a link. How long it is, its case, typos, emoji and
-link are drawn without looking at the matter, so that neither length nor form gives it away.
+length drawn for the post; a closing of mark, emoji and hashtags; a link. News and notices have fillers of their own,
+the same around a fire as around a fair. How long a post is, its case, typos, emoji and link are drawn without looking
+at the matter, so that neither length nor form gives it away.
 
 Each part is a row of one long table of texts. The parts of all posts are taken from it in one go and lie in memory one
 after the other, so that a post is a longer view of what is there already: nothing is joined.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +84,9 @@ class Pools(Settings, frozen=True):
 
 
 POOLS = Pools.__struct_fields__
+_OFFICIAL = frozenset({"news", "history", "news_fire", "notices", "drills", "official_fire"})
+_MANNERS = ("fillers", "official_fillers")
+_MANNER = np.array([name in _OFFICIAL for name in POOLS], np.int32)  # of each pool, as an index into these
 
 
 class _Fillers(Settings, frozen=True):
@@ -111,6 +117,7 @@ class IslandPhrases(Settings, frozen=True):
     slots: dict[str, Lines]
     cores: Pools
     fillers: _Fillers
+    official_fillers: _Fillers
     closings: _Closings
     handles: _Handles
 
@@ -121,9 +128,9 @@ class Words:
 
     ``segments``: every piece in four forms (sentence, small letters, capitals, as written), ``pieces`` apart, then
     closings and links; ``length`` of each piece in characters. Pieces are cores, ``core_first`` and ``core_count`` by
-    pool; fillers before (lead) and after (tail) a core with, by characters that lack, the first that fits and how many
-    do; places, ``ways`` to name each; and nothing. ``lead_closed``: whether a lead ends a sentence. ``names`` of the
-    settlements, and ``handles`` that accounts are named after.
+    pool; fillers before (lead) and after (tail) a core with, by manner and characters that lack, the first that fits
+    and how many do; places, _WAYS to name each; and nothing. ``lead_closed``: whether a lead ends a
+    sentence. ``names`` of the settlements, and ``handles`` that accounts are named after.
     """
 
     segments: pa.Array
@@ -137,7 +144,6 @@ class Words:
     tail_count: np.ndarray
     lead_closed: np.ndarray
     where_first: int
-    ways: int
     closing_first: int
     link_first: int
     names: tuple[str, ...]
@@ -171,15 +177,13 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     if len(longest) > _CORE_MOST:
         raise ConfigError(f"{path}: phrase {longest!r} has more than {_CORE_MOST} characters; shorten it")
 
-    fillers = _variants(table.fillers.lines, slots, draw, path)
-    before, after = (_drawn(joints, len(fillers), draw) for joints in (table.fillers.before, table.fillers.after))
-    leads = sorted((text + joint for text, joint in zip(fillers, before, strict=True)), key=len)
-    tails = sorted((_after(text, joint) for text, joint in zip(fillers, after, strict=True)), key=len)
+    leads, tails = zip(*(_fillers(getattr(table, key), slots, draw, path) for key in _MANNERS), strict=True)
     ways = _drawn(table.where, _WAYS, draw)
     where = [" " + way.replace("{place}", name) for name in names for way in ways]
 
     # A post has a core and about one filler.
-    texts = [*_mistyped([*cores, *leads, *tails], settings.typo_share / 2, draw), *where, ""]
+    loose = _mistyped([*cores, *chain(*leads), *chain(*tails)], settings.typo_share / 2, draw)
+    texts = [*loose, *where, ""]
     segments = [form(text) for form in _FORMS for text in texts]
     closings = [
         *_closings((), table.closings.hashtags, table.closings.emoji, settings, draw),
@@ -187,7 +191,7 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     ]
     links = [f" https://zkr.example/{sign}" for sign in _signs(draw)] + _signs(draw) + [""]
     lead_first, lead_count = _fitting(leads, len(cores), path)
-    tail_first, tail_count = _fitting(tails, len(cores) + len(leads), path)
+    tail_first, tail_count = _fitting(tails, len(cores) + sum(map(len, leads)), path)
     return Words(
         segments=pa.array(segments + closings + links),
         pieces=len(texts),
@@ -198,9 +202,8 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
         lead_count=lead_count,
         tail_first=tail_first,
         tail_count=tail_count,
-        lead_closed=np.array([*[False] * len(cores), *[lead.rstrip()[-1] in _CLOSED for lead in leads]]),
-        where_first=len(texts) - 1 - len(where),
-        ways=_WAYS,
+        lead_closed=np.array([*[False] * len(cores), *[lead.rstrip()[-1] in _CLOSED for lead in chain(*leads)]]),
+        where_first=len(loose),
         closing_first=len(segments),
         link_first=len(segments) + len(closings),
         names=tuple(names),
@@ -225,8 +228,8 @@ def indices(
     nothing = np.int32(words.pieces - 1)
     way = (
         words.where_first
-        + (town % len(words.names)).astype(np.int32) * words.ways
-        + choose(u["where"] / _WHERE_SHARE, words.ways)
+        + (town % len(words.names)).astype(np.int32) * np.int32(_WAYS)
+        + choose(u["where"] / np.float32(_WHERE_SHARE), _WAYS)
     )
     where = np.where(u["where"] < _WHERE_SHARE, way, nothing)
 
@@ -237,10 +240,12 @@ def indices(
     share = np.where(two, np.float32(0.3) + np.float32(0.4) * u["split"], u["split"] < 0.5)
     before = (share * lack).astype(np.int32)
     after = lack - before
-    lead = np.where(
-        some & (before > 0), words.lead_first[before] + choose(u["lead"], words.lead_count[before]), nothing
-    )
-    tail = np.where(some & (after > 0), words.tail_first[after] + choose(u["tail"], words.tail_count[after]), nothing)
+    has_lead, has_tail = some & (before > 0), some & (after > 0)
+    manner = _MANNER[pool] * np.int32(_LENGTHS)
+    before += manner
+    after += manner
+    lead = np.where(has_lead, words.lead_first[before] + choose(u["lead"], words.lead_count[before]), nothing)
+    tail = np.where(has_tail, words.tail_first[after] + choose(u["tail"], words.tail_count[after]), nothing)
 
     case = np.where(u["form"] < _CASES[0], _SENTENCE, np.where(u["form"] < _CASES[1], _LOWER, _UPPER))
     form = case.astype(np.int32) * np.int32(words.pieces)
@@ -304,9 +309,20 @@ def _variants(templates: Lines, slots: Slots, draw: np.random.Generator, path: P
     found = []
     for template, number in zip(templates, _numbers(len(templates)), strict=True):
         plain, choices = alternatives(template)
+        if any("{" in value for values in choices.values() for value in values):
+            raise ConfigError(f"{path}: phrase {template!r} has a slot among alternatives; write a phrase for each")
         expanded = expand(plain, {**slots, **choices} if choices else slots, draw, path, number, _VALUE_OFFSET)
         found += expanded if len(expanded) == number else expanded * number
     return found
+
+
+def _fillers(fillers: _Fillers, slots: Slots, draw: np.random.Generator, path: Path) -> tuple[list[str], list[str]]:
+    """Return fillers to stand before and after a core, with what joins them to it, each in order of length."""
+    lines = _variants(fillers.lines, slots, draw, path)
+    before, after = (_drawn(joints, len(lines), draw) for joints in (fillers.before, fillers.after))
+    leads = sorted((text + joint for text, joint in zip(lines, before, strict=True)), key=len)
+    tails = sorted((_after(text, joint) for text, joint in zip(lines, after, strict=True)), key=len)
+    return leads, tails
 
 
 def _drawn(lines: Lines, count: int, draw: np.random.Generator) -> list[str]:
@@ -331,18 +347,23 @@ def _mistyped(pieces: list[str], share: float, draw: np.random.Generator) -> lis
     return pieces
 
 
-def _fitting(fillers: list[str], offset: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each number of characters that may lack, the first filler that fits and how many do."""
-    lengths = np.array([len(text) for text in fillers])
-    wanted = np.maximum(np.arange(_LENGTHS), lengths[0] + _WINDOW)
-    first = np.searchsorted(lengths, wanted - _WINDOW, "left")
-    count = np.searchsorted(lengths, wanted + _WINDOW, "right") - first
-    gap = np.flatnonzero(count == 0)
-    longest = int(gap[0]) - 1 if len(gap) else _LENGTHS - 1
-    if longest < _FILLED:
-        raise ConfigError(f"{path}: `fillers.lines` has no phrase of about {longest + 1} characters; add some")
-    first[longest:], count[longest:] = first[longest], count[longest]
-    return (first + offset).astype(np.int32), count.astype(np.int32)
+def _fitting(fillers: Iterable[list[str]], offset: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return, by manner and number of characters that may lack, the first filler that fits and how many do."""
+    firsts, counts = [], []
+    for key, texts in zip(_MANNERS, fillers, strict=True):
+        lengths = np.array([len(text) for text in texts])
+        wanted = np.maximum(np.arange(_LENGTHS), lengths[0] + _WINDOW)
+        first = np.searchsorted(lengths, wanted - _WINDOW, "left")
+        count = np.searchsorted(lengths, wanted + _WINDOW, "right") - first
+        gap = np.flatnonzero(count == 0)
+        longest = int(gap[0]) - 1 if len(gap) else _LENGTHS - 1
+        if longest < _FILLED:
+            raise ConfigError(f"{path}: `{key}.lines` has no phrase of about {longest + 1} characters; add some")
+        first[longest:], count[longest:] = first[longest], count[longest]
+        firsts.append(first + offset)
+        counts.append(count)
+        offset += len(texts)
+    return np.concatenate(firsts).astype(np.int32), np.concatenate(counts).astype(np.int32)
 
 
 def _closings(
