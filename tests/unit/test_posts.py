@@ -334,6 +334,54 @@ def test_posts_read_like_posts() -> None:
     assert 0.5 < len(set(pairwise(tokens))) / len(tokens) < 0.65
 
 
+def phrases_of(*path: str) -> list[str]:
+    """Return the phrases of the table under some keys."""
+    found = scenario.read_toml(TABLE)
+    for key in path:
+        found = found[key]  # type: ignore[assignment]
+    lists = found.values() if isinstance(found, dict) else [found]
+    return [phrase for lines in lists for phrase in lines]  # type: ignore[attr-defined]
+
+
+def moments() -> dict[str, set[tuple[int, int]]]:
+    """Return all that the table says of moments, and on which days of the week and parts of the day it is said."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for part, key in enumerate(("night", "morning", "afternoon", "evening")):
+        for line in phrases_of("when", key):
+            for day, name in enumerate(phrases_of("when", "weekdays")):
+                found.setdefault(line.replace("{weekday}", name).lower(), set()).add((day, part))
+    return found
+
+
+def test_words_on_the_moment_follow_the_clock_and_the_calendar() -> None:
+    posts, known = month(), moments()
+    pattern = re.compile(" (" + "|".join(map(re.escape, sorted(known, key=len, reverse=True))) + r")(?!\w)")
+    seen = Counter[int]()
+    for text, day, minute in zip(posts["tweet"], posts["day"], posts["minute"], strict=True):
+        if " - " in text and not text.startswith("RT ") and (said := pattern.search(text.lower())):
+            date = CALENDAR.first_date + datetime.timedelta(days=day - 1)
+            part = sum(minute >= 60 * hour for hour in (5, 12, 18))
+            assert (date.weekday(), part) in known[said[1]], (text, date, minute)
+            seen[part] += 1
+    assert min(seen[part] for part in range(4)) > 20
+    assert 0.02 < sum(seen.values()) / len(posts["day"]) < 0.06
+
+
+_OF_THE_MOMENT = re.compile(
+    r"\b(tonight|weekend|mid(day|night)|noon|dawn|dusk|sun(rise|set)|bedtime|spring|summer|autumn|winter|harvest"
+    r"|(this|good|whole|late|early) (morning|afternoon|evening|night)|(mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|january|february|march|april|june|july|august|september|october|november|december)"
+    r"|since \{hour\}|it's \{(hour|clock)\}|(this|every|whole|quiet|only|better|what a) \{weekday\}"
+)
+
+
+def test_no_phrase_says_when_it_is_written_but_those_that_are_chosen_by_it() -> None:
+    keys = (("cores",), ("fillers", "lines"), ("official_fillers", "lines"), ("where",), ("closings", "hashtags"))
+    phrases = [phrase.lower() for path in keys for phrase in phrases_of(*path)]
+    assert len(phrases) > 1500
+    assert [phrase for phrase in phrases if _OF_THE_MOMENT.search(phrase)] == []
+
+
 def test_what_pages_and_authorities_write_is_filled_out_soberly_and_what_people_write_is_not(tmp_path: Path) -> None:
     text = TABLE.read_text(encoding="utf-8")
     for section, end, word in (("[fillers]", "[official_fillers]", "zig"), ("[official_fillers]", "[closings]", "zag")):
@@ -377,6 +425,7 @@ def test_there_are_fillers_of_every_length_whatever_the_seed() -> None:
         ('"puddles as deep as a {thing}"', '"puddles as deep as a {thing"', "puddles"),
         ('"drizzle again, my', '"drizzle again, ' + "and again " * 12 + "my", "more than 110 characters"),
         ('"rain at last, the {animal} is', '"rain at last, (the {animal}|nobody) is', "slot among alternatives"),
+        ('"Friday", "Saturday", "Sunday"]', '"Friday", "Saturday"]', "`when.weekdays`"),
         ("\neyewitness = [", "\neyewitnes = [", "`cores.eyewitnes` is not a known key; did you mean `eyewitness`"),
         ('language = "en"', 'language = "no-such"', "`language`"),
     ],

@@ -47,6 +47,8 @@ _LIMITS = {
 - A repost has the words of another post of that day or the day before: what it says of place and hour, its topic and
   its fire are that one's, its own cell is where its author is. Who copies whom is chance.
 - An account's posts are drawn one by one: hardly ever two in a minute, but minutes apart it may be kilometres away.
+- Words such as "what a Monday morning" follow a post's day and minute. What people are doing does not: shops sell and
+  choirs sing at night, and crops ripen in every season.
 - Who writes of a fire is more often away from home than who does not: an account's usual cell tells a little.
 - An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
 - A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares

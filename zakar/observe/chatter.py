@@ -1,9 +1,9 @@
 """The island's phrase table, and posts composed from it by the block.
 
-A post is a core, which carries the matter, a place's name perhaps, and fillers before or after it that make up the
-length drawn for the post; a closing of mark, emoji and hashtags; a link. News and notices have fillers of their own,
-the same around a fire as around a fair. How long a post is, its case, typos, emoji and link are drawn without looking
-at the matter, so that neither length nor form gives it away.
+A post is a core, which carries the matter, perhaps a place's name or words on the moment of writing, and fillers before
+or after it that make up the length drawn for the post; a closing of mark, emoji and hashtags; a link. News and notices
+have fillers of their own, the same around a fire as around a fair. How long a post is, its case, typos, emoji and link
+are drawn without looking at the matter, so that neither length nor form gives it away.
 
 Each part is a row of one long table of texts. The parts of all posts are taken from it in one go and lie in memory one
 after the other, so that a post is a longer view of what is there already: nothing is joined.
@@ -37,6 +37,7 @@ _VALUE_OFFSET = 3.0
 _TAG_OFFSET = 0.0
 _LINE_OFFSET = 0.5
 _WAYS = 64  # ways to name each settlement, some of them the same
+_MOMENT_WAYS = 16  # ways to name a moment
 _LENGTHS = 128  # characters that fillers make up at most, and one more
 _WINDOW = 3  # a filler may be so many characters shorter or longer than what lacks
 _LEAST = 12  # characters that lack before a filler is sought
@@ -44,6 +45,7 @@ _MIDDLE = 58  # from here on two fillers share the work
 _FILLED = 60  # there must be fillers of every length up to here
 _CLOSINGS, _LINKS = 4096, 2048  # ready-made closings of each group; beginnings and ends of links
 _WHERE_SHARE = 0.4
+_WHEN_SHARE = 0.08  # of people's posts with words on the moment
 _CORE_MOST = 110  # characters of a core, its slots filled
 
 _ENDS = (".", ".", ".", ".", "", "", "", "", "", "!", "...", "!!")
@@ -88,11 +90,21 @@ _OFFICIAL = frozenset({"news", "history", "news_fire", "notices", "drills", "off
 _MANNERS = ("fillers", "official_fillers")
 _MANNER = np.array([name in _OFFICIAL for name in POOLS], np.int32)  # of each pool, as an index into these
 
+PARTS_OF_DAY = {"night": 5, "morning": 7, "afternoon": 6, "evening": 6}  # from midnight on, and the hours that each has
+
 
 class _Fillers(Settings, frozen=True):
     before: Lines
     after: Lines
     lines: Lines
+
+
+class _When(Settings, frozen=True):
+    weekdays: Annotated[tuple[str, ...], Meta(min_length=7, max_length=7)]
+    night: Lines
+    morning: Lines
+    afternoon: Lines
+    evening: Lines
 
 
 class _Closings(Settings, frozen=True):
@@ -114,6 +126,7 @@ class IslandPhrases(Settings, frozen=True):
     language: Annotated[str, Meta(min_length=2)]
     places: Annotated[tuple[str, ...], Meta(min_length=2)]
     where: Lines
+    when: _When
     slots: dict[str, Lines]
     cores: Pools
     fillers: _Fillers
@@ -129,8 +142,9 @@ class Words:
     ``segments``: every piece in four forms (sentence, small letters, capitals, as written), ``pieces`` apart, then
     closings and links; ``length`` of each piece in characters. Pieces are cores, ``core_first`` and ``core_count`` by
     pool; fillers before (lead) and after (tail) a core with, by manner and characters that lack, the first that fits
-    and how many do; places, _WAYS to name each; and nothing. ``lead_closed``: whether a lead ends a
-    sentence. ``names`` of the settlements, and ``handles`` that accounts are named after.
+    and how many do; places, _WAYS to name each; words on each moment, _MOMENT_WAYS of them; and nothing.
+    ``lead_closed``: whether a lead ends a sentence. ``names`` of the settlements, and ``handles`` that accounts are
+    named after.
     """
 
     segments: pa.Array
@@ -144,6 +158,7 @@ class Words:
     tail_count: np.ndarray
     lead_closed: np.ndarray
     where_first: int
+    when_first: int
     closing_first: int
     link_first: int
     names: tuple[str, ...]
@@ -164,7 +179,7 @@ def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
 def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     table = scenario.convert(scenario.parse_toml(text, path), IslandPhrases, str(path))
     draw = seeds.stream("chatter")
-    slots = faked(table.language, int(draw.integers(2**31)), path) | table.slots
+    slots = faked(table.language, int(draw.integers(2**31)), path) | {"weekday": table.when.weekdays} | table.slots
     names = [table.places[i] for i in draw.permutation(len(table.places))]
 
     cores: list[str] = []
@@ -180,10 +195,16 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     leads, tails = zip(*(_fillers(getattr(table, key), slots, draw, path) for key in _MANNERS), strict=True)
     ways = _drawn(table.where, _WAYS, draw)
     where = [" " + way.replace("{place}", name) for name in names for way in ways]
+    when = [
+        " " + way.replace("{weekday}", weekday)
+        for weekday in table.when.weekdays
+        for part in PARTS_OF_DAY
+        for way in _drawn(getattr(table.when, part), _MOMENT_WAYS, draw)
+    ]
 
     # A post has a core and about one filler.
     loose = _mistyped([*cores, *chain(*leads), *chain(*tails)], settings.typo_share / 2, draw)
-    texts = [*loose, *where, ""]
+    texts = [*loose, *where, *when, ""]
     segments = [form(text) for form in _FORMS for text in texts]
     closings = [
         *_closings((), table.closings.hashtags, table.closings.emoji, settings, draw),
@@ -204,6 +225,7 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
         tail_count=tail_count,
         lead_closed=np.array([*[False] * len(cores), *[lead.rstrip()[-1] in _CLOSED for lead in chain(*leads)]]),
         where_first=len(loose),
+        when_first=len(loose) + len(where),
         closing_first=len(segments),
         link_first=len(segments) + len(closings),
         names=tuple(names),
@@ -216,13 +238,19 @@ PARTS = 8  # of a post: prefix, lead, core, where, tail, closing, link and its e
 
 
 def indices(
-    words: Words, settings: Posts, pool: np.ndarray, town: np.ndarray, fiery: np.ndarray, u: dict[str, np.ndarray]
+    words: Words,
+    settings: Posts,
+    pool: np.ndarray,
+    town: np.ndarray,
+    moment: np.ndarray,
+    fiery: np.ndarray,
+    u: dict[str, np.ndarray],
 ) -> np.ndarray:
     """Choose the parts of n posts.
 
-    ``pool`` of the core, ``town``: the settlement that may be named, ``fiery``: share of hashtags about fire, each of
-    shape (n,); ``u``: uniform draws by the names in CHOICES. Returns rows of ``segments``, shape (n, PARTS), int32. The
-    first, the prefix, is left to the caller.
+    ``pool`` of the core, ``town``: the settlement that may be named, ``moment`` of writing, as moments() numbers them,
+    ``fiery``: share of hashtags about fire, each of shape (n,); ``u``: uniform draws by the names in CHOICES. Returns
+    rows of ``segments``, shape (n, PARTS), int32. The first, the prefix, is left to the caller.
     """
     core = words.core_first[pool] + choose(u["core"], words.core_count[pool])
     nothing = np.int32(words.pieces - 1)
@@ -232,6 +260,10 @@ def indices(
         + choose(u["where"] / np.float32(_WHERE_SHARE), _WAYS)
     )
     where = np.where(u["where"] < _WHERE_SHARE, way, nothing)
+    rest = 1 - u["where"]
+    timed = np.flatnonzero((rest < np.float32(_WHEN_SHARE)) & (_MANNER[pool] == 0))
+    again = choose(rest[timed] / np.float32(_WHEN_SHARE), _MOMENT_WAYS)
+    where[timed] = words.when_first + moment[timed] * _MOMENT_WAYS + again
 
     lack = _lengths()[choose(u["length"], 1024)] - words.length[core] - words.length[where]
     np.clip(lack, 0, _LENGTHS - 1, out=lack)
@@ -265,6 +297,13 @@ def indices(
     found[:, 6] = np.where(linked, link, no_link)
     found[:, 7] = np.where(linked, words.link_first + _LINKS + choose(u["path"], _LINKS), no_link)
     return found
+
+
+def moments(weekday: np.ndarray, minute: np.ndarray) -> np.ndarray:
+    """Return numbers of moments that words are about, from days of the week, 0 for Monday, and minutes of the day."""
+    part = np.repeat(np.arange(len(PARTS_OF_DAY)), [60 * hours for hours in PARTS_OF_DAY.values()]).astype(np.int32)
+    numbers: np.ndarray = weekday.astype(np.int32) * np.int32(len(PARTS_OF_DAY)) + part[minute]
+    return numbers
 
 
 def prefixes(handles: pa.Array) -> pa.Array:

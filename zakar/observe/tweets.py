@@ -112,12 +112,14 @@ def posts(
     row = np.repeat(np.arange(count) + len(weather.tmax_c) - count, sizes)
     day = np.repeat(np.arange(begin, last + 1), sizes)
     minute = _minutes()[choose(drawn.u["minute"], _GUIDE)]
+    weekday = np.repeat(gregorian.weekday(calendar.dates(np.arange(begin, last + 1))), sizes)
 
     found = _everyday(settings, people, danger, drawn, row)
     _drawn_by_sources(island, people, weather, drawn, row, found)
     _part_ways(people, day, minute, found)
     _misplace(settings, people, drawn, found)
-    parts = _parts(settings, island, people, weather, words, drawn, row, found)
+    moment = chatter.moments(weekday, minute)
+    parts = _parts(settings, island, people, weather, words, drawn, row, moment, found)
     _repost(settings, people, drawn, found, parts)
 
     order = _order(found.place, drawn.start[int(begin < first) :])
@@ -272,12 +274,13 @@ def _parts(
     words: Words,
     drawn: _Draws,
     row: np.ndarray,
+    moment: np.ndarray,
     found: _Posts,
 ) -> np.ndarray:
     """Choose the parts of the posts' texts, a mention before some: shape (n, chatter.PARTS)."""
     pool = topics.pools(weather, found.strain, row, found.place, drawn.u["pool"])
     town = island.town[found.spoken_of]
-    parts = chatter.indices(words, settings, pool, town, topics.FIERY[pool], drawn.u)
+    parts = chatter.indices(words, settings, pool, town, moment, topics.FIERY[pool], drawn.u)
     mention = np.flatnonzero(drawn.u["mention"] < settings.mention_share)
     again = drawn.u["mention"][mention] / np.float32(settings.mention_share)
     parts[:, 0] = 0

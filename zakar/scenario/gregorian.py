@@ -21,7 +21,13 @@ def day_of_year(dates: np.ndarray) -> np.ndarray:
     return days
 
 
+def weekday(dates: np.ndarray) -> np.ndarray:
+    """Return the day of the week of each date, 0 for Monday."""
+    days: np.ndarray = (dates.astype(np.int64) + 3) % 7  # 1 January 1970, date 0, was a Thursday
+    return days
+
+
 def is_weekend(dates: np.ndarray) -> np.ndarray:
     """Return whether each date is a Saturday or a Sunday."""
-    weekend: np.ndarray = (dates.astype(np.int64) + 3) % 7 >= 5  # 1 January 1970, date 0, was a Thursday
+    weekend: np.ndarray = weekday(dates) >= 5
     return weekend
