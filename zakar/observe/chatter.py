@@ -18,6 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Meta
 
 from zakar import scenario
@@ -50,8 +51,7 @@ _CORE_MOST = 110  # characters of a core, its slots filled
 
 _ENDS = (".", ".", ".", ".", "", "", "", "", "", "!", "...", "!!")
 _CLOSED = frozenset(".!")
-_SENTENCE, _LOWER, _UPPER, _WRITTEN = range(4)
-_FORMS = (sentence, str.lower, str.upper, str)
+_SENTENCE, _LOWER, _UPPER, _WRITTEN = range(4)  # the forms of a piece; as written there are cores alone
 _CASES = (0.55, 0.98)  # below the first in sentences, below the second in small letters, else in capitals
 _TAGS = (0.65, 0.9)  # of posts with a hashtag, one below the first, two below the second, else three
 _BODY = (88.0, 26.0, 44.0, 150.0)  # characters without closing and link: mean, SD, least, most
@@ -139,7 +139,7 @@ class IslandPhrases(Settings, frozen=True):
 class Words:
     """A phrase table ready for taking by the block.
 
-    ``segments``: every piece in four forms (sentence, small letters, capitals, as written), ``pieces`` apart, then
+    ``segments``: every piece in sentences, small letters and capitals, ``pieces`` apart, the cores as written, then
     closings and links; ``length`` of each piece in characters. Pieces are cores, ``core_first`` and ``core_count`` by
     pool; fillers before (lead) and after (tail) a core with, by manner and characters that lack, the first that fits
     and how many do; places, _WAYS to name each; words on each moment, _MOMENT_WAYS of them; and nothing.
@@ -205,7 +205,8 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     # A post has a core and about one filler.
     loose = _mistyped([*cores, *chain(*leads), *chain(*tails)], settings.typo_share / 2, draw)
     texts = [*loose, *where, *when, ""]
-    segments = [form(text) for form in _FORMS for text in texts]
+    pieces = pa.array(texts)
+    forms = [_sentences(pieces), pc.utf8_lower(pieces), pc.utf8_upper(pieces), pieces.slice(0, len(cores))]
     closings = [
         *_closings((), table.closings.hashtags, table.closings.emoji, settings, draw),
         *_closings(table.closings.fire_hashtags, table.closings.hashtags, table.closings.emoji, settings, draw),
@@ -214,9 +215,9 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     lead_first, lead_count = _fitting(leads, len(cores), path)
     tail_first, tail_count = _fitting(tails, len(cores) + sum(map(len, leads)), path)
     return Words(
-        segments=pa.array(segments + closings + links),
-        pieces=len(texts),
-        length=np.array([len(text) for text in texts], np.int32),
+        segments=pa.concat_arrays([*forms, pa.array(closings + links)]),
+        pieces=len(pieces),
+        length=pc.utf8_length(pieces).to_numpy(),
         core_first=(np.cumsum(core_count) - core_count).astype(np.int32),
         core_count=np.array(core_count, np.int32),
         lead_first=lead_first,
@@ -226,8 +227,8 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
         lead_closed=np.array([*[False] * len(cores), *[lead.rstrip()[-1] in _CLOSED for lead in chain(*leads)]]),
         where_first=len(loose),
         when_first=len(loose) + len(where),
-        closing_first=len(segments),
-        link_first=len(segments) + len(closings),
+        closing_first=sum(map(len, forms)),
+        link_first=sum(map(len, forms)) + len(closings),
         names=tuple(names),
         first_names=slots["name"],
         handles=table.handles,
@@ -374,6 +375,11 @@ def _numbers(count: int) -> list[int]:
     shares = np.diff(zipf_law(count, _PHRASE_OFFSET), prepend=0)
     numbers: list[int] = np.maximum(1, np.rint(shares * count * _VARIANTS)).astype(int).tolist()
     return numbers
+
+
+def _sentences(texts: pa.Array) -> pa.Array:
+    first, rest = pc.utf8_slice_codeunits(texts, 0, 1), pc.utf8_slice_codeunits(texts, 1)
+    return pc.binary_join_element_wise(pc.utf8_upper(first), rest, "")
 
 
 def _after(text: str, joint: str) -> str:
