@@ -418,6 +418,13 @@ def test_there_are_fillers_of_every_length_whatever_the_seed() -> None:
         assert loaded.tail_count[12:60].min() > 0
 
 
+def test_a_table_may_use_slots_that_the_english_one_does_without(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = TABLE.read_text(encoding="utf-8")
+    path.write_text(text.replace('"puddles as deep as', '"puddles, says {handle}, as deep as'), encoding="utf-8")
+    assert any(text.startswith("puddles, says @") for text in words(table=path).segments.to_pylist())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [

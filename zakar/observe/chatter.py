@@ -23,7 +23,19 @@ from msgspec import Meta
 
 from zakar import scenario
 from zakar.errors import ConfigError
-from zakar.observe.wording import Lines, Slots, alternatives, choose, expand, faked, mistype, pick, sentence, zipf_law
+from zakar.observe.wording import (
+    FAKED,
+    Lines,
+    Slots,
+    alternatives,
+    choose,
+    expand,
+    faked,
+    mistype,
+    pick,
+    sentence,
+    zipf_law,
+)
 from zakar.scenario import Settings
 from zakar.scenario.island import Posts
 from zakar.seeds import Seeds
@@ -179,7 +191,9 @@ def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
 def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
     table = scenario.convert(scenario.parse_toml(text, path), IslandPhrases, str(path))
     draw = seeds.stream("chatter")
-    slots = faked(table.language, int(draw.integers(2**31)), path) | {"weekday": table.when.weekdays} | table.slots
+    wanted = {slot for slot in FAKED if slot == "name" or f"{{{slot}}}" in text} - table.slots.keys()
+    made = faked(table.language, int(draw.integers(2**31)), path, wanted)
+    slots = made | {"weekday": table.when.weekdays} | table.slots
     names = [table.places[i] for i in draw.permutation(len(table.places))]
 
     cores: list[str] = []

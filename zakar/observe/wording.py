@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,11 @@ from zakar.errors import ConfigError
 Lines = Annotated[tuple[str, ...], Meta(min_length=1)]
 Slots = Mapping[str, tuple[str, ...]]
 
-_FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120, "surname": 400}  # how many Faker makes
+FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120, "surname": 400}  # how many Faker makes
 
 
-def faked(language: str, seed: int, path: Path) -> dict[str, tuple[str, ...]]:
-    """Build the tables of names, places and handles with Faker.
+def faked(language: str, seed: int, path: Path, slots: Collection[str] = FAKED.keys()) -> dict[str, tuple[str, ...]]:
+    """Build the tables of names, places and handles with Faker, or of some of these ``slots``.
 
     Raises ConfigError naming ``path``, the phrase table, if Faker does not know its language.
     """
@@ -38,7 +38,7 @@ def faked(language: str, seed: int, path: Path) -> dict[str, tuple[str, ...]]:
         "job": lambda: fake.job().split(",")[0].split("/")[0].split("(")[0].strip().lower(),
         "surname": fake.last_name,
     }
-    return {slot: tuple(makers[slot]() for _ in range(number)) for slot, number in _FAKED.items()}
+    return {slot: tuple(makers[slot]() for _ in range(number)) for slot, number in FAKED.items() if slot in slots}
 
 
 def expand(
