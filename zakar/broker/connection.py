@@ -64,6 +64,7 @@ class Access:
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_pin: Path | None = None  # the server's very certificate: it alone is trusted, whatever name is in it
 
     @property
     def websocket(self) -> bool:
@@ -124,6 +125,11 @@ class Connection(Client):
     def version(self) -> str:
         """The version of the server."""
         return str(self._server_info.get("version", ""))
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of a cluster."""
+        return bool(self._server_info.get("cluster"))
 
     @property
     def deaf(self) -> str:
@@ -308,11 +314,11 @@ class _BulkParser(Parser):
         return wait or not self.buf
 
 
-async def connect(access: Access, name: str = "zakar") -> Connection:
+async def connect(access: Access, name: str = "zakar", longest_wait: float = _RECONNECT_MOST) -> Connection:
     """Connect, and stay connected until closed.
 
-    Raises ConfigError for settings that cannot be used and ServerError, saying which server and why, if none
-    lets us in.
+    ``longest_wait`` is the most seconds between two attempts to reconnect. Raises ConfigError for settings that
+    cannot be used and ServerError, saying which server and why, if none lets us in.
     """
     for server in access.servers:
         _check_address(server)
@@ -334,7 +340,7 @@ async def connect(access: Access, name: str = "zakar") -> Connection:
             problems.append(problem)
         elif not connection.is_connected:
             waited = float(connection.options["reconnect_time_wait"])
-            connection.options["reconnect_time_wait"] = next_wait(waited, random.uniform(0.75, 1.25))
+            connection.options["reconnect_time_wait"] = min(longest_wait, next_wait(waited, random.uniform(0.75, 1.25)))
         text = str(problem).removeprefix("nats: ")
         if "permissions violation" in text.lower():
             connection.denied[_about(text)] = text
@@ -388,13 +394,13 @@ def next_wait(waited: float, luck: float) -> float:
 
 @contextlib.asynccontextmanager
 async def connected(
-    access: Access, name: str = "zakar", stop: asyncio.Event | None = None
+    access: Access, name: str = "zakar", stop: asyncio.Event | None = None, longest_wait: float = _RECONNECT_MOST
 ) -> AsyncIterator[Connection]:
     """Connect for the length of an ``async with`` block.
 
     Raises as ``connect`` does, and KeyboardInterrupt if ``stop`` is set meanwhile.
     """
-    connecting = connect(access, name)
+    connecting = connect(access, name, longest_wait)
     connection = await (connecting if stop is None else until_stopped(connecting, stop))
     try:
         yield connection
@@ -410,7 +416,7 @@ def _about(violation: str) -> str:
 
 def _credentials(access: Access) -> dict[str, Any]:
     """Turn access settings into nats-py's options. Raises ConfigError for a file that cannot be read."""
-    for path in (access.creds, access.nkey, access.tls_ca, access.tls_cert, access.tls_key):
+    for path in (access.creds, access.nkey, access.tls_ca, access.tls_cert, access.tls_key, access.tls_pin):
         if path is not None and not path.is_file():
             raise ConfigError(f"{path}: no such file")
     if access.tls_key and not access.tls_cert:
@@ -424,7 +430,10 @@ def _credentials(access: Access) -> dict[str, Any]:
         _check_seed(access.nkey, access.nkey.read_bytes().strip())
     if _wants_tls(access):
         try:
-            context = ssl.create_default_context(cafile=access.tls_ca)
+            context = ssl.create_default_context(cafile=access.tls_pin or access.tls_ca)
+            if access.tls_pin:
+                context.check_hostname = False
+                context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             if access.tls_cert:
                 context.load_cert_chain(access.tls_cert, access.tls_key)
         except (OSError, ssl.SSLError) as error:
@@ -442,7 +451,9 @@ def _check_seed(path: Path, seed: bytes) -> None:
 
 
 def _wants_tls(access: Access) -> bool:
-    return bool(access.tls_ca or access.tls_cert) or any(urlsplit(s).scheme in _TLS for s in access.servers)
+    return bool(access.tls_ca or access.tls_cert or access.tls_pin) or any(
+        urlsplit(s).scheme in _TLS for s in access.servers
+    )
 
 
 def _refusal(access: Access, problems: list[Exception]) -> str:

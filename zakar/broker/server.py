@@ -21,6 +21,8 @@ from zakar.errors import ConfigError, ServerError
 
 _START_SECONDS = 30.0
 _SECRETS = {"user": "ZAKAR_BROKER_USER", "password": "ZAKAR_BROKER_PASSWORD", "token": "ZAKAR_BROKER_TOKEN"}
+_REACHED = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - a look-up, not a bind
+_ACCOUNT_USER = "ZAKAR_BROKER_ACCOUNT_USER"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class ServerSettings:
 
     ``port`` 0 takes a free one, ``websocket_port`` too; None opens no WebSocket.
     ``store`` None keeps the streams in a temporary folder that goes with the
-    server. Credentials are handed to the server in its environment, never in a file.
+    server. Credentials are handed to the server in its environment, never in a file. With ``account``, the user is
+    also let in by the name that Memphis SDKs make of it and that account's number.
     """
 
     listen: str = "127.0.0.1"
@@ -42,6 +45,7 @@ class ServerSettings:
     tls_key: Path | None = None
     websocket_port: int | None = None
     extra: str = ""  # further lines of server configuration
+    account: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,14 @@ class Server:
     websocket_url: str
     process: "subprocess.Popen[bytes]"
     folder: Path
+
+    @property
+    def local_url(self) -> str:
+        """The address that this machine reaches it by."""
+        for listened, reached in _REACHED.items():
+            if self.url.partition("://")[2].startswith(f"{listened}:"):
+                return self.url.replace(listened, reached, 1)
+        return self.url
 
     @property
     def last_words(self) -> str:
@@ -144,6 +156,8 @@ def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
     secrets = {
         variable: _quoted(getattr(settings, key)) for key, variable in _SECRETS.items() if getattr(settings, key)
     }
+    if settings.user and settings.account is not None:
+        secrets[_ACCOUNT_USER] = _quoted(f"{settings.user}${settings.account}")
     command = [sys.executable, "-I", guard.__file__, str(folder), str(binary()), "-c", str(config)]
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own guard and server
@@ -168,7 +182,9 @@ def _config(settings: ServerSettings, folder: Path, store: Path) -> str:
         f"jetstream {{ store_dir: {_quoted(store.absolute().as_posix())} }}",
     ]
     if settings.user:
-        lines.append("authorization { user: $ZAKAR_BROKER_USER, password: $ZAKAR_BROKER_PASSWORD }")
+        names = ["ZAKAR_BROKER_USER", *([_ACCOUNT_USER] if settings.account is not None else [])]
+        users = ", ".join(f"{{ user: ${name}, password: $ZAKAR_BROKER_PASSWORD }}" for name in names)
+        lines.append(f"authorization {{ users: [{users}] }}")
     if settings.token:
         lines.append("authorization { token: $ZAKAR_BROKER_TOKEN }")
     if settings.tls_cert and settings.tls_key:

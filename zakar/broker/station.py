@@ -12,6 +12,7 @@ from zakar.errors import ServerError
 STREAM_NOT_FOUND = 10059
 MESSAGE_NOT_FOUND = 10037
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
+PARTITIONS = "zakar.partitions"  # metadata: how many partitions the station has
 _FAST_INGEST = (2, 14)  # server version
 NO_JETSTREAM = (0, 10039, 10076)
 
@@ -43,6 +44,7 @@ class Stream:
     acknowledges: bool = True
     counts: bool = False  # holds counters alone, which each message adds to
     max_message: int = -1  # bytes
+    copies: bool = False  # other streams, as a mirror of one or from several
 
     @property
     def unbroken(self) -> bool:
@@ -159,7 +161,12 @@ async def create(
         "metadata": metadata,
         **({"allow_batched": True} if offers_fast_ingest(connection) else {}),
     }
-    return _stream(await connection.api(f"STREAM.CREATE.{stream}", config))
+    return await make(connection, config)
+
+
+async def make(connection: Connection, config: dict[str, Any]) -> Stream:
+    """Create a stream from its whole configuration; one that is there with the very same will do. Raises ApiError."""
+    return _stream(await connection.api(f"STREAM.CREATE.{config['name']}", config))
 
 
 async def adopt(connection: Connection, stream: str, metadata: dict[str, str]) -> Stream:
@@ -234,4 +241,5 @@ def _stream(answer: Any) -> Stream:
         acknowledges=not config.get("no_ack", False),
         counts=config.get("allow_msg_counter", False),
         max_message=config.get("max_msg_size", -1),
+        copies=bool(config.get("mirror") or config.get("sources")),
     )

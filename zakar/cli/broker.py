@@ -1,28 +1,42 @@
-"""`zakar broker`: the embedded server in the foreground."""
+"""`zakar broker`: the embedded server in the foreground, and what answers Memphis SDKs beside it or another."""
 
+import asyncio
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zakar.broker.server import ServerSettings, running
-from zakar.cli.common import tell
-from zakar.errors import ServerError
+from zakar.broker import memphis
+from zakar.broker.connection import Access
+from zakar.broker.server import Server, ServerSettings, running
+from zakar.cli.common import access, tell
+from zakar.errors import ConfigError, ServerError
+from zakar.stopping import in_thread
+
+_PORT, _MEMPHIS_PORT, _MEMPHIS_ACCOUNT = 4222, 6666, 1
+_BESIDE = "Beside another server, with --memphis"
 
 
 def broker_command(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4222,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help=f"Port; 0 takes a free one [default: {_PORT}, with --memphis {_MEMPHIS_PORT}]."
+        ),
+    ] = None,
     websocket_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the compressed WebSocket; 0 takes a free one.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the compressed WebSocket; 0 takes a free one [default: 0]."),
+    ] = None,
     store: Annotated[
         Path | None, typer.Option(help="Folder that keeps the streams [default: a temporary one].")
     ] = None,
-    listen: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    listen: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     user: Annotated[str | None, typer.Option(envvar="ZAKAR_USER", help="User name to ask for.")] = None,
     password: Annotated[
         str | None,
@@ -33,25 +47,133 @@ def broker_command(
     ] = None,
     tlscert: Annotated[Path | None, typer.Option(help="Server certificate.")] = None,
     tlskey: Annotated[Path | None, typer.Option(help="Key of the server certificate.")] = None,
+    memphis_too: Annotated[
+        bool, typer.Option("--memphis", help="Answer the SDKs of Memphis, so that their programs run.")
+    ] = False,
+    server: Annotated[
+        list[str] | None,
+        typer.Option("--server", "-s", help="Start none, answer beside this server.", rich_help_panel=_BESIDE),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context of the nats tool that says which server.", rich_help_panel=_BESIDE)
+    ] = None,
+    creds: Annotated[Path | None, typer.Option(help="Credentials file.", rich_help_panel=_BESIDE)] = None,
+    nkey: Annotated[Path | None, typer.Option(help="NKey seed file.", rich_help_panel=_BESIDE)] = None,
+    tlsca: Annotated[Path | None, typer.Option(help="Certificate authority to trust.", rich_help_panel=_BESIDE)] = None,
 ) -> None:
     """Run a NATS server with JetStream until Ctrl-C. Listens on this machine alone unless told otherwise.
 
+    With --memphis, programs written for Memphis's SDKs find a Memphis broker there. With --server or --context too,
+    no server is started: that one is given the part of Memphis, and --user, --password, --token, --tlscert and
+    --tlskey are those to connect with (NATS_USER and so on count too).
+
     Example: `zakar broker --store my-broker`
     """
-    settings = ServerSettings(listen, port, store, user, password, token, tlscert, tlskey, websocket_port)
+    elsewhere: dict[str, Any] = {"--server": server, "--context": context, "--creds": creds, "--nkey": nkey}
+    elsewhere["--tlsca"] = tlsca
+    beside = server is not None or context is not None
+    if not (beside and memphis_too) and (given := _given(elsewhere)):
+        raise ConfigError(f"{given}: for --memphis beside a server of your own, which --server or --context names")
+    here = {"--port": port, "--websocket-port": websocket_port, "--store": store, "--listen": listen}
+    if beside and (given := _given(here)):
+        raise ConfigError(f"{given}: of the server that is started here; with --server or --context, none is")
+    if beside:
+        who = access(
+            server,
+            context,
+            user or os.environ.get("NATS_USER"),
+            password or os.environ.get("NATS_PASSWORD"),
+            token or os.environ.get("NATS_TOKEN"),
+            creds or _path("NATS_CREDS"),
+            nkey or _path("NATS_NKEY"),
+            tlsca or _path("NATS_CA"),
+            tlscert or _path("NATS_CERT"),
+            tlskey or _path("NATS_KEY"),
+        )
+        _beside(who)
+        return
+    settings = ServerSettings(
+        listen or ServerSettings.listen,
+        (_MEMPHIS_PORT if memphis_too else _PORT) if port is None else port,
+        store,
+        user,
+        password,
+        token,
+        tlscert,
+        tlskey,
+        websocket_port or 0,
+        account=_MEMPHIS_ACCOUNT if memphis_too else None,
+    )
+    _serve(settings, memphis_too=memphis_too)
+
+
+def _given(options: dict[str, Any]) -> str:
+    return ", ".join(name for name, value in options.items() if value is not None)
+
+
+def _path(variable: str) -> Path | None:
+    return Path(text) if (text := os.environ.get(variable)) else None
+
+
+def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
+    """Run a server until Ctrl-C."""
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    def announce() -> None:
+        print(server.url, server.websocket_url, sep="\n", flush=True)
+        kept = (
+            f"streams are kept in {settings.store}"
+            if settings.store
+            else "streams go when it stops; --store keeps them"
+        )
+        tell(f"broker ready{', for Memphis SDKs too' if memphis_too else ''}; {kept}; Ctrl-C stops it")
+
     signal.signal(signal.SIGTERM, on_stop)
     with running(settings) as server:
-        kept = f"streams are kept in {store}" if store else "streams go when it stops; --store keeps them"
         try:
-            print(server.url, server.websocket_url, sep="\n", flush=True)
-            tell(f"broker ready; {kept}; Ctrl-C stops it")
+            if memphis_too:
+                asyncio.run(_answer(_own(server, settings), announce, in_thread(server.process.wait)))
+            else:
+                announce()
             while server.process.poll() is None:
                 time.sleep(0.2 if os.name == "nt" else 1.0)
         except KeyboardInterrupt:
             tell("broker stopped")
             return
         raise ServerError(f"the server ended by itself; its last words: {server.last_words}")
+
+
+def _beside(who: Access) -> None:
+    """Answer Memphis SDKs at a server that is there, until Ctrl-C."""
+
+    def announce() -> None:
+        tell(f"answering Memphis SDKs at {who.shown}; Ctrl-C stops it")
+
+    try:
+        asyncio.run(_answer(who, announce, asyncio.Event().wait()))
+    except KeyboardInterrupt:
+        tell("no longer answering Memphis SDKs")
+
+
+async def _answer(who: Access, ready: Callable[[], None], end: Awaitable[object]) -> None:
+    """Answer Memphis SDKs until ``end``."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def on_stop(_number: int, _frame: FrameType | None) -> None:
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, on_stop)  # as asyncio does with Ctrl-C
+    try:
+        async with memphis.responding(who, tell):
+            ready()
+            await end
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _own(server: Server, settings: ServerSettings) -> Access:
+    """Return how to reach the server that was started here."""
+    return Access((server.local_url,), settings.user, settings.password, settings.token, tls_pin=settings.tls_cert)

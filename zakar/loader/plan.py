@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zakar.broker.account import Account
-from zakar.broker.station import Stream, stream_name, subject
+from zakar.broker.station import PARTITIONS, Stream, stream_name, subject
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import Table
 from zakar.loader.frames import stored_bytes
@@ -12,7 +12,6 @@ from zakar.loader.partition import Share
 from zakar.loader.window import IN_FLIGHT_MOST
 
 TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
-PARTITIONS = "zakar.partitions"
 PARTITIONS_MOST = 1_000
 _SPARE = 1.05  # room over the computed size, for what the store adds
 _AGE_LEAST = 86_400.0  # seconds that a message must live, for a load to be of use

@@ -1,0 +1,132 @@
+"""Consumer groups in JetStream: a durable on each partition, with the limits that Memphis gives it.
+
+The group's members are in the metadata of the first partition's durable, so that the durable is deleted when the
+last of them is destroyed. A member whose connection is closed without that does not count, where the server tells
+which are open; where it does not, such a member keeps the durable, and the group's position, for good.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from zakar.broker.connection import ApiError, Connection
+from zakar.broker.memphis import members, presence
+from zakar.broker.memphis.members import Member
+from zakar.broker.memphis.requests import CreateConsumer, DestroyConsumer
+from zakar.broker.station import STREAM_NOT_FOUND, Stream, subject
+
+_CONSUMER_NOT_FOUND = 10014
+_START = ("deliver_policy", "opt_start_seq", "opt_start_time")
+
+
+async def join(connection: Connection, partitions: Sequence[Stream], asked: CreateConsumer) -> None:
+    """Make a group's durables, and one of its members known. Raises ApiError.
+
+    Where other members are there, the group goes on from where it is, whatever the new one says of its start; where
+    none is, JetStream refuses another start than the durable began with.
+    """
+    found = await asyncio.gather(*(_look(connection, stream.name, asked.group) for stream in partitions))
+    me = Member(asked.connection, asked.name)
+    others = await _others(connection, members.known(found[0]), [me])
+    for stream, there in zip(partitions, found, strict=True):
+        wanted = config(stream, asked)
+        if there is not None:
+            start = {key: there[key] for key in _START if key in there} if others else {}
+            wanted = {**there, **{k: v for k, v in wanted.items() if not (others and k in _START)}, **start}
+        if stream is partitions[0]:
+            wanted["metadata"] = members.written(wanted.get("metadata") or {}, [*others, me])
+        if wanted != there:
+            await _put(connection, stream.name, wanted)
+
+
+async def leave(connection: Connection, partitions: Sequence[Stream], asked: DestroyConsumer) -> bool:
+    """Take a member out of its group, and delete the group's durables if it was the last.
+
+    Returns whether it was a member. Raises ApiError.
+    """
+    first = partitions[0].name
+    there = await _group_of(connection, first, asked)
+    if there is None:
+        return False
+    known = members.known(there)
+    others = await _others(connection, known, members.leaving(known, asked.connection, asked.name))
+    if others:
+        await _put(connection, first, {**there, "metadata": members.written(there["metadata"], others)})
+        return True
+    for stream in reversed(partitions):  # the one that knows the members last, so that this can be done again
+        try:
+            await connection.api(f"CONSUMER.DELETE.{stream.name}.{there['durable_name']}")
+        except ApiError as error:
+            if error.code not in (_CONSUMER_NOT_FOUND, STREAM_NOT_FOUND):
+                raise
+    return True
+
+
+def config(stream: Stream, asked: CreateConsumer) -> dict[str, Any]:
+    """Return the durable of a group on a partition as Memphis makes it."""
+    return {
+        "durable_name": asked.group,
+        **_start(stream, asked),
+        "ack_policy": "explicit",
+        "ack_wait": asked.ack_wait,
+        "max_deliver": asked.deliveries,
+        "filter_subject": subject(stream.name),
+        "replay_policy": "instant",
+        "max_ack_pending": -1,
+        "num_replicas": 0,
+    }
+
+
+def _start(stream: Stream, asked: CreateConsumer) -> dict[str, Any]:
+    """Return where a new group begins; the last messages are counted in each partition."""
+    if asked.last:
+        return {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, stream.last - asked.last + 1)}
+    if asked.last == 0:
+        return {"deliver_policy": "new"}
+    if asked.start > 1:
+        return {"deliver_policy": "by_start_sequence", "opt_start_seq": asked.start}
+    return {"deliver_policy": "all"}
+
+
+async def _others(connection: Connection, known: list[Member], leaving: list[Member]) -> list[Member]:
+    """Return the members but for some, and for those that vanished."""
+    others = [member for member in known if member not in leaving]
+    if not others:
+        return []
+    asking = leaving[0].connection if leaving else ""
+    gone = await presence.gone(connection, asking, {member.connection for member in others})
+    return [member for member in others if member.connection not in gone]
+
+
+async def _group_of(connection: Connection, stream: str, asked: DestroyConsumer) -> dict[str, Any] | None:
+    """Return the durable of which a consumer is a member: most often its namesake, else any."""
+    namesake = await _look(connection, stream, asked.name)
+    if members.leaving(members.known(namesake), asked.connection, asked.name):
+        return namesake
+    seen = 0
+    while True:
+        page = await connection.api(f"CONSUMER.LIST.{stream}", {"offset": seen})
+        for there in page["consumers"] or ():
+            config: dict[str, Any] = there["config"]
+            if members.leaving(members.known(config), asked.connection, asked.name):
+                return config
+        seen += len(page["consumers"] or ())
+        if not page["consumers"] or seen >= page["total"]:
+            return None
+
+
+async def _look(connection: Connection, stream: str, durable: str) -> dict[str, Any] | None:
+    """Return a durable's configuration, None where there is none."""
+    try:
+        answer: dict[str, Any] = await connection.api(f"CONSUMER.INFO.{stream}.{durable}")
+    except ApiError as error:
+        if error.code == _CONSUMER_NOT_FOUND:
+            return None
+        raise
+    config: dict[str, Any] = answer["config"]
+    return config
+
+
+async def _put(connection: Connection, stream: str, config: dict[str, Any]) -> None:
+    request = {"stream_name": stream, "config": config}
+    await connection.api(f"CONSUMER.DURABLE.CREATE.{stream}.{config['durable_name']}", request)

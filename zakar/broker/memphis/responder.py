@@ -1,0 +1,239 @@
+"""The responder: requests taken from their subjects, carried out on JetStream, answered.
+
+Two may run beside a server: their subscriptions are one queue group, so that each request is answered once. What
+they remember is in the broker, but nobody keeps two of them from writing the members of one group at the same time:
+a member may be forgotten then, and its durable go before it.
+"""
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from nats.aio.msg import Msg
+
+from zakar.broker import station as streams
+from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.memphis import consumers, names, requests, stations
+from zakar.broker.memphis.names import RefusedError
+from zakar.broker.memphis.requests import (
+    AttachSchema,
+    CreateConsumer,
+    CreateProducer,
+    CreateStation,
+    DestroyConsumer,
+    DestroyProducer,
+    DestroyStation,
+    DetachSchema,
+    Order,
+)
+from zakar.errors import ServerError
+
+Log = Callable[[str], None]
+
+UNSUPPORTED = (
+    "$memphis_notifications",
+    "$memphis_schemaverse_dls",
+    "$memphis_nacked_dls",
+    "$memphis_pm_acks",
+    "$memphis_integration_updates",
+    "$memphis_cache_updates",
+    "$memphis_config_reload_signal",
+    "$memphis_connection_status",
+    "$memphis_tiered_storage",
+)
+_QUEUE = "zakar_memphis"
+_INBOXES = ("_INBOX", "_R_.")
+_AT_ONCE = 1_024  # requests; what comes on top waits in its subscription
+_PATIENCE = 15.0  # seconds for a server that is away; an SDK has 20
+_PAUSE = 0.1
+_LONGEST_WAIT = 0.5  # seconds between attempts to reconnect: SDKs are back after 1.5
+_FAREWELL = 5.0
+_AWAY = (0, 10008)  # nobody answers for JetStream, or it is not ready yet
+
+
+@dataclass
+class _Desk:
+    """What the requests of one responder share."""
+
+    connection: Connection
+    log: Log
+    locks: "weakref.WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=weakref.WeakValueDictionary)
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+    def lock(self, station: str) -> asyncio.Lock:
+        """Return the lock of a station: what is asked of one is done one after the other."""
+        return self.locks.setdefault(station, asyncio.Lock())
+
+
+def _nothing(_text: str) -> None:
+    pass
+
+
+@contextlib.asynccontextmanager
+async def responding(access: Access, log: Log = _nothing) -> AsyncIterator[None]:
+    """Answer SDKs of the server at ``access`` for the length of an ``async with`` block.
+
+    A lost server is waited for, however long. ``log`` gets lines for whoever runs this. Raises ConfigError, and
+    ServerError where the server does not let us in, has no JetStream, or not for this user.
+    """
+    async with connected(access, "zakar memphis", longest_wait=_LONGEST_WAIT) as connection:
+        desk = _Desk(connection, log)
+        await _check(connection)
+        heard = [
+            await connection.subscribe(subject, queue=_QUEUE, cb=partial(_take, desk))
+            for subject in (*requests.SUBJECTS, *UNSUPPORTED)
+        ]
+        await _check_heard(connection)
+        finishing = asyncio.create_task(_finish(desk))
+        try:
+            yield
+        finally:
+            finishing.cancel()
+            for subscription in heard:
+                with contextlib.suppress(*LOST):
+                    await subscription.unsubscribe()
+            if desk.tasks:
+                await asyncio.wait(desk.tasks, timeout=_FAREWELL)
+
+
+async def _check(connection: Connection) -> None:
+    """Raise ServerError if this user cannot do what SDKs will ask for."""
+    await streams.info(connection)
+    try:
+        await streams.look(connection, streams.stream_name("zakar"))
+    except ApiError as error:
+        raise ServerError(f"the server refuses JetStream requests: {error}; let this user ask $JS.API.>") from error
+    except LOST as error:
+        raise ServerError(f"the server does not answer JetStream requests ({str(error) or 'no answer'})") from error
+
+
+async def _check_heard(connection: Connection) -> None:
+    """Raise ServerError if this user may not listen to what SDKs ask."""
+    await connection.flush()
+    for subject in requests.SUBJECTS:
+        if said := connection.denied.get(subject):
+            raise ServerError(f"the server does not let this user answer Memphis SDKs: {said}")
+
+
+async def _finish(desk: _Desk) -> None:
+    """Go on with deletions that an earlier responder did not end."""
+    try:
+        for station in await stations.finish(desk.connection):
+            desk.log(f"station {station}: deleted, as was asked of an earlier responder")
+    except (ApiError, RefusedError, *LOST) as error:
+        desk.log(f"stations that are half deleted were not looked for: {error}")
+
+
+async def _take(desk: _Desk, message: Msg) -> None:
+    """Take a request; nats-py gives the next one of its subject when this returns."""
+    await desk.room.acquire()
+    task = asyncio.create_task(_serve(desk, message))
+    desk.tasks.add(task)
+    task.add_done_callback(desk.tasks.discard)
+    task.add_done_callback(lambda _: desk.room.release())
+
+
+async def _serve(desk: _Desk, message: Msg) -> None:
+    answer = await _answer(desk, message.subject, message.data)
+    if not message.reply:
+        return
+    # What is answered to a subject that is nobody's inbox could end in a stream, or ask JetStream for something.
+    if not message.reply.startswith(_INBOXES) or "*" in message.reply or ">" in message.reply:
+        _tell_once(desk, "reply", f"{message.subject}: not answered, since the reply subject is no inbox")
+        return
+    with contextlib.suppress(*LOST):
+        await desk.connection.publish(message.reply, answer)
+
+
+async def _answer(desk: _Desk, subject: str, payload: bytes) -> bytes:
+    """Return the answer to a request, whatever it is."""
+    if subject in UNSUPPORTED:
+        _tell_once(desk, subject, f"{subject}: asked for, which zakar does not do")
+        return b"zakar does not do this: " + subject.encode()
+    try:
+        order = requests.order(subject, payload)
+        async with desk.lock(order.station):
+            return await _insist(desk, order)
+    except RefusedError as refusal:
+        text = str(refusal)
+    except ApiError as error:
+        text = str(error)
+        desk.log(f"{subject}: {text}")
+    except LOST as error:
+        text = f"the broker did not answer ({str(error) or 'no answer'}); try again"
+        desk.log(f"{subject}: {text}")
+    except Exception as error:  # a request must not end the responder
+        text = "zakar could not do this; its log says why"
+        desk.log(f"{subject}: {error!r}")
+    return requests.failure(subject, text)
+
+
+async def _insist(desk: _Desk, order: Order) -> bytes:
+    """Carry out an order, again if the server goes away meanwhile: each may be done twice."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE
+    while True:
+        try:
+            return await _carry_out(desk, order)
+        except (ApiError, *LOST) as error:
+            away = error.code in _AWAY if isinstance(error, ApiError) else True
+            if not away or loop.time() > until:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+async def _carry_out(desk: _Desk, order: Order) -> bytes:
+    connection, station, shown = desk.connection, order.station, names.shown(order.station)
+    match order:
+        case CreateStation():
+            await _create_station(desk, order)
+        case DestroyStation():
+            if not await stations.destroy(connection, station):
+                raise RefusedError(f"Station {shown} does not exist")
+            desk.log(f"station {shown}: deleted")
+        case CreateProducer():
+            return requests.producer(_numbers(await stations.find_or_make(connection, station)))
+        case CreateConsumer():
+            partitions = await stations.find_or_make(connection, station)
+            await consumers.join(connection, partitions, order)
+            return requests.consumer(_numbers(partitions))
+        case DestroyConsumer():
+            partitions = await stations.find(connection, station)
+            if not partitions or not await consumers.leave(connection, partitions, order):
+                raise RefusedError(f"Consumer {names.shown(order.name)} at station {shown} does not exist")
+        case AttachSchema():
+            if not await stations.find(connection, station):
+                raise RefusedError(f"memphis: Station {shown} does not exist")
+            raise RefusedError(f"Schema {order.schema} does not exist")
+        case DetachSchema():
+            if not await stations.find(connection, station):
+                raise RefusedError(f"station {shown} does not exist")
+        case DestroyProducer():
+            pass
+    return b""
+
+
+async def _create_station(desk: _Desk, order: CreateStation) -> None:
+    if await stations.find(desk.connection, order.station):
+        return
+    if isinstance(order.layout, RefusedError):
+        raise order.layout
+    if order.dead_letters and order.dead_letters != order.station:
+        await stations.find_or_make(desk.connection, order.dead_letters)
+    made = await stations.make(desk.connection, order.station, order.layout)
+    desk.log(f"station {names.shown(order.station)}: made, {len(made)} partition{'s' if len(made) > 1 else ''}")
+
+
+def _numbers(partitions: list[streams.Stream]) -> list[int]:
+    return [streams.number_of(stream.name) for stream in partitions]
+
+
+def _tell_once(desk: _Desk, about: str, text: str) -> None:
+    if about not in desk.told:
+        desk.told.add(about)
+        desk.log(text)
