@@ -1,5 +1,6 @@
 """The loader's pure parts: frames, dialects, window, plan."""
 
+import dataclasses
 import json
 import re
 
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from zakar.broker.account import Account
 from zakar.broker.connection import Delivery
 from zakar.broker.station import Stream
 from zakar.dataset.schema import ALERTS
-from zakar.loader import frames, plan
+from zakar.loader import frames, outlook, plan
 from zakar.loader.dialect import AckEach, Answer, FastBatch
+from zakar.loader.outlook import Action
 from zakar.loader.plan import Target
 from zakar.loader.window import Window
 
@@ -46,6 +49,18 @@ def test_each_frame_says_which_sequence_it_follows(payloads, after):
         assert (subject, reply, payload) == ("s$1.final", "_INBOX.a", payloads[n])
         assert headers == b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n" % (after + n)
         assert len(headers) + len(payload) <= built.largest
+
+
+@given(PAYLOADS, st.integers(0, 1_100), st.lists(st.from_regex("[a-z$-]{1,9}: [a-z]{0,9}", fullmatch=True), max_size=3))
+def test_further_header_lines_stand_in_every_frame(payloads, after, lines):
+    further = "".join(f"{line}\r\n" for line in lines)
+    built = AckEach("s$1.final", "_INBOX.a", further).build(_array(payloads), after)
+    plain = AckEach("s$1.final", "_INBOX.a").build(_array(payloads), after)
+    for n, (_, _, headers, payload) in enumerate(_parsed(bytes(built.data))):
+        expected = f"NATS/1.0\r\nNats-Expected-Last-Sequence: {after + n}\r\n{further}\r\n"
+        assert (headers.decode(), payload) == (expected, payloads[n])
+        assert len(headers) + len(payload) <= built.largest
+    assert built.largest == plain.largest + len(further)
 
 
 @given(PAYLOADS, st.integers(0, 1_100), st.integers(0, 1_100), st.integers(0, 3))
@@ -222,6 +237,22 @@ def test_a_beginning_of_this_table_and_an_empty_stream_are_filled():
     assert plan.judge(TARGET, _stream(max_message=80), b"row", b"row") is None
     assert plan.judge(TARGET, _stream(last=0, messages=0), None, None) is None
     assert plan.judge(TARGET, _stream(last=0, messages=0, metadata={}), None, None) is None
+
+
+def test_the_partitions_of_a_station_that_zakar_did_not_fill_are_its_streams():
+    assert plan.partitions([_stream(metadata={}), _stream(metadata={}), _stream(metadata={})]) == 3
+    assert plan.partitions([_stream(metadata={plan.PARTITIONS: "4"})]) == 4
+    assert plan.partitions([_stream(), _stream(metadata={})]) == 1
+
+
+def test_a_station_that_never_grows_refuses_partitions_that_it_lacks():
+    second = dataclasses.replace(TARGET, stream="a$2", number=2, of=2)
+    assert plan.ungrown(second, []) is None
+    refusal = plan.ungrown(second, [_stream()])
+    assert refusal == plan.Refusal("a$1", "is one of 1 partitions, not of 2; give --partitions 1")
+    account = Account("", 0, 0, 0, None, None, 0, None, size_required=False)
+    found = outlook.outlook(second, None, refusal, "nonblocking", account)
+    assert (found.action, found.sends, found.needs, found.why) == (Action.REFUSE, 0, 0, refusal.found)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ subscription are handed over by the chunk that came from the socket, not one at 
 import asyncio
 import contextlib
 import random
+import re
 import secrets
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 import nats.errors
@@ -28,6 +30,8 @@ from zakar.stopping import until_stopped
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 LOST = (nats.errors.Error, OSError)  # what a request raises when no answer comes
+_MEMPHIS = "memphis"
+_MEMPHIS_PORT = 6666
 _SCHEMES = ("nats", "tls", "ws", "wss")
 _TLS = ("tls", "wss")
 _WEBSOCKET = ("ws", "wss")
@@ -55,7 +59,7 @@ Tap = Callable[[list[Delivery]], None]
 class Access:
     """Where the broker is and who is asking. Secrets are never shown."""
 
-    servers: tuple[str, ...] = (DEFAULT_SERVER,)
+    servers: tuple[str, ...] = field(default=(DEFAULT_SERVER,), repr=False)  # an address may hold a password
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
@@ -65,6 +69,17 @@ class Access:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_pin: Path | None = None  # the server's very certificate: it alone is trusted, whatever name is in it
+    account: int = 1  # of a Memphis broker
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a Memphis broker's addresses among others."""
+        if self.memphis and not all(is_memphis(server) for server in self.servers):
+            raise ConfigError(f"--server {self.shown}: memphis:// and other addresses are not ways to one broker")
+
+    @property
+    def memphis(self) -> bool:
+        """Whether the servers are Memphis brokers, which make stations when asked for them."""
+        return any(is_memphis(server) for server in self.servers)
 
     @property
     def websocket(self) -> bool:
@@ -80,6 +95,15 @@ class Access:
 def is_websocket(server: str) -> bool:
     """Whether an address is that of a WebSocket."""
     return urlsplit(server).scheme in _WEBSOCKET
+
+
+def is_memphis(server: str) -> bool:
+    """Whether an address is that of a Memphis broker."""
+    return server.lower().startswith(f"{_MEMPHIS}://")
+
+
+class RefusedError(ServerError):
+    """The server does not take these credentials."""
 
 
 class PlaintextError(nats.errors.Error):
@@ -120,6 +144,11 @@ class Connection(Client):
         """Whether TLS is in use."""
         writer = getattr(self._transport, "_io_writer", None)
         return writer is not None and writer.get_extra_info("ssl_object") is not None
+
+    @property
+    def name(self) -> str:
+        """What it told the server that it is called."""
+        return str(self.options["name"])
 
     @property
     def version(self) -> str:
@@ -185,20 +214,36 @@ class Connection(Client):
     async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:
         """Ask JetStream's API; return its answer as plain values.
 
-        Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes; an answer that was
-        under way when the connection was lost never does.
+        Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes.
+        """
+        payload = b"" if request is None else msgspec.json.encode(request)
+        try:
+            reply = await self.ask(f"$JS.API.{subject}", payload, patience)
+        except nats.errors.NoRespondersError as error:
+            raise ApiError(0, "no JetStream answers here") from error
+        except nats.errors.MaxPayloadError as error:
+            needed = f"its max_payload is {self.max_payload:,} bytes, a request of {len(payload):,} does not fit"
+            raise ApiError(0, f"{needed}; raise it") from error
+        answer = msgspec.json.decode(reply)
+        if "error" in answer:
+            raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))
+        return answer
+
+    async def ask(self, subject: str, payload: bytes, patience: float = _API_TIMEOUT) -> bytes:
+        """Make a request; return the reply.
+
+        Raises ApiError if this user may not make it, and nats.errors.Error or OSError where no answer comes; an answer
+        that was under way when the connection was lost never does.
         """
         losses = self.losses
-        payload = b"" if request is None else msgspec.json.encode(request)
-        asked = f"$JS.API.{subject}"
         changed = asyncio.Event()
         self.watchers.add(changed)
-        answering = asyncio.ensure_future(self.request(asked, payload, timeout=patience))
+        answering = asyncio.ensure_future(self.request(subject, payload, timeout=patience))
         watching = asyncio.ensure_future(changed.wait())
         try:
             while not answering.done():
                 # A request that this user may not make is never answered; the server says so on the side.
-                denied = self.denied.pop(asked.lower(), "") or self.deaf
+                denied = self.denied.pop(subject.lower(), "") or self.deaf
                 if denied:
                     raise ApiError(DENIED, denied)
                 if self.losses != losses:
@@ -207,20 +252,11 @@ class Connection(Client):
                 if watching.done():
                     changed.clear()
                     watching = asyncio.ensure_future(changed.wait())
-            message = await answering
-        except nats.errors.NoRespondersError as error:
-            raise ApiError(0, "no JetStream answers here") from error
-        except nats.errors.MaxPayloadError as error:
-            needed = f"its max_payload is {self.max_payload:,} bytes, a request of {len(payload):,} does not fit"
-            raise ApiError(0, f"{needed}; raise it") from error
+            return bytes((await answering).data)
         finally:
             self.watchers.discard(changed)
             watching.cancel()
             answering.cancel()
-        answer = msgspec.json.decode(message.data)
-        if "error" in answer:
-            raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))
-        return answer
 
     async def close(self) -> None:
         """Send what is still pending, for as long as that takes no more than a moment, and close."""
@@ -320,8 +356,29 @@ async def connect(access: Access, name: str = "zakar", longest_wait: float = _RE
     ``longest_wait`` is the most seconds between two attempts to reconnect. Raises ConfigError for settings that
     cannot be used and ServerError, saying which server and why, if none lets us in.
     """
+    if access.memphis:
+        return await _sign_in(memphis_access(access), longest_wait)
     for server in access.servers:
         _check_address(server)
+    return await _connect(access, name, longest_wait)
+
+
+async def _sign_in(access: Access, longest_wait: float) -> Connection:
+    """Connect to a Memphis broker as its SDKs do, given access with a user in it. Raises ServerError.
+
+    The connection's name says who it is: an id and the user. A user signs in with the account's number, or without one
+    where that is refused.
+    """
+    name = f"{uuid.uuid4()}::{access.user}"
+    if access.password is None:
+        return await _connect(replace(access, user=None), name, longest_wait)
+    try:
+        return await _connect(replace(access, user=f"{access.user}${access.account}"), name, longest_wait)
+    except RefusedError:
+        return await _connect(access, name, longest_wait)
+
+
+async def _connect(access: Access, name: str, longest_wait: float) -> Connection:
     # A connection has one kind of servers, and the first one says which.
     kind = is_websocket(access.servers[0])
     access = replace(access, servers=tuple(s for s in access.servers if is_websocket(s) == kind))
@@ -357,7 +414,7 @@ async def connect(access: Access, name: str = "zakar", longest_wait: float = _RE
     options = {"reconnect_time_wait": _RECONNECT_WAIT, **_credentials(access)}
     try:
         await connection.connect(
-            servers=list(access.servers),
+            servers=[_plain(server) for server in access.servers],
             name=name,
             error_cb=on_problem,
             disconnected_cb=on_loss,
@@ -375,7 +432,7 @@ async def connect(access: Access, name: str = "zakar", longest_wait: float = _RE
         if transport is not None:
             transport.close()
         if isinstance(error, LOST):
-            raise ServerError(_refusal(access, [*problems, error])) from error
+            raise _refusal(access, [*problems, error]) from error
         raise
     # Not until now, since nats-py would retry what a wrong password or certificate cannot mend. Once in, it
     # reconnects for as long as whoever uses the connection has patience.
@@ -456,24 +513,29 @@ def _wants_tls(access: Access) -> bool:
     )
 
 
-def _refusal(access: Access, problems: list[Exception]) -> str:
+def _refusal(access: Access, problems: list[Exception]) -> ServerError:
     """Say why no server let us in, and what to do. The first problem tells most: a retry may just be cut off."""
     problem = next((p for p in problems if "exceeded" in str(p).lower()), problems[0])
     text = str(problem).strip("'") or type(problem).__name__
     if "authorization" in text.lower() or "authentication" in text.lower():
-        return (
-            f"{access.shown}: the server refuses these credentials; "
-            "check --user and --password, --token, --creds or --nkey"
-        )
+        said = "--user and --password, --token, --creds or --nkey"
+        if access.memphis:
+            said = "the user, the password and the account in the address, or --user, --password and --token"
+        return RefusedError(f"{access.shown}: the server refuses these credentials; check {said}")
+    return ServerError(f"{access.shown}: {_obstacle(access, problem, text)}")
+
+
+def _obstacle(access: Access, problem: Exception, text: str) -> str:
     if "connections exceeded" in text.lower():
-        return f"{access.shown}: the server takes no more connections ({text}); give fewer --connections, or raise it"
+        return f"the server takes no more connections ({text}); give fewer --connections, or raise it"
     if isinstance(problem, PlaintextError):
-        return f"{access.shown}: TLS is asked for and {text}; nothing was sent to it, no credentials either"
+        return f"TLS is asked for and {text}; nothing was sent to it, no credentials either"
     if isinstance(problem, ssl.SSLError):
-        return f"{access.shown}: TLS failed: {text}; check --tlsca, --tlscert and the server's name"
+        return f"TLS failed: {text}; check --tlsca, --tlscert and the server's name"
     if isinstance(problem, TimeoutError):
-        return f"{access.shown}: no answer; check the address and the network"
-    return f"{access.shown}: cannot be reached ({text}); start one with `zakar broker`, or give --server"
+        return "no answer; check the address and the network"
+    start = "zakar broker --memphis" if access.memphis else "zakar broker"
+    return f"cannot be reached ({text}); start one with `{start}`, or give --server"
 
 
 def _check_address(server: str) -> None:
@@ -494,3 +556,62 @@ def _shown(server: str) -> str:
         return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
     except ValueError:
         return "(an address that cannot be read)"
+
+
+def memphis_access(access: Access) -> Access:
+    """Return access with the user, the password and the account that memphis:// addresses say, and without them there.
+
+    What they say goes over what was given otherwise. Raises ConfigError for an address that cannot be read, and for a
+    sign-in that Memphis does not have.
+    """
+    said = {_memphis_user(server) for server in access.servers}
+    if len(said) > 1:
+        raise ConfigError(f"--server {access.shown}: give each address the same user, password and account")
+    user, password, account = said.pop()
+    user = user or access.user
+    if access.creds or access.nkey:
+        raise ConfigError(
+            f"--server {access.shown}: Memphis knows no --creds and no --nkey; give a password or --token"
+        )
+    if not user:
+        raise ConfigError(f"--server {access.shown}: no user; give memphis://user:password@host, or --user")
+    token = access.token
+    if password is not None:
+        token = None  # as the address is whole, what was set for other brokers does not matter
+    elif (access.password is None) == (token is None):
+        both = "a password and a token; give one of them"
+        neither = "no password; give memphis://user:password@host, --password or --token, whatever an open broker takes"
+        raise ConfigError(f"--server {access.shown}: {neither if token is None else both}")
+    else:
+        password = access.password
+    servers = tuple(_shown(server) for server in access.servers)
+    return replace(access, servers=servers, user=user, password=password, token=token, account=account)
+
+
+def _memphis_user(server: str) -> tuple[str | None, str | None, int]:
+    """Return the user, the password and the account that an address says. Raises ConfigError.
+
+    Its text does not show the address: where one cannot be read, part of a password may be taken for the host.
+    """
+    try:
+        parts = urlsplit(server)
+        asked = parse_qs(parts.query, keep_blank_values=True)
+        account = asked.pop("account", ["1"])[-1]
+        usable = not (asked or parts.path.strip("/") or parts.fragment or parts.port == 0) and bool(parts.hostname)
+        if usable and re.fullmatch("[0-9]{1,18}", account):
+            user, password = (None if word is None else unquote(word) for word in (parts.username, parts.password))
+            return user, password, int(account)
+    except ValueError:
+        pass
+    raise ConfigError(
+        "--server: not an address of a Memphis broker; give one like memphis://user:password@host:6666?account=1, "
+        "with %XX for characters of a password that mean something there"
+    )
+
+
+def _plain(server: str) -> str:
+    """Return an address as nats-py knows it."""
+    if not is_memphis(server):
+        return server
+    address = _shown(server).replace(_MEMPHIS, "nats", 1)
+    return address if urlsplit(server).port else f"{address}:{_MEMPHIS_PORT}"

@@ -137,7 +137,10 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     offer, seen = found.offer, found.seen
     lines = [] if offer.account is not None else [offer.lacks]
     if offer.account is not None and not offer.fast_ingest:
-        lines.append(f"fast ingest: nats-server {offer.version} has none; 2.14 and later load faster")
+        none, faster = f"nats-server {offer.version} has none", "2.14 and later load faster"
+        if offer.memphis:
+            none, faster = "there is none through Memphis", f"nats-server {faster} at a nats:// address"
+        lines.append(f"fast ingest: {none}; {faster}")
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
     if seen is None or dataset is None or where is None:
@@ -236,9 +239,13 @@ def _switched(found: Findings) -> dict[str, str]:
     """Say whether batch and compression are on, and if not, why."""
     offer = found.offer
     why_no_batch = "the load would ask for an ack a message" if offer.fast_ingest else "the server has no fast ingest"
+    if offer.memphis:
+        why_no_batch = offer.slow
     if offer.account is None:
         why_no_batch = "there is no JetStream"
     over_tcp = "TCP is not compressed, a ws:// address of the server would be"
+    if offer.memphis:
+        over_tcp = "a Memphis broker is reached over TCP alone, which is not compressed"
     why_plain = "the server does not offer it" if offer.websocket else over_tcp
     return {
         "batch": "on, fast ingest" if found.batch else f"off: {why_no_batch}",

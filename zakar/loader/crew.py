@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from zakar import processes
+from zakar.broker import control as controls
 from zakar.broker import station
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.control import Control
 from zakar.dataset import wire
 from zakar.dataset.store import Dataset
 from zakar.errors import StoppedError, ZakarError
@@ -43,6 +45,7 @@ class Work:
 
 async def fill(
     connection: Connection,
+    control: Control,
     dataset: Dataset,
     work: Work,
     pace: Pace,
@@ -55,28 +58,31 @@ async def fill(
     """
     estimate = Estimate(pace.ack_timeout)
     schedule = None if pace.rate is None else Schedule(pace.rate, asyncio.get_running_loop().time())
+    lacking = {o.target.table.station: None for o in work.openings if o.stored < o.target.records}
     try:
-        for opening, tally in zip(work.openings, work.tallies, strict=True):
-            target = opening.target
-            job = Job(
-                connection,
-                target.stream,
-                _payloads(dataset, target),
-                target.records,
-                pace,
-                estimate,
-                schedule,
-                stop,
-                opening.batch,
-                opening.owner,
-                opening.lead,
-                opening.judged,
-            )
+        async with control.producing(connection, lacking) as further:
+            for opening, tally in zip(work.openings, work.tallies, strict=True):
+                target = opening.target
+                job = Job(
+                    connection,
+                    target.stream,
+                    _payloads(dataset, target),
+                    target.records,
+                    pace,
+                    estimate,
+                    schedule,
+                    stop,
+                    opening.batch,
+                    opening.owner,
+                    opening.lead,
+                    opening.judged,
+                    further,
+                )
 
-            def report(target: Target = target) -> None:
-                progress(target)
+                def report(target: Target = target) -> None:
+                    progress(target)
 
-            await produce(job, tally, report)
+                await produce(job, tally, report)
     except ZakarError as error:
         work.trouble = error
     finally:
@@ -156,7 +162,7 @@ async def _alone(dataset: Dataset, access: Access, work: Work, pace: Pace) -> No
     threading.Thread(target=listen, daemon=True).start()
     try:
         async with connected(access, "zakar load") as connection:
-            await fill(connection, dataset, work, pace, stop)
+            await fill(connection, controls.of(access), dataset, work, pace, stop)
     except ZakarError as error:
         work.trouble = error
     if stop.is_set() and isinstance(work.trouble, StoppedError):

@@ -58,18 +58,19 @@ class Dialect(Protocol):
 
 
 class AckEach:
-    """An ack for every message, each refused unless it follows the one before."""
+    """An ack for every message, each refused unless it follows the one before. ``further``: header lines of each."""
 
     flow: int | None = None
 
-    def __init__(self, subject: str, inbox: str) -> None:
+    def __init__(self, subject: str, inbox: str, further: str = "") -> None:
         self.inbox = inbox
         self._subject = subject
+        self._further = further
         self._refused = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads, each with the sequence that it expects to follow."""
-        return frames.expecting(payloads, after, self._subject, self.inbox)
+        return frames.expecting(payloads, after, self._subject, self.inbox, self._further)
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
         """Read acks: cumulative up to the first refusal, since a message is refused unless it follows.

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zakar.broker import account as accounts
+from zakar.broker import control as controls
 from zakar.broker import link as links
-from zakar.broker import station
 from zakar.broker.account import Account
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected, is_websocket
+from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -26,21 +27,27 @@ _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
 @dataclass(frozen=True)
 class Offer:
-    """What a server offers, and how it is reached: ``compressed`` or not, through a ``websocket`` or not.
+    """What a server offers, and how it is reached: ``compressed``, through a ``websocket``, as a ``memphis`` broker.
 
-    ``lacks`` says why there is no ``account``, if there is none.
+    ``slow`` says why there is no fast ingest, ``lacks`` why there is no ``account``; empty where there is.
     """
 
     server: str
     version: str
     encrypted: bool
     max_payload: int
-    fast_ingest: bool
+    slow: str
     link: Link
     account: Account | None
     lacks: str = ""
     websocket: bool = False
     compressed: bool = False
+    memphis: bool = False
+
+    @property
+    def fast_ingest(self) -> bool:
+        """Whether there is fast ingest."""
+        return not self.slow
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,18 @@ async def examine(
     tables = tables or (dataset.tables if dataset is not None else ())
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     access = await transport.choose(access, way, lambda: payloads)
+    control = controls.of(access)
     async with connected(access, name) as connection:
         try:
-            offer = await _offer(connection, payloads, replicas)
+            offer = await _offer(connection, control, payloads, replicas)
+            if access.memphis:
+                offer = replace(offer, server=offer.server.replace("nats", "memphis", 1), memphis=True)
             found = Findings(offer)
             if dataset is None or offer.account is None:
                 return found
             seen = await previews.preview(
                 connection,
+                control,
                 dataset,
                 tables,
                 offer.account,
@@ -105,16 +116,18 @@ async def examine(
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: connection lost while looking: {error}") from error
-    found = replace(found, seen=seen, seconds=previews.predicted(dataset, tables, seen, offer.link, pace))
+    seconds = previews.predicted(dataset, tables, seen, offer.link, pace, control.header_bytes)
+    found = replace(found, seen=seen, seconds=seconds)
     if not seen.shortages or seen.refusals:
         return found
-    days = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1)
+    days = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None)
 
 
-async def _offer(connection: Connection, payloads: Sequence[bytes], replicas: int) -> Offer:
+async def _offer(connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int) -> Offer:
     account, lacks = None, ""
     try:
+        await control.check(connection)
         account = await accounts.read(connection, replicas)
     except ServerError as error:
         lacks = str(error)
@@ -124,7 +137,7 @@ async def _offer(connection: Connection, payloads: Sequence[bytes], replicas: in
         version=connection.version,
         encrypted=connection.encrypted,
         max_payload=connection.max_payload,
-        fast_ingest=station.offers_fast_ingest(connection),
+        slow=control.slow(connection),
         link=await links.measure(connection, payloads),
         account=account,
         lacks=lacks,

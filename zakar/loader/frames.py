@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from zakar.dataset import wire
 
 _HEADER = "NATS/1.0\r\nNats-Expected-Last-Sequence: "
-_HEADER_END = "\r\n\r\n"
+_END = "\r\n"
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,22 @@ class Frames:
         return self.data[self.offsets[first] : self.offsets[last]]
 
 
-def expecting(payloads: pa.Array, after: int, subject: str, reply: str) -> Frames:
+def expecting(payloads: pa.Array, after: int, subject: str, reply: str, further: str = "") -> Frames:
     """Frame payloads, a binary array, to be stored right after sequence ``after`` of a stream.
 
-    Message i carries ``Nats-Expected-Last-Sequence: after + i`` and asks for its ack on ``reply``.
+    Message i carries ``Nats-Expected-Last-Sequence: after + i``, and ``further`` header lines, each with its end; it
+    asks for its ack on ``reply``.
     """
+    header_end = _END + further + _END
     numbers = pa.array(np.arange(after, after + len(payloads)))
     expected = numbers.cast(pa.string())
-    header_size = pc.add(pc.binary_length(expected), len(_HEADER) + len(_HEADER_END))
+    header_size = pc.add(pc.binary_length(expected), len(_HEADER) + len(header_end))
     total_size = pc.add(header_size, pc.binary_length(payloads))
     joined = pc.binary_join_element_wise(
         _binary(wire.spelled(header_size, f"HPUB {subject} {reply} ", " ")),
         _binary(wire.spelled(total_size, "", f"\r\n{_HEADER}")),
         _binary(expected),
-        _HEADER_END.encode(),
+        header_end.encode(),
         payloads,
         b"\r\n",
         b"",
@@ -71,7 +73,7 @@ def batched(payloads: pa.Array, after: int, start: int, total: int, subject: str
     )
     pieces = [_data(joined)]
     offsets = _offsets(joined).astype(np.int64)
-    largest = (pc.max(size).as_py() or 0) + len(_HEADER) + len(str(start)) + len(_HEADER_END)
+    largest = (pc.max(size).as_py() or 0) + len(_HEADER) + len(str(start)) + len(2 * _END)
     # The first and the last are no plain appends: framed apart, and put in their places.
     special = {}
     if after == start:
@@ -93,7 +95,7 @@ def _operation(payload: bytes, number: int, operation: int, expected: int | None
     words = f"{subject} {reply}{number}.{operation}.$FI"
     if expected is None:
         return f"PUB {words} {len(payload)}\r\n".encode() + payload + b"\r\n"
-    header = f"{_HEADER}{expected}{_HEADER_END}".encode()
+    header = f"{_HEADER}{expected}{2 * _END}".encode()
     return f"HPUB {words} {len(header)} {len(header) + len(payload)}\r\n".encode() + header + payload + b"\r\n"
 
 
@@ -110,7 +112,7 @@ def stored_bytes(payload_bytes: int, messages: int, subject: str) -> int:
 
     A record has 22 bytes of its own, the subject, a length, the header, the payload and an 8-byte checksum.
     """
-    header = len(_HEADER) + len(_HEADER_END) + len(str(messages))
+    header = len(_HEADER) + len(2 * _END) + len(str(messages))
     return payload_bytes + messages * (22 + len(subject) + 4 + header + 8)
 
 

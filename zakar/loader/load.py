@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from zakar.broker import control as controls
 from zakar.broker.connection import LOST, Access, ApiError, connected
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
@@ -107,10 +108,12 @@ async def load(
     if mode is Mode.BLOCKING:
         pace = replace(pace, in_flight=1)
     access = await until_stopped(transport.choose(access, way, lambda: sample(dataset, tables)), stop)
+    control = controls.of(access)
     async with connected(access, "zakar load", stop) as connection:
         began = time.perf_counter()
         preparing = opening.prepare(
             connection,
+            control,
             dataset,
             tables,
             mode,
@@ -131,7 +134,7 @@ async def load(
             def report(target: Target) -> None:
                 progress(_progress(target.table.station, works))
 
-            await crew.fill(connection, dataset, works[0], pace, stop, report)
+            await crew.fill(connection, control, dataset, works[0], pace, stop, report)
         else:
 
             def report_all(seen: Sequence[Work]) -> None:
@@ -140,7 +143,8 @@ async def load(
             works = await crew.fill_in_processes(connection, dataset, access, works, pace, stop, report_all)
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
-        return _report(works, openings, mode, access, pace, seconds, stop)
+        used = _used(mode, openings, control.slow(connection))
+        return _report(works, openings, used, access, pace, seconds, stop)
 
 
 def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:
@@ -192,7 +196,7 @@ def _report(
         timeouts=sum(tally.timeouts for tally in tallies),
         retries=sum(tally.retries for tally in tallies),
         reconnects=sum(work.reconnects for work in works),
-        mode=str(_used(mode, openings)),
+        mode=str(mode),
         mode_reason="; ".join(dict.fromkeys(o.why for o in openings if o.why)),
         transport=str(Transport.WEBSOCKET if access.websocket else Transport.TCP),
         wire_bytes=sum(work.wire_bytes for work in works),
@@ -203,12 +207,16 @@ def _report(
     )
 
 
-def _used(mode: Mode, openings: Sequence[Opening]) -> Mode:
-    """Return the mode that was used, as far as it could be: there may have been streams that did not allow it."""
+def _used(mode: Mode, openings: Sequence[Opening], slow: str) -> Mode:
+    """Return the mode that was used, as far as it could be: there may have been streams that did not allow it.
+
+    ``slow`` says why none could; empty if not.
+    """
     if mode not in {Mode.AUTO, Mode.BATCH}:
         return mode
     sending = [o for o in openings if o.stored < o.target.records]
-    return Mode.BATCH if not sending or any(o.batch for o in sending) else Mode.NONBLOCKING
+    batch = any(o.batch for o in sending) if sending else not slow
+    return Mode.BATCH if batch else Mode.NONBLOCKING
 
 
 def _progress(station: str, works: Sequence[Work]) -> Progress:

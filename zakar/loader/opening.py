@@ -4,12 +4,13 @@ import asyncio
 import enum
 import secrets
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from zakar.broker import account as accounts
 from zakar.broker import station
 from zakar.broker.connection import LOST, ApiError, Connection
+from zakar.broker.control import Control
 from zakar.broker.station import Stream
 from zakar.dataset import wire
 from zakar.dataset.schema import PREDICTIONS, Table
@@ -20,7 +21,6 @@ from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL
 
 _T = TypeVar("_T")
-_OLD = "nats-server {} has no fast ingest, which came with 2.14"
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
 
 
@@ -51,6 +51,7 @@ class Opening:
 
 async def prepare(
     connection: Connection,
+    control: Control,
     dataset: Dataset,
     tables: Sequence[Table],
     mode: Mode,
@@ -66,7 +67,7 @@ async def prepare(
     station holds anything but the first messages of this dataset, ServerError, ApiError, and what lost
     connections raise.
     """
-    check_options(connection, mode, replicas)
+    check_options(connection, control, mode, replicas)
     looking = (station.partitions(connection, table.station) for table in (*tables, PREDICTIONS))
     answers: list[Any] = await _all([station.info(connection), *looking])  # that there is no JetStream is told first
     info, *streams, predictions = answers
@@ -75,7 +76,9 @@ async def prepare(
     targets = [
         target
         for table, streams in found.items()
-        for target in await targets_of(dataset, table, plan.partitions_to_be(streams, partitions, recreate=recreate))
+        for target in await targets_of(
+            dataset, table, plan.partitions_to_be(streams, partitions, recreate=recreate), control.header_bytes
+        )
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
     if recreate:
@@ -84,10 +87,11 @@ async def prepare(
         fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
         if lacks := outlook.surely_short(fates, account, there.values()):
             raise ServerError(f"--recreate: nothing was deleted, since a load would not fit: {'; '.join(lacks)}")
-        await _all(station.delete(connection, stream) for stream in there)
+        names = {table.station: [stream.name for stream in streams] for table, streams in found.items() if streams}
+        await _all(control.delete(connection, name, streams) for name, streams in names.items())
         there, found = {}, {}
-    judging = (judged(connection, dataset, t, there[t.stream]) for t in targets if t.stream in there)
-    refusals = [refusal for refusal in await _all(judging) if refusal is not None]
+    judging = (judged(connection, control, dataset, t, found.get(t.table, ())) for t in targets)
+    refusals = list(dict.fromkeys(refusal for refusal in await _all(judging) if refusal is not None))
     for table, streams in found.items():
         refusals += plan.stray([target for target in targets if target.table == table], streams)
     if refusals:
@@ -96,10 +100,10 @@ async def prepare(
             + ". Load elsewhere, or delete what is there and start over with --recreate"
         )
     # One after the other, since servers take the streams that are being created for none when they look at limits.
-    openings = [await _open(connection, t, there.get(t.stream), mode, replicas, patience) for t in targets]
+    openings = [await _open(connection, control, t, there.get(t.stream), mode, replicas, patience) for t in targets]
     if not predictions:
-        said, stream = plan.metadata(PREDICTIONS, dataset.manifest), station.stream_name(PREDICTIONS.station)
-        await station.create(connection, stream, said, plan.predictions_bytes(account), replicas)
+        said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
+        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas)
     return openings
 
 
@@ -112,17 +116,17 @@ async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
     return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
-async def targets_of(dataset: Dataset, table: Table, partitions: int) -> list[Target]:
-    """Return the partitions that carry a table."""
+async def targets_of(dataset: Dataset, table: Table, partitions: int, header_bytes: int) -> list[Target]:
+    """Return the partitions that carry a table, whose messages have so many bytes of headers besides ours."""
     # In a thread, since it may read the whole table.
     shares = await asyncio.to_thread(partition.shares, dataset, table, partitions)
-    return [plan.target(dataset.manifest, table, share) for share in shares]
+    return [plan.target(dataset.manifest, table, share, header_bytes) for share in shares]
 
 
-def check_options(connection: Connection, mode: Mode, replicas: int) -> None:
+def check_options(connection: Connection, control: Control, mode: Mode, replicas: int) -> None:
     """Raise ServerError if the server does not know a mode, or surely cannot keep so many replicas."""
-    if mode is Mode.BATCH and not station.offers_fast_ingest(connection):
-        raise ServerError(f"--mode batch: {_OLD.format(connection.version)}; use --mode auto")
+    if mode is Mode.BATCH and (slow := control.slow(connection)):
+        raise ServerError(f"--mode batch: {slow}; use --mode auto")
     if replicas > 1 and station.alone(connection):
         raise ServerError(
             f"--replicas {replicas}: this server is in no cluster, so it keeps one replica of a stream; "
@@ -130,24 +134,46 @@ def check_options(connection: Connection, mode: Mode, replicas: int) -> None:
         )
 
 
-async def judged(connection: Connection, dataset: Dataset, target: Target, found: Stream) -> Refusal | None:
-    """Return why an existing stream cannot be filled, None if it can. Looks, and changes nothing. Raises ApiError."""
+async def judged(
+    connection: Connection, control: Control, dataset: Dataset, target: Target, streams: Sequence[Stream]
+) -> Refusal | None:
+    """Return why a partition cannot be filled, given the streams of its station; None if it can.
+
+    Looks, and changes nothing. Raises ApiError.
+    """
+    found = next((stream for stream in streams if stream.name == target.stream), None)
+    if found is None:
+        return plan.ungrown(target, streams) if control.theirs else None
     last_row = _row(dataset, target, found.last)
     last_stored = await station.message(connection, target.stream, found.last) if last_row else None
+    if control.theirs and plan.unmarked(found):
+        # Its first message tells instead, and its last one, as that of every stream.
+        first_row = _row(dataset, target, min(1, found.last))
+        if first_row and first_row == await station.message(connection, target.stream, 1):
+            found = replace(found, metadata=target.metadata)
     return plan.judge(target, found, last_row, last_stored)
 
 
 async def _open(
-    connection: Connection, target: Target, found: Stream | None, mode: Mode, replicas: int, patience: float
+    connection: Connection,
+    control: Control,
+    target: Target,
+    found: Stream | None,
+    mode: Mode,
+    replicas: int,
+    patience: float,
 ) -> Opening:
     """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
-    wanted = mode in {Mode.AUTO, Mode.BATCH} and station.offers_fast_ingest(connection)
-    why = "" if wanted or mode is not Mode.AUTO else _OLD.format(connection.version)
+    slow = control.slow(connection)
+    wanted = mode in {Mode.AUTO, Mode.BATCH} and not slow
+    why = slow if mode is Mode.AUTO else ""
     if found is None:
         try:
-            await station.create(connection, target.stream, marked, target.max_bytes, replicas)
+            made = await control.create(
+                connection, target.table.station, target.number, target.of, marked, target.max_bytes, replicas
+            )
         except ApiError as error:
             if error.code not in FULL:
                 raise
@@ -155,11 +181,11 @@ async def _open(
                 f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
                 f"{error}; raise the account's or the server's storage, or load fewer --tables"
             ) from error
-        return Opening(target, 0, wanted, owner, why)
+        return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why)
     if found.last == target.records:
         return Opening(target, found.last, batch=False, owner=None, judged=found.last)
     try:
-        if station.offers_fast_ingest(connection):
+        if found.batched or not slow:
             fenced = await station.fence(connection, target.stream, marked)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.

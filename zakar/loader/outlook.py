@@ -65,7 +65,7 @@ def outlook(
     least = plan.least_bytes(target.wire_bytes, target.records, target.stream)
     new = Outlook(target.stream, Action.CREATE, target.records, 0, mode, size, size * account.copies, least=least)
     if found is None:
-        return new
+        return new if refusal is None else replace(new, action=Action.REFUSE, needs=0, why=refusal.found)
     frees = _frees(found, account)
     if recreate:
         return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)

@@ -41,8 +41,8 @@ class Refusal:
     found: str
 
 
-def target(manifest: Manifest, table: Table, share: Share | None = None) -> Target:
-    """Return the partition that carries a table, or a share of it."""
+def target(manifest: Manifest, table: Table, share: Share | None = None, header_bytes: int = 0) -> Target:
+    """Return the partition that carries a table, or a share of it; messages have ``header_bytes`` besides ours."""
     entry = manifest.tables[table.name]
     number, of, records, wire_bytes = share or Share(1, 1, entry.rows, entry.wire_bytes)
     stream = stream_name(table.station, number)
@@ -51,7 +51,7 @@ def target(manifest: Manifest, table: Table, share: Share | None = None) -> Targ
         stream=stream,
         subject=subject(stream),
         records=records,
-        max_bytes=size(wire_bytes, records, stream),
+        max_bytes=size(wire_bytes + records * header_bytes, records, stream),
         metadata={**metadata(table, manifest), PARTITIONS: str(of)},
         wire_bytes=wire_bytes,
         number=number,
@@ -60,8 +60,12 @@ def target(manifest: Manifest, table: Table, share: Share | None = None) -> Targ
 
 
 def partitions(streams: Sequence[Stream]) -> int:
-    """Return how many partitions a station has, as it says itself, given its streams; 1 if it is not there."""
-    said = streams[0].metadata.get(PARTITIONS, "1") if streams else "1"
+    """Return how many partitions a station has, given its streams; 1 if it is not there.
+
+    One that zakar filled says it itself, of another all streams count.
+    """
+    counted = len(streams) if streams and unmarked(streams[0]) else 1
+    said = streams[0].metadata.get(PARTITIONS, str(counted)) if streams else "1"
     return int(said) if said.isascii() and said.isdigit() and 0 < int(said) <= PARTITIONS_MOST else 1
 
 
@@ -142,7 +146,7 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
         return refuse(f"holds table {found.metadata.get(TABLE)}, not {target.table.name}")
     if found.metadata.get(PARTITIONS, "1") != str(target.of):
         has = found.metadata.get(PARTITIONS, "1")
-        return refuse(f"is one of {has} partitions, not of {target.of}; give --partitions {has}")
+        return refuse(_one_of(has, target))
     if not found.unbroken:
         return refuse(f"has lost messages: {found.messages:,} are left of {found.last:,}")
     if found.last > target.records:
@@ -150,6 +154,22 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     if last_row != last_stored:
         return refuse(f"differs from the dataset at message {found.last:,}")
     return None
+
+
+def _one_of(has: str, target: Target) -> str:
+    return f"is one of {has} partitions, not of {target.of}; give --partitions {has}"
+
+
+def unmarked(found: Stream) -> bool:
+    """Whether a stream does not say whose messages it is for."""
+    return FINGERPRINT not in found.metadata
+
+
+def ungrown(target: Target, streams: Sequence[Stream]) -> Refusal | None:
+    """Return why a partition cannot be added to the streams of a station that never gets more; None to a new one."""
+    if not streams:
+        return None
+    return Refusal(streams[0].name, _one_of(str(len(streams)), target))
 
 
 def late_until(stored: int) -> int:

@@ -1,11 +1,12 @@
 """What a load would do with each station, and what it needs for that. Looks, and changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zakar.broker import station
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
+from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
@@ -46,6 +47,7 @@ class Preview:
 
 async def preview(
     connection: Connection,
+    control: Control,
     dataset: Dataset,
     tables: Sequence[Table],
     account: Account,
@@ -59,20 +61,23 @@ async def preview(
 
     Raises ServerError for a mode or replicas that the server does not have, ApiError, and what lost connections raise.
     """
-    check_options(connection, mode, replicas)
+    check_options(connection, control, mode, replicas)
     used = mode
     if mode is Mode.AUTO:
-        used = Mode.BATCH if station.offers_fast_ingest(connection) else Mode.NONBLOCKING
+        used = Mode.NONBLOCKING if control.slow(connection) else Mode.BATCH
     stations: dict[str, Outlook] = {}
     for table in tables:
         there = {stream.name: stream for stream in await station.partitions(connection, table.station)}
         number = plan.partitions_to_be(list(there.values()), partitions, recreate=recreate)
-        targets = await targets_of(dataset, table, number)
+        targets = await targets_of(dataset, table, number, control.header_bytes)
         for target in targets:
             found = there.get(target.stream)
-            refusal = await judged(connection, dataset, target, found) if found is not None and not recreate else None
+            judging = judged(connection, control, dataset, target, [] if recreate else list(there.values()))
+            outlook = outlooks.outlook(target, found, await judging, used, account, recreate=recreate)
+            if control.theirs and outlook.action in {Action.CREATE, Action.RECREATE}:
+                outlook = replace(outlook, max_bytes=-1)
             name = table.station if number == 1 else target.stream
-            stations[name] = outlooks.outlook(target, found, refusal, used, account, recreate=recreate)
+            stations[name] = outlook
         left_over = outlooks.left_over(targets, list(there.values()), account, used, recreate=recreate)
         stations |= {o.stream: o for o in left_over}
     predictions = await station.look(connection, station.stream_name(PREDICTIONS.station))
@@ -85,31 +90,42 @@ async def preview(
 
 
 def days_that_fit(
-    dataset: Dataset, tables: Sequence[Table], seen: Preview, account: Account, partitions: int = 1
+    dataset: Dataset,
+    tables: Sequence[Table],
+    seen: Preview,
+    account: Account,
+    partitions: int = 1,
+    header_bytes: int = 0,
 ) -> int:
     """Return how many days of the dataset the account has room for, streams of the same tables deleted before.
 
-    Each station is to have so many ``partitions``. Reads all of the tables.
+    Each station is to have so many ``partitions``, each message so many bytes of headers besides ours. Reads all of
+    the tables.
     """
     deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
     frees = sum(o.frees for table in tables for o in seen.of(table) if o.action not in deleted)
     room = None if seen.left is None else seen.left + frees
     days = [
-        Days(station.stream_name(table.station, number), *day)
+        Days(station.stream_name(table.station, number), messages, sizes + messages * header_bytes)
         for table in tables
-        for number, day in enumerate(partition.by_day(dataset, table, partitions), 1)
+        for number, (messages, sizes) in enumerate(partition.by_day(dataset, table, partitions), 1)
     ]
     besides = seen.stations[PREDICTIONS.station].needs
     return need.whole_days(days, room, account.max_stream_bytes, besides, account.copies)
 
 
-def predicted(dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, pace: Pace) -> float | None:
-    """Return an estimate of the seconds that a load takes; None where the link's rate is not known."""
+def predicted(
+    dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, pace: Pace, header_bytes: int = 0
+) -> float | None:
+    """Return an estimate of the seconds that a load takes; None where the link's rate is not known.
+
+    Each message has so many bytes of headers besides ours.
+    """
     if link.rate is None:
         return None
     total = 0.0
     for table in tables:
         for o in seen.of(table):
-            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode)
+            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode) + header_bytes
             total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
     return total

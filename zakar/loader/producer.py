@@ -87,7 +87,7 @@ class Job:
     ``lead`` each asks for its own ack, since others may still come. What the stream holds beyond message ``judged`` is
     still to be held against the table. ``estimate`` is what is known of the link,
     ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
-    is set, nothing more is sent.
+    is set, nothing more is sent. ``further``: header lines of each message; a batch has no place for any.
     """
 
     connection: Connection
@@ -102,6 +102,7 @@ class Job:
     owner: str | None = None
     lead: int = 0
     judged: int = 0
+    further: str = ""
 
 
 class _Attempt:
@@ -117,7 +118,7 @@ class _Attempt:
         else:
             self.window = Window(pace.in_flight, pace.ack_timeout, start, flow)
         batch = job.batch and start >= job.lead
-        self.dialect: Dialect = AckEach(subject, inbox)
+        self.dialect: Dialect = AckEach(subject, inbox, job.further)
         if batch:
             self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow)
         self.start = start

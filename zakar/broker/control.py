@@ -1,0 +1,105 @@
+"""How stations are made and deleted, and producers announced: by JetStream's own API, or by asking a Memphis broker."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from zakar.broker import station
+from zakar.broker.connection import Access, Connection, memphis_access
+from zakar.broker.memphis_client import Memphis
+from zakar.broker.station import Stream
+
+
+class Control(Protocol):
+    """Who makes stations."""
+
+    @property
+    def theirs(self) -> bool:
+        """Whether it is not us: stations then come whole, without a size, and unmarked where we may not mark them."""
+
+    @property
+    def header_bytes(self) -> int:
+        """What the header lines that each message must carry come to."""
+
+    def slow(self, connection: Connection) -> str:
+        """Return why there is no fast ingest; empty if there is."""
+
+    async def check(self, connection: Connection) -> None:
+        """Raise ServerError where nobody makes stations."""
+
+    async def create(
+        self,
+        connection: Connection,
+        name: str,
+        number: int,
+        of: int,
+        metadata: dict[str, str],
+        max_bytes: int,
+        replicas: int,
+    ) -> Stream:
+        """Create a partition of a station that is to have ``of`` of them; those before it are there already.
+
+        Raises ServerError, ApiError, and what lost connections raise.
+        """
+
+    async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
+        """Delete a station, given its streams. Raises as ``create`` does."""
+
+    def producing(self, connection: Connection, stations: Collection[str]) -> AbstractAsyncContextManager[str]:
+        """Announce a producer of each station for a block, which gets the header lines that its messages carry.
+
+        Raises ServerError.
+        """
+
+
+@dataclass(frozen=True)
+class JetStream:
+    """Stations made by JetStream's own API, one stream after the other."""
+
+    theirs: bool = False
+    header_bytes: int = 0
+
+    def slow(self, connection: Connection) -> str:
+        """Return why there is no fast ingest; empty if there is."""
+        if station.offers_fast_ingest(connection):
+            return ""
+        return f"nats-server {connection.version} has no fast ingest, which came with 2.14"
+
+    async def check(self, connection: Connection) -> None:
+        """Find nothing wrong: that there is JetStream is seen by what it says of the account."""
+
+    async def create(
+        self,
+        connection: Connection,
+        name: str,
+        number: int,
+        of: int,
+        metadata: dict[str, str],
+        max_bytes: int,
+        replicas: int,
+    ) -> Stream:
+        """Create a partition with a size. Raises ApiError, and what lost connections raise."""
+        del of
+        return await station.create(connection, station.stream_name(name, number), metadata, max_bytes, replicas)
+
+    async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
+        """Delete a station's streams. Raises ApiError, and what lost connections raise."""
+        del name
+        deleting = (station.delete(connection, stream) for stream in streams)
+        for refusal in await asyncio.gather(*deleting, return_exceptions=True):
+            if refusal is not None:
+                raise refusal
+
+    @contextlib.asynccontextmanager
+    async def producing(self, connection: Connection, stations: Collection[str]) -> AsyncIterator[str]:
+        """Announce nobody: JetStream does not ask who produces."""
+        del connection, stations
+        yield ""
+
+
+def of(access: Access) -> Control:
+    """Return who makes stations where ``access`` leads. Raises ConfigError."""
+    return Memphis(str(memphis_access(access).user)) if access.memphis else JetStream()

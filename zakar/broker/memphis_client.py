@@ -1,0 +1,210 @@
+"""A Memphis broker, asked for stations and producers as its Python SDK 1.3.1 asks.
+
+Its stations are JetStream streams, and its messages are published as everywhere; only what makes stations, and shows
+who produces into them, has subjects of its own. Requests are the SDK's byte for byte, down to their spaces.
+"""
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import nats.errors
+
+from zakar.broker import station
+from zakar.broker.connection import LOST, ApiError, Connection
+from zakar.broker.station import Stream
+from zakar.errors import ServerError
+
+STATION_CREATIONS = "$memphis_station_creations"
+STATION_DESTRUCTIONS = "$memphis_station_destructions"
+PRODUCER_CREATIONS = "$memphis_producer_creations"
+PRODUCER_DESTRUCTIONS = "$memphis_producer_destructions"
+
+PRODUCER = "zakar"
+# Retention: so many messages, the most that the broker's database takes. One by age would forget a dataset one day,
+# one by size would do so without a word once a station is full.
+MESSAGES_MOST = 2**31 - 1
+_PATIENCE = 20.0  # seconds, as the SDK has it
+_FAREWELL = 1.0
+_ID = str(uuid.UUID(int=0))
+
+_NOBODY = (
+    "nothing answers for stations: this server is no Memphis broker; give a nats:// address, "
+    "or start `zakar broker --memphis`"
+)
+
+
+def station_creation(name: str, user: str, partitions: int, replicas: int) -> bytes:
+    """Return the request for a station that keeps everything."""
+    return _spaced(
+        {
+            "name": name,
+            "retention_type": "messages",
+            "retention_value": MESSAGES_MOST,
+            "storage_type": "file",
+            "replicas": replicas,
+            "idempotency_window_in_ms": 120_000,
+            "schema_name": "",
+            "dls_configuration": {"poison": True, "Schemaverse": True},
+            "username": user,
+            "tiered_storage_enabled": False,
+            "partitions_number": partitions,
+            "dls_station": "",
+        }
+    )
+
+
+def station_destruction(name: str, user: str) -> bytes:
+    """Return the request to delete a station."""
+    return _spaced({"station_name": name, "username": user})
+
+
+def producer_creation(name: str, user: str, connection_id: str, app: str) -> bytes:
+    """Return the request to show a producer of station ``name``."""
+    return _spaced(
+        {
+            "name": PRODUCER,
+            "station_name": name,
+            "connection_id": connection_id,
+            "producer_type": "application",
+            "req_version": 4,
+            "username": user,
+            "app_id": app,
+            "sdk_lang": "python",
+        }
+    )
+
+
+def producer_destruction(name: str, user: str, connection_id: str) -> bytes:
+    """Return the request to show the producer of station ``name`` no more."""
+    return json.dumps(
+        {
+            "name": PRODUCER,
+            "station_name": name,
+            "username": user,
+            "connection_id": connection_id,
+            "req_version": 1,
+        }
+    ).encode()
+
+
+def header_lines(connection_id: str) -> str:
+    """Return the header lines by which a message shows who produced it."""
+    return f"$memphis_producedBy: {PRODUCER}\r\n$memphis_connectionId: {connection_id}\r\n"
+
+
+def _spaced(request: object) -> bytes:
+    return json.dumps(request, indent=2).encode()
+
+
+@dataclass(frozen=True)
+class Memphis:
+    """Stations made by a Memphis broker, for a user of it. ``app`` stands for one run, whatever its connections."""
+
+    user: str
+    app: str = field(default_factory=lambda: str(uuid.uuid4()))
+    theirs: bool = True
+    header_bytes: int = len(header_lines(_ID))
+
+    def slow(self, connection: Connection) -> str:
+        """Return why there is no fast ingest: its messages have no headers of their own."""
+        del connection
+        return "through Memphis there is no fast ingest"
+
+    async def check(self, connection: Connection) -> None:
+        """Raise ServerError where no Memphis broker answers. Asks for the end of a producer that never was."""
+        await self._ask(connection, PRODUCER_DESTRUCTIONS, producer_destruction(PRODUCER, self.user, _ID))
+
+    async def create(
+        self,
+        connection: Connection,
+        name: str,
+        number: int,
+        of: int,
+        metadata: dict[str, str],
+        max_bytes: int,
+        replicas: int,
+    ) -> Stream:
+        """Return a partition of a station, made with the first of them, marked with ``metadata`` if we may.
+
+        The broker gives it no size. Raises ServerError, ApiError, and what lost connections raise.
+        """
+        del max_bytes
+        if number == 1:
+            refusal = await self._ask(connection, STATION_CREATIONS, station_creation(name, self.user, of, replicas))
+            if refusal:
+                raise ServerError(f"the Memphis broker does not make station `{name}`: {refusal}{_advice(refusal)}")
+        stream = station.stream_name(name, number)
+        found = await station.look(connection, stream)
+        if found is None:
+            raise ServerError(
+                f"the Memphis broker has not made `{stream}`, and does not say why; does it know user `{self.user}`?"
+            )
+        try:
+            return await station.adopt(connection, stream, metadata)
+        except ApiError:
+            return found
+
+    async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
+        """Delete a station, and those of its streams that the broker knows nothing of.
+
+        Raises ServerError, ApiError, and what lost connections raise.
+        """
+        refusal = await self._ask(connection, STATION_DESTRUCTIONS, station_destruction(name, self.user))
+        if refusal and "not exist" not in refusal:
+            raise ServerError(f"the Memphis broker does not delete station `{name}`: {refusal}")
+        for stream in streams:
+            if await station.look(connection, stream) is not None:
+                await station.delete(connection, stream)
+
+    @contextlib.asynccontextmanager
+    async def producing(self, connection: Connection, stations: Collection[str]) -> AsyncIterator[str]:
+        """Announce a producer of each station for a block, which gets the header lines that its messages carry.
+
+        Raises ServerError.
+        """
+        connection_id = connection.name.partition("::")[0]
+        for name in stations:
+            answer = await self._ask(
+                connection, PRODUCER_CREATIONS, producer_creation(name, self.user, connection_id, self.app)
+            )
+            if refusal := _error(answer):
+                raise ServerError(f"the Memphis broker takes no producer for station `{name}`: {refusal}")
+        try:
+            yield header_lines(connection_id)
+        finally:
+            # For a moment at most: the broker takes its producers for gone when a connection is closed, too.
+            with contextlib.suppress(ServerError, TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    for name in stations if connection.is_connected else ():
+                        request = producer_destruction(name, self.user, connection_id)
+                        await self._ask(connection, PRODUCER_DESTRUCTIONS, request)
+
+    async def _ask(self, connection: Connection, subject: str, request: bytes) -> str:
+        """Make a request; return the reply as text. Raises ServerError."""
+        try:
+            return (await connection.ask(subject, request, _PATIENCE)).decode(errors="replace")
+        except nats.errors.NoRespondersError as error:
+            raise ServerError(_NOBODY) from error
+        except ApiError as error:
+            raise ServerError(f"this user may not ask {subject}: {error.description}") from error
+        except TimeoutError as error:
+            raise ServerError(f"the Memphis broker does not answer {subject} within {_PATIENCE:g} s") from error
+        except LOST as error:
+            raise ServerError(f"the connection was lost while {subject} was asked: {error}") from error
+
+
+def _error(answer: str) -> str:
+    """Return the error that an answer about a producer tells; brokers of before 1.0 told it as plain text."""
+    try:
+        return str(msgspec.json.decode(answer, type=dict[str, object]).get("error", ""))
+    except msgspec.DecodeError:
+        return answer
+
+
+def _advice(refusal: str) -> str:
+    return "; leave --replicas out, or give fewer" if "replicas" in refusal else ""
