@@ -13,6 +13,7 @@ import nats.errors
 import pytest
 import trustme
 from helpers import assert_whole, free_port, proxied, publisher, until, zakar
+from nats.aio.msg import Msg
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -53,6 +54,20 @@ def test_a_password_in_an_address_is_never_shown():
     with pytest.raises(ServerError) as caught:
         _connect(access)
     assert "s3cret" not in str(caught.value)
+
+
+def test_after_a_flush_the_server_knows_of_every_subscription(access: Access):
+    async def answer(message: Msg) -> None:
+        await message.respond(b"heard")
+
+    async def main() -> None:
+        async with publisher(access) as asking, publisher(access) as answering:
+            for number in range(50):
+                await answering.subscribe(f"subject{number}", cb=answer)
+                await answering.flush()
+                assert (await asking.request(f"subject{number}", timeout=5)).data == b"heard"
+
+    asyncio.run(main())
 
 
 def test_a_request_whose_connection_is_lost_is_not_waited_for():

@@ -163,7 +163,8 @@ class Connection(Client):
     @property
     def deaf(self) -> str:
         """Why no answer is ever heard: what the server said when it denied an inbox; empty if it did not."""
-        return next((text for about, text in self.denied.items() if about.startswith("_inbox.")), "")
+        heard = ((about, text) for about, text in self.denied.items() if "subscription" in text.lower())
+        return next((text for about, text in heard if about.startswith("_inbox.")), "")
 
     @property
     def wire_bytes(self) -> int:
@@ -204,12 +205,19 @@ class Connection(Client):
         if not self.is_connected or self._transport is None:
             raise ConnectionError("not connected")
         self._sent += len(block)
+        self._write_pending()  # such as a tap's subscription; the server keeps the order
         transport: Any = self._transport  # typed for bytes alone, though every transport takes a view
-        if self._pending:  # such as a tap's subscription; the server keeps the order
-            transport.writelines(self._pending)
-            self._pending, self._pending_data_size = [], 0
         transport.write(block)
         await transport.drain()
+
+    def _write_pending(self) -> None:
+        if self._pending and self._transport is not None:
+            self._transport.writelines(self._pending)
+            self._pending, self._pending_data_size = [], 0
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        self._write_pending()  # which nats-py's PING would overtake, and a flush then promise too much
+        await super()._send_ping(future)
 
     async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:
         """Ask JetStream's API; return its answer as plain values.
