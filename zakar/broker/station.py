@@ -174,7 +174,12 @@ async def adopt(connection: Connection, stream: str, metadata: dict[str, str]) -
     answer = await connection.api(f"STREAM.INFO.{stream}")
     config = answer["config"]
     config["metadata"] = {**config.get("metadata", {}), **metadata}
-    return _stream(await connection.api(f"STREAM.UPDATE.{stream}", config))
+    return await change(connection, config)
+
+
+async def change(connection: Connection, config: dict[str, Any]) -> Stream:
+    """Change a stream into what its whole configuration says. Raises ApiError."""
+    return _stream(await connection.api(f"STREAM.UPDATE.{config['name']}", config))
 
 
 def offers_fast_ingest(connection: Connection) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.memphis import members, presence
 from zakar.broker.memphis.members import Member
+from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import CreateConsumer, DestroyConsumer
 from zakar.broker.station import STREAM_NOT_FOUND, Stream, subject
 
@@ -20,23 +21,35 @@ _START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
 async def join(connection: Connection, partitions: Sequence[Stream], asked: CreateConsumer) -> None:
-    """Make a group's durables, and one of its members known. Raises ApiError.
+    """Make a group's durables, and one of its members known. Raises RefusedError, ApiError.
 
-    Where other members are there, the group goes on from where it is, whatever the new one says of its start; where
-    none is, JetStream refuses another start than the durable began with.
+    Where other members are there, the group goes on from where it is, whatever the new one says of its start, and so
+    it does where that is a number of last messages; else JetStream refuses another start than the durable began with.
     """
     found = await asyncio.gather(*(_look(connection, stream.name, asked.group) for stream in partitions))
+    wanted = [config(stream, asked) for stream in partitions]
     me = Member(asked.connection, asked.name)
-    others = await _others(connection, members.known(found[0]), [me])
-    for stream, there in zip(partitions, found, strict=True):
-        wanted = config(stream, asked)
-        if there is not None:
-            start = {key: there[key] for key in _START if key in there} if others else {}
-            wanted = {**there, **{k: v for k, v in wanted.items() if not (others and k in _START)}, **start}
-        if stream is partitions[0]:
-            wanted["metadata"] = members.written(wanted.get("metadata") or {}, [*others, me])
-        if wanted != there:
-            await _put(connection, stream.name, wanted)
+    others = [member for member in members.known(found[0]) if member != me]
+    if any(map(_begins_elsewhere, wanted, found)) and (
+        asked.last or await _any_present(connection, me.connection, others)
+    ):
+        wanted = [_begun(new, there) for new, there in zip(wanted, found, strict=True)]
+    new = [{**(there or {}), **config} for config, there in zip(wanted, found, strict=True)]
+    new[0]["metadata"] = members.written(new[0].get("metadata") or {}, [*others, me])
+    for stream, config_, there in zip(partitions, new, found, strict=True):
+        if there is not None and "deliver_subject" in there:
+            raise RefusedError(f"{stream.name} has a consumer {asked.group} that is no group's; choose another name")
+        if config_ != there:
+            await _put(connection, stream.name, config_)
+
+
+def _begins_elsewhere(wanted: dict[str, Any], there: dict[str, Any] | None) -> bool:
+    return there is not None and any(wanted.get(key) != there.get(key) for key in _START)
+
+
+def _begun(wanted: dict[str, Any], there: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a durable's configuration but for its start, which one that is there has already."""
+    return {key: value for key, value in wanted.items() if there is None or key not in _START}
 
 
 async def leave(connection: Connection, partitions: Sequence[Stream], asked: DestroyConsumer) -> bool:
@@ -49,8 +62,9 @@ async def leave(connection: Connection, partitions: Sequence[Stream], asked: Des
     if there is None:
         return False
     known = members.known(there)
-    others = await _others(connection, known, members.leaving(known, asked.connection, asked.name))
-    if others:
+    leaving = members.leaving(known, asked.connection, asked.name)
+    others = [member for member in known if member not in leaving]
+    if await _any_present(connection, asked.connection, others):
         await _put(connection, first, {**there, "metadata": members.written(there["metadata"], others)})
         return True
     for stream in reversed(partitions):  # the one that knows the members last, so that this can be done again
@@ -88,14 +102,10 @@ def _start(stream: Stream, asked: CreateConsumer) -> dict[str, Any]:
     return {"deliver_policy": "all"}
 
 
-async def _others(connection: Connection, known: list[Member], leaving: list[Member]) -> list[Member]:
-    """Return the members but for some, and for those that vanished."""
-    others = [member for member in known if member not in leaving]
-    if not others:
-        return []
-    asking = leaving[0].connection if leaving else ""
-    gone = await presence.gone(connection, asking, {member.connection for member in others})
-    return [member for member in others if member.connection not in gone]
+async def _any_present(connection: Connection, asking: str, others: list[Member]) -> bool:
+    """Whether any of a group's other members may still be there."""
+    ids = {member.connection for member in others}
+    return bool(ids) and bool(ids - await presence.gone(connection, asking, ids))
 
 
 async def _group_of(connection: Connection, stream: str, asked: DestroyConsumer) -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 _KEY = "zakar.members"
-_MOST = 500  # a server takes 128 KiB of metadata; the members that came first are forgotten
-_LONGEST = 64  # of a connection's id, which an SDK makes 36 characters long
+_LONGEST = 64  # of a connection's id; SDKs make them 36 characters long
+_MOST, _ROOM = 500, 96 << 10  # members, bytes of them: a server takes 128 KiB of metadata
 
 
 class Member(NamedTuple):
@@ -14,6 +14,11 @@ class Member(NamedTuple):
 
     connection: str
     name: str
+
+
+def cut(connection: str) -> str:
+    """Return as much of a connection's id as is remembered of it."""
+    return connection[:_LONGEST]
 
 
 def read(metadata: dict[str, str]) -> list[Member]:
@@ -25,9 +30,16 @@ def read(metadata: dict[str, str]) -> list[Member]:
 
 
 def written(metadata: dict[str, str], members: list[Member]) -> dict[str, str]:
-    """Return a durable's metadata with other members."""
-    kept = members[-_MOST:]
-    return {**metadata, _KEY: msgspec.json.encode(kept).decode()}
+    """Return a durable's metadata with other members; of too many, those that came first are forgotten."""
+    kept: list[bytes] = []
+    room = _ROOM
+    for member in reversed(members[-_MOST:]):
+        text = msgspec.json.encode(member)
+        room -= len(text) + 1
+        if room < 0:
+            break
+        kept.append(text)
+    return {**metadata, _KEY: f"[{b','.join(reversed(kept)).decode()}]"}
 
 
 def known(config: dict[str, Any] | None) -> list[Member]:

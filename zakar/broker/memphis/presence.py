@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from zakar.broker.connection import LOST, Connection
+from zakar.broker.memphis.members import cut
 
 _PATIENCE = 1.0  # seconds
 _MOST = 100_000  # connections
@@ -17,7 +18,7 @@ async def gone(connection: Connection, asking: str, ids: set[str]) -> set[str]:
     SDKs begin a connection's name with its id. None are gone for sure where the server does not tell, is in a
     cluster, has leaf nodes, or does not know the connection ``asking`` either.
     """
-    if connection.clustered:
+    if connection.clustered or not asking:
         return set()
     connections, account = await asyncio.gather(
         _ask(connection, "CONNZ", {"limit": _MOST}), _ask(connection, "STATZ", {})
@@ -25,7 +26,7 @@ async def gone(connection: Connection, asking: str, ids: set[str]) -> set[str]:
     counts = account.get("account_statz") or [{}]
     if connections.get("total") != connections.get("num_connections") or any(c.get("leafnodes") != 0 for c in counts):
         return set()
-    open_ids = {str(c.get("name", "")).partition("::")[0] for c in connections.get("connections") or ()}
+    open_ids = {cut(str(c.get("name", "")).partition("::")[0]) for c in connections.get("connections") or ()}
     return ids - open_ids if asking in open_ids else set()
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from zakar.broker.memphis import names
+from zakar.broker.memphis.members import cut
 from zakar.broker.memphis.names import CONSUMER, PRODUCER, STATION, RefusedError
 
 _T = TypeVar("_T", bound=Struct)
@@ -28,6 +29,7 @@ SCHEMA_CREATION = "$memphis_schema_creations"
 SCHEMA_ATTACHMENT = "$memphis_schema_attachments"
 SCHEMA_DETACHMENT = "$memphis_schema_detachments"
 
+_LONGEST = 1 << 20
 _TYPES = ("application", "connector")
 _SDK_LEAST = 2  # version of the requests of the first SDKs that know partitions
 _PARTITIONS_MOST = 10_000
@@ -275,7 +277,7 @@ def _create_consumer(payload: bytes) -> CreateConsumer:
         station=station,
         name=name,
         group=group,
-        connection=_connection(asked.connection_id),
+        connection=cut(asked.connection_id or ""),
         ack_wait=(wait if wait > 0 else _ACK_WAIT) * _MILLISECOND,
         deliveries=deliveries if 0 < deliveries <= _DELIVERIES_MOST else _DELIVERIES_MOST,
         start=start,
@@ -286,7 +288,7 @@ def _create_consumer(payload: bytes) -> CreateConsumer:
 def _destroy_consumer(payload: bytes) -> DestroyConsumer:
     asked = _body(payload, _Named)
     name = names.internal(names.checked(CONSUMER, asked.name or ""))
-    return DestroyConsumer(_station(asked.station_name), name, _connection(asked.connection_id))
+    return DestroyConsumer(_station(asked.station_name), name, cut(asked.connection_id or ""))
 
 
 def _create_schema(_payload: bytes) -> Order:
@@ -317,6 +319,8 @@ SUBJECTS = tuple(_READERS)
 
 
 def _body(payload: bytes, kind: type[_T]) -> _T:
+    if len(payload) > _LONGEST:
+        raise RefusedError(f"a request of more than {_LONGEST:,} bytes is not read")
     try:
         return msgspec.json.decode(payload, type=kind | None) or kind()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -325,11 +329,6 @@ def _body(payload: bytes, kind: type[_T]) -> _T:
 
 def _station(name: str | None) -> str:
     return names.internal(names.checked(STATION, name or ""))
-
-
-def _connection(given: str | None) -> str:
-    """Return a connection's id, cut to what can be remembered of it."""
-    return (given or "")[:64]
 
 
 def _brief(text: str | None) -> str:

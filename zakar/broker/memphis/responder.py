@@ -1,8 +1,8 @@
 """The responder: requests taken from their subjects, carried out on JetStream, answered.
 
 Two may run beside a server: their subscriptions are one queue group, so that each request is answered once. What
-they remember is in the broker, but nobody keeps two of them from writing the members of one group at the same time:
-a member may be forgotten then, and its durable go before it.
+they remember is in the broker, but nothing keeps the two from writing the members of one group at the same time:
+a member may be forgotten then, and the group's durable go before it.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from zakar.broker import station as streams
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.broker.memphis import consumers, names, requests, stations
+from zakar.broker.memphis.journal import Journal
 from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import (
     AttachSchema,
@@ -31,8 +32,7 @@ from zakar.broker.memphis.requests import (
 )
 from zakar.errors import ServerError
 
-Log = Callable[[str], None]
-
+# What Memphis's SDKs, its console and its own parts publish or ask besides: dead letters, schemas, settings.
 UNSUPPORTED = (
     "$memphis_notifications",
     "$memphis_schemaverse_dls",
@@ -43,15 +43,17 @@ UNSUPPORTED = (
     "$memphis_config_reload_signal",
     "$memphis_connection_status",
     "$memphis_tiered_storage",
+    "$memphis_ws_subs.>",
 )
 _QUEUE = "zakar_memphis"
-_INBOXES = ("_INBOX", "_R_.")
+_INBOXES = ("_INBOX", "_R_.")  # `_R_.` is what servers make of an inbox in another account
 _AT_ONCE = 1_024  # requests; what comes on top waits in its subscription
 _PATIENCE = 15.0  # seconds for a server that is away; an SDK has 20
 _PAUSE = 0.1
 _LONGEST_WAIT = 0.5  # seconds between attempts to reconnect: SDKs are back after 1.5
-_FAREWELL = 5.0
+_FAREWELL = 5.0  # seconds
 _AWAY = (0, 10008)  # nobody answers for JetStream, or it is not ready yet
+_DENIED_MOST = 1_000
 
 
 @dataclass
@@ -59,31 +61,26 @@ class _Desk:
     """What the requests of one responder share."""
 
     connection: Connection
-    log: Log
+    journal: Journal
     locks: "weakref.WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=weakref.WeakValueDictionary)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
 
     def lock(self, station: str) -> asyncio.Lock:
         """Return the lock of a station: what is asked of one is done one after the other."""
         return self.locks.setdefault(station, asyncio.Lock())
 
 
-def _nothing(_text: str) -> None:
-    pass
-
-
 @contextlib.asynccontextmanager
-async def responding(access: Access, log: Log = _nothing) -> AsyncIterator[None]:
+async def responding(access: Access, log: Callable[[str], None] = lambda _: None) -> AsyncIterator[None]:
     """Answer SDKs of the server at ``access`` for the length of an ``async with`` block.
 
     A lost server is waited for, however long. ``log`` gets lines for whoever runs this. Raises ConfigError, and
     ServerError where the server does not let us in, has no JetStream, or not for this user.
     """
     async with connected(access, "zakar memphis", longest_wait=_LONGEST_WAIT) as connection:
-        desk = _Desk(connection, log)
-        await _check(connection)
+        desk = _Desk(connection, Journal(log))
+        await _check_jetstream(connection)
         heard = [
             await connection.subscribe(subject, queue=_QUEUE, cb=partial(_take, desk))
             for subject in (*requests.SUBJECTS, *UNSUPPORTED)
@@ -99,10 +96,12 @@ async def responding(access: Access, log: Log = _nothing) -> AsyncIterator[None]
                     await subscription.unsubscribe()
             if desk.tasks:
                 await asyncio.wait(desk.tasks, timeout=_FAREWELL)
+            for task in desk.tasks:
+                task.cancel()
 
 
-async def _check(connection: Connection) -> None:
-    """Raise ServerError if this user cannot do what SDKs will ask for."""
+async def _check_jetstream(connection: Connection) -> None:
+    """Raise ServerError if this user cannot ask JetStream for what SDKs will want."""
     await streams.info(connection)
     try:
         await streams.look(connection, streams.stream_name("zakar"))
@@ -113,20 +112,22 @@ async def _check(connection: Connection) -> None:
 
 
 async def _check_heard(connection: Connection) -> None:
-    """Raise ServerError if this user may not listen to what SDKs ask."""
+    """Raise ServerError if this user may not hear what SDKs ask, or may not answer it."""
+    inbox = connection.new_inbox()
+    await connection.publish(inbox, b"")
     await connection.flush()
-    for subject in requests.SUBJECTS:
-        if said := connection.denied.get(subject):
+    for subject in (*requests.SUBJECTS, inbox):
+        if said := connection.denied.get(subject.lower()):
             raise ServerError(f"the server does not let this user answer Memphis SDKs: {said}")
 
 
 async def _finish(desk: _Desk) -> None:
-    """Go on with deletions that an earlier responder did not end."""
+    """End what an earlier responder began."""
     try:
-        for station in await stations.finish(desk.connection):
-            desk.log(f"station {station}: deleted, as was asked of an earlier responder")
+        for station in await stations.finish(desk.connection, desk.lock):
+            desk.journal.tell(f"station {station}: made or deleted, as was asked of an earlier responder")
     except (ApiError, RefusedError, *LOST) as error:
-        desk.log(f"stations that are half deleted were not looked for: {error}")
+        desk.journal.tell(f"stations that are half made or half deleted were left so: {error}")
 
 
 async def _take(desk: _Desk, message: Msg) -> None:
@@ -139,22 +140,24 @@ async def _take(desk: _Desk, message: Msg) -> None:
 
 
 async def _serve(desk: _Desk, message: Msg) -> None:
+    # What is answered to anything but an inbox could end in a stream, or ask JetStream for something.
+    reply = message.reply if message.reply.startswith(_INBOXES) else ""
+    if message.reply and not reply:
+        desk.journal.once("reply", f"{message.subject}: not done, since the reply is asked for at no inbox")
+        return
     answer = await _answer(desk, message.subject, message.data)
-    if not message.reply:
-        return
-    # What is answered to a subject that is nobody's inbox could end in a stream, or ask JetStream for something.
-    if not message.reply.startswith(_INBOXES) or "*" in message.reply or ">" in message.reply:
-        _tell_once(desk, "reply", f"{message.subject}: not answered, since the reply subject is no inbox")
-        return
-    with contextlib.suppress(*LOST):
-        await desk.connection.publish(message.reply, answer)
+    if len(desk.connection.denied) > _DENIED_MOST:  # inboxes that we may not answer
+        desk.connection.denied.clear()
+    if reply:
+        with contextlib.suppress(*LOST):
+            await desk.connection.publish(reply, answer)
 
 
 async def _answer(desk: _Desk, subject: str, payload: bytes) -> bytes:
     """Return the answer to a request, whatever it is."""
-    if subject in UNSUPPORTED:
-        _tell_once(desk, subject, f"{subject}: asked for, which zakar does not do")
-        return b"zakar does not do this: " + subject.encode()
+    if subject not in requests.SUBJECTS:
+        desk.journal.once(subject.partition(".")[0], f"{subject}: asked for, which zakar does not do")
+        return requests.failure(subject, f"zakar does not do {subject}")
     try:
         order = requests.order(subject, payload)
         async with desk.lock(order.station):
@@ -163,13 +166,13 @@ async def _answer(desk: _Desk, subject: str, payload: bytes) -> bytes:
         text = str(refusal)
     except ApiError as error:
         text = str(error)
-        desk.log(f"{subject}: {text}")
+        desk.journal.tell(f"{subject}: {text}")
     except LOST as error:
         text = f"the broker did not answer ({str(error) or 'no answer'}); try again"
-        desk.log(f"{subject}: {text}")
+        desk.journal.tell(f"{subject}: {text}")
     except Exception as error:  # a request must not end the responder
         text = "zakar could not do this; its log says why"
-        desk.log(f"{subject}: {error!r}")
+        desk.journal.tell(f"{subject}: {error!r}")
     return requests.failure(subject, text)
 
 
@@ -181,8 +184,8 @@ async def _insist(desk: _Desk, order: Order) -> bytes:
         try:
             return await _carry_out(desk, order)
         except (ApiError, *LOST) as error:
-            away = error.code in _AWAY if isinstance(error, ApiError) else True
-            if not away or loop.time() > until:
+            away = not isinstance(error, ApiError) or error.code in _AWAY
+            if not away or loop.time() > until or desk.connection.is_closed:
                 raise
         await asyncio.sleep(_PAUSE)
 
@@ -195,9 +198,11 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
         case DestroyStation():
             if not await stations.destroy(connection, station):
                 raise RefusedError(f"Station {shown} does not exist")
-            desk.log(f"station {shown}: deleted")
+            desk.journal.tell(f"station {shown}: deleted")
         case CreateProducer():
             return requests.producer(_numbers(await stations.find_or_make(connection, station)))
+        case DestroyProducer():
+            pass
         case CreateConsumer():
             partitions = await stations.find_or_make(connection, station)
             await consumers.join(connection, partitions, order)
@@ -213,8 +218,6 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
         case DetachSchema():
             if not await stations.find(connection, station):
                 raise RefusedError(f"station {shown} does not exist")
-        case DestroyProducer():
-            pass
     return b""
 
 
@@ -225,15 +228,9 @@ async def _create_station(desk: _Desk, order: CreateStation) -> None:
         raise order.layout
     if order.dead_letters and order.dead_letters != order.station:
         await stations.find_or_make(desk.connection, order.dead_letters)
-    made = await stations.make(desk.connection, order.station, order.layout)
-    desk.log(f"station {names.shown(order.station)}: made, {len(made)} partition{'s' if len(made) > 1 else ''}")
+    made = len(await stations.make(desk.connection, order.station, order.layout))
+    desk.journal.tell(f"station {names.shown(order.station)}: made, {made} partition{'s' if made > 1 else ''}")
 
 
 def _numbers(partitions: list[streams.Stream]) -> list[int]:
     return [streams.number_of(stream.name) for stream in partitions]
-
-
-def _tell_once(desk: _Desk, about: str, text: str) -> None:
-    if about not in desk.told:
-        desk.told.add(about)
-        desk.log(text)

@@ -1,9 +1,11 @@
 """Stations in JetStream: found, made, and deleted, so that a crash at any point is mended by the next request.
 
-A station is there if its first partition is. So that one is made last, and deleted last.
+A station is there if its first partition is. So that one is made first and deleted last, and says meanwhile what is
+under way: whoever comes upon it ends it.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from zakar.broker import station as streams
@@ -13,9 +15,10 @@ from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import Layout
 from zakar.broker.station import PARTITIONS, STREAM_NOT_FOUND, Stream, stream_name
 
-_GOING = "zakar.destroyed"  # metadata: of a first partition whose station is being deleted
+_UNDER_WAY, _COMING, _GOING = "zakar.station", "being made", "being destroyed"  # metadata of a first partition
 _AHEAD_MOST = 64
 _RETENTIONS = ("limits", "interest")
+_NAME_IN_USE = 10058
 _TOO_MANY_REPLICAS = (10005, 10074)
 
 
@@ -34,29 +37,44 @@ def laid_out(stream: Stream) -> bool:
 
 
 async def find(connection: Connection, station: str) -> list[Stream]:
-    """Return a station's partitions, none where there is no such station; what was half deleted goes first.
+    """Return a station's partitions, none where there is no such station; what is under way is ended first.
 
     A partition beyond a missing one is not seen. Raises RefusedError if its first stream is no station's, ApiError.
     """
     found = await _consecutive(connection, station)
-    if found and _GOING in found[0].metadata:
+    under_way = found[0].metadata.get(_UNDER_WAY) if found else None
+    if under_way == _GOING:
         await _delete(connection, station, found)
         return []
+    if under_way == _COMING:
+        answer = await connection.api(f"STREAM.INFO.{found[0].name}")
+        return await _complete(connection, station, answer["config"])
     return found
 
 
 async def _consecutive(connection: Connection, station: str) -> list[Stream]:
     found: list[Stream] = []
-    ahead = 2  # a station of one partition is one round trip
+    ahead = 2  # so that a station of one partition takes one round trip
     while True:
-        numbers = range(len(found) + 1, len(found) + 1 + ahead)
-        for stream in await asyncio.gather(*(streams.look(connection, stream_name(station, n)) for n in numbers)):
+        for stream in await _looks(connection, station, range(len(found) + 1, len(found) + 1 + ahead)):
             if stream is not None and not found and not laid_out(stream):
                 raise RefusedError(f"stream {stream.name} is in the way: it is not laid out as a station's")
             if stream is None or not laid_out(stream):
                 return found
             found.append(stream)
-        ahead = min(2 * ahead, _AHEAD_MOST)
+        if len(found) == (said := _said(found[0])):
+            return found
+        ahead = min(max(said - len(found), 2 * ahead), _AHEAD_MOST)
+
+
+async def _looks(connection: Connection, station: str, numbers: Iterable[int]) -> list[Stream | None]:
+    return await asyncio.gather(*(streams.look(connection, stream_name(station, number)) for number in numbers))
+
+
+def _said(stream: Stream) -> int:
+    """Return how many partitions a station has by its own account, 0 where it says nothing of use."""
+    text = stream.metadata.get(PARTITIONS, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
 async def find_or_make(connection: Connection, station: str) -> list[Stream]:
@@ -65,73 +83,84 @@ async def find_or_make(connection: Connection, station: str) -> list[Stream]:
 
 
 async def make(connection: Connection, station: str, layout: Layout) -> list[Stream]:
-    """Make a station that is not there. Raises RefusedError, and nothing is left of it then; ApiError."""
-    others = range(2, layout.partitions + 1)
-    await _check_free(connection, station, others)
-    made: list[Stream] = []
+    """Make a station that is not there; if another responder is faster, that one's is returned.
+
+    Raises RefusedError, ApiError; nothing is left of it then.
+    """
+    for at in range(2, layout.partitions + 1, _AHEAD_MOST):
+        for stream in await _looks(connection, station, range(at, min(at + _AHEAD_MOST, layout.partitions + 1))):
+            if stream is not None:
+                raise RefusedError(f"stream {stream.name} is in the way: it is there without {stream_name(station)}")
+    first = config(stream_name(station), layout)
+    if layout.partitions > 1:
+        first["metadata"][_UNDER_WAY] = _COMING
     try:
-        # One after the other, since servers take the streams that are being made for none when they look at limits.
-        for number in (*others, 1):
-            made.append(await streams.make(connection, config(stream_name(station, number), layout)))  # noqa: PERF401
+        made = await streams.make(connection, first)
     except ApiError as error:
-        for stream in reversed(made):
-            await streams.delete(connection, stream.name)
+        if error.code == _NAME_IN_USE and (found := await find(connection, station)):
+            return found
         if error.code in _TOO_MANY_REPLICAS:
             raise RefusedError(
                 "station can not be created, probably since replicas count is larger than the cluster size"
             ) from error
         raise
-    return [made[-1], *made[:-1]]
+    return await _complete(connection, station, first) if layout.partitions > 1 else [made]
 
 
-async def _check_free(connection: Connection, station: str, numbers: range) -> None:
-    """Raise RefusedError if there is a stream where a partition shall be made, but one that was left half made."""
-    for at in range(numbers.start, numbers.stop, _AHEAD_MOST):
-        part = range(at, min(at + _AHEAD_MOST, numbers.stop))
-        for stream in await asyncio.gather(*(streams.look(connection, stream_name(station, n)) for n in part)):
-            if stream is not None and (stream.last or not laid_out(stream) or PARTITIONS not in stream.metadata):
-                raise RefusedError(
-                    f"stream {stream.name} is in the way: it is there, and {stream_name(station)} is not; "
-                    "destroy the station, or delete the stream"
-                )
+async def _complete(connection: Connection, station: str, config: dict[str, Any]) -> list[Stream]:
+    """Make the partitions that a station lacks like its first one, which no longer says then that it is being made."""
+    first = {**config, "metadata": {k: v for k, v in config["metadata"].items() if k != _UNDER_WAY}}
+    made: list[Stream] = []
+    try:
+        # One after the other, since servers take the streams that are being made for none when they look at limits.
+        for number in range(2, int(first["metadata"][PARTITIONS]) + 1):
+            other = stream_name(station, number)
+            made.append(await streams.make(connection, {**first, "name": other, "subjects": [f"{other}.>"]}))
+    except ApiError:
+        for other in [stream.name for stream in reversed(made)] + [stream_name(station)]:
+            await _delete_one(connection, other)
+        raise
+    return [await streams.change(connection, first), *made]
 
 
 async def destroy(connection: Connection, station: str) -> bool:
     """Delete a station and all it holds; return whether it was there. Raises RefusedError, ApiError."""
     found = await _consecutive(connection, station)
-    there = bool(found)
-    if not there:  # what a crash left of its making
-        second = await streams.look(connection, stream_name(station, 2))
-        found = [second] if second is not None and laid_out(second) and PARTITIONS in second.metadata else []
     if len(found) > 1:
-        await streams.adopt(connection, found[0].name, {_GOING: "yes"})
+        await streams.adopt(connection, found[0].name, {_UNDER_WAY: _GOING})
     await _delete(connection, station, found)
-    return there
+    return bool(found)
 
 
 async def _delete(connection: Connection, station: str, found: list[Stream]) -> None:
-    numbers = {streams.number_of(stream.name) for stream in found}
-    said = found[0].metadata.get(PARTITIONS, "") if found else ""
-    if said.isascii() and said.isdigit() and len(said) < 6:
-        numbers |= set(range(1, int(said) + 1))
-    for number in sorted(numbers, reverse=True):
+    """Delete what was found of a station, and what it says it has, the first partition last."""
+    said = _said(found[0]) if found else 0
+    for number in range(max(len(found), said), 0, -1):
         name = stream_name(station, number)
-        stream = await streams.look(connection, name)
-        if stream is None or not laid_out(stream):
-            continue
-        try:
-            await streams.delete(connection, name)
-        except ApiError as error:  # another responder was faster
-            if error.code != STREAM_NOT_FOUND:
-                raise
+        stream = found[number - 1] if number <= len(found) else await streams.look(connection, name)
+        if stream is not None and laid_out(stream):
+            await _delete_one(connection, name)
 
 
-async def finish(connection: Connection) -> list[str]:
-    """Delete what is left of stations whose deletion was cut short; return their names. Raises ApiError."""
-    left = [stream for stream in await streams.every(connection) if _GOING in stream.metadata and laid_out(stream)]
-    for stream in left:
-        await find(connection, stream.name.rpartition("$")[0])
-    return [names.shown(stream.name.rpartition("$")[0]) for stream in left]
+async def _delete_one(connection: Connection, stream: str) -> None:
+    try:
+        await streams.delete(connection, stream)
+    except ApiError as error:  # another responder was faster
+        if error.code != STREAM_NOT_FOUND:
+            raise
+
+
+async def finish(connection: Connection, lock: Callable[[str], asyncio.Lock]) -> list[str]:
+    """End what a responder that went away left under way; return the stations' names.
+
+    Raises RefusedError, ApiError.
+    """
+    left = [stream for stream in await streams.every(connection) if _UNDER_WAY in stream.metadata and laid_out(stream)]
+    stations = [stream.name.rpartition("$")[0] for stream in left]
+    for station in stations:
+        async with lock(station):
+            await find(connection, station)
+    return [names.shown(station) for station in stations]
 
 
 def config(stream: str, layout: Layout) -> dict[str, Any]:
