@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 
 from zakar import processes
-from zakar.broker import control as controls
 from zakar.broker import station
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
 from zakar.broker.control import Control
@@ -91,6 +90,7 @@ async def fill(
 
 async def fill_in_processes(
     connection: Connection,
+    control: Control,
     dataset: Dataset,
     access: Access,
     works: Sequence[Work],
@@ -108,7 +108,7 @@ async def fill_in_processes(
     if pace.rate is not None:
         pace = replace(pace, rate=pace.rate / len(works))
     with theirs, ours, processes.pool(len(works), theirs) as executor:
-        tasks = [loop.run_in_executor(executor, _work, dataset, access, work, pace) for work in works]
+        tasks = [loop.run_in_executor(executor, _work, control, dataset, access, work, pace) for work in works]
         asked = asyncio.ensure_future(stop.wait())
         try:
             while left := [task for task in tasks if not task.done()]:
@@ -145,13 +145,13 @@ async def _see(connection: Connection, works: Sequence[Work]) -> None:
     await asyncio.gather(*(see(o.target.stream, tally) for o, tally in filling if tally.stored < o.target.records))
 
 
-def _work(dataset: Dataset, access: Access, work: Work, pace: Pace) -> Work:
+def _work(control: Control, dataset: Dataset, access: Access, work: Work, pace: Pace) -> Work:
     """Do one connection's work in a process of its own."""
-    asyncio.run(_alone(dataset, access, work, pace))
+    asyncio.run(_alone(control, dataset, access, work, pace))
     return work
 
 
-async def _alone(dataset: Dataset, access: Access, work: Work, pace: Pace) -> None:
+async def _alone(control: Control, dataset: Dataset, access: Access, work: Work, pace: Pace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def listen() -> None:
@@ -162,7 +162,7 @@ async def _alone(dataset: Dataset, access: Access, work: Work, pace: Pace) -> No
     threading.Thread(target=listen, daemon=True).start()
     try:
         async with connected(access, "zakar load") as connection:
-            await fill(connection, controls.of(access), dataset, work, pace, stop)
+            await fill(connection, control, dataset, work, pace, stop)
     except ZakarError as error:
         work.trouble = error
     if stop.is_set() and isinstance(work.trouble, StoppedError):

@@ -140,7 +140,7 @@ async def load(
             def report_all(seen: Sequence[Work]) -> None:
                 progress(_progress(f"{len(works)} connections", seen))
 
-            works = await crew.fill_in_processes(connection, dataset, access, works, pace, stop, report_all)
+            works = await crew.fill_in_processes(connection, control, dataset, access, works, pace, stop, report_all)
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
         used = _used(mode, openings, control.slow(connection))
