@@ -9,7 +9,7 @@ def main() -> None:
         from zakar import processes  # noqa: PLC0415 - the slow part of starting, so inside the try
         from zakar.cli import main as cli  # noqa: PLC0415
 
-        processes.without_pandas()
+        processes.slim()
 
         cli.main()
     except KeyboardInterrupt:

@@ -1,6 +1,8 @@
 """Worker processes: started alike on every platform, deaf to Ctrl-C, gone with their parent."""
 
+import atexit
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -66,12 +68,14 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError("zakar needs no pandas", name=name)
 
 
-def without_pandas() -> None:
-    """Keep pyarrow, in a process that is all ours, from importing pandas where that is installed: a third of a second.
+def slim() -> None:
+    """Spare a process that is all ours half a second.
 
-    It does so to see whether what it is given is a pandas object, and here nothing ever is.
+    pyarrow imports pandas, where that is installed, to see whether what it is given is one of its objects, and here
+    nothing ever is. At its end, Python looks through all that there is for garbage, which goes with the process anyway.
     """
     sys.meta_path.insert(0, _NoPandas())
+    atexit.register(gc.freeze)
 
 
 def kill(executor: Executor) -> None:
@@ -91,7 +95,7 @@ def asked_to_stop() -> None:
 
 def _begin(theirs: Connection | None) -> None:
     """Leave Ctrl-C to the parent, and end with it however it ends."""
-    without_pandas()
+    slim()
     global _leash  # noqa: PLW0603 - a worker's only way to what was inherited
     _leash = theirs
     signal.signal(signal.SIGINT, signal.SIG_IGN)

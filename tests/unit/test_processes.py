@@ -5,7 +5,7 @@ import sys
 CODE = """
 import sys
 from zakar import processes
-processes.without_pandas()
+processes.slim()
 import pyarrow as pa
 assert pa.array(["a"]).to_pylist() == ["a"]
 sys.exit("pandas" in sys.modules)
