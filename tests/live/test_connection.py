@@ -56,6 +56,22 @@ def test_a_password_in_an_address_is_never_shown():
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_pinned_certificate_is_trusted_whatever_its_name_and_no_other_is(tmp_path: Path):
+    authority = trustme.CA()
+    paths: dict[str, Path] = {}
+    for name in ("ours", "theirs"):
+        issued = authority.issue_cert(f"{name}.example")
+        paths[name] = tmp_path / f"{name}.pem"
+        paths[name].write_bytes(issued.cert_chain_pems[0].bytes() + authority.cert_pem.bytes())
+        (tmp_path / f"{name}.key").write_bytes(issued.private_key_pem.bytes())
+    with running(ServerSettings(tls_cert=paths["ours"], tls_key=tmp_path / "ours.key")) as server:
+        _connect(Access(servers=(server.url,), tls_pin=paths["ours"]))
+        with pytest.raises(ServerError, match="TLS failed"):
+            _connect(Access(servers=(server.url,), tls_pin=paths["theirs"]))
+        with pytest.raises(ConfigError, match="no such file"):
+            _connect(Access(servers=(server.url,), tls_pin=tmp_path / "missing"))
+
+
 def test_after_a_flush_the_server_knows_of_every_subscription(access: Access):
     async def answer(message: Msg) -> None:
         await message.respond(b"heard")

@@ -661,6 +661,24 @@ def test_an_inbox_that_may_not_be_answered_does_not_stop_the_others(runner: asyn
         runner.run(main(server.url))
 
 
+@pytest.mark.parametrize("what", ["STREAM.UPDATE", "STREAM.CREATE.a$3"])
+def test_a_station_that_cannot_be_made_whole_is_not_made_and_the_reason_is_told(what: str, runner: asyncio.Runner):
+    said: list[str] = []
+
+    async def main(url: str) -> None:
+        access = Access((url,), user="app", password="pw")
+        async with responding(access, said.append), connected(access) as client:
+            answer = await _ask(client, STATION_CREATION, _station("a", partitions_number=3))
+            assert "permissions violation" in answer
+            assert await _streams(client) == []
+            assert await _ask(client, STATION_CREATION, _station("b")) == ""
+
+    denied = f'publish: {{ deny: ["$JS.API.{what}", "$JS.API.{what}.>"] }}'
+    with running(ServerSettings(extra=_DENIED % denied)) as server:
+        runner.run(main(server.url))
+    assert what.lower() in said[0]
+
+
 def test_a_server_without_jetstream_is_told_at_once(runner: asyncio.Runner):
     async def main(url: str) -> None:
         async with responding(Access((url,), user="app", password="pw")):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,19 @@ def test_any_password_and_any_folder_will_do(tmp_path: Path, text: str):
 def test_credentials_that_would_open_or_lock_the_broker_are_refused(settings: ServerSettings):
     with pytest.raises(ConfigError), running(settings):
         pass
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("tls://0.0.0.0:4222", "tls://127.0.0.1:4222"),
+        ("nats://[::]:4222", "nats://[::1]:4222"),
+        ("nats://192.0.2.1:4222", "nats://192.0.2.1:4222"),
+    ],
+)
+def test_a_server_that_listens_everywhere_is_reached_on_this_machine(url: str, reached: str):
+    with running(ServerSettings()) as server:
+        assert replace(server, url=url).local_url == reached
 
 
 def test_the_server_is_the_one_installed_with_zakar():

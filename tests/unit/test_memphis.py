@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar.broker.memphis import consumers, members, names, requests, stations
+from zakar.broker.memphis import answers, consumers, members, names, requests, stations
 from zakar.broker.memphis.journal import Journal
 from zakar.broker.memphis.members import Member
 from zakar.broker.memphis.names import CONSUMER, PRODUCER, STATION, RefusedError
@@ -251,7 +251,7 @@ def test_a_group_is_the_durable_that_memphis_made(options: dict[str, Any], chang
 def test_a_consumer_of_no_use_is_refused_in_plain_text_since_an_sdk_hides_the_rest(options: dict[str, Any], text: str):
     with pytest.raises(RefusedError, match=f"^{re.escape(text)}$"):
         _consumer(**options)
-    assert requests.failure(CONSUMER_CREATION, text) == text.encode()
+    assert answers.failure(CONSUMER_CREATION, text) == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -266,10 +266,10 @@ def test_a_producer_of_no_use_is_refused_as_json_that_an_sdk_reads(options: dict
     usual = {"name": "p", "station_name": "a", "producer_type": "application", "req_version": 4}
     with pytest.raises(RefusedError, match=f"^{re.escape(text)}$"):
         requests.order(PRODUCER_CREATION, json.dumps({**usual, **options}).encode())
-    answer = json.loads(requests.failure(PRODUCER_CREATION, text))
+    answer = json.loads(answers.failure(PRODUCER_CREATION, text))
     assert answer["error"] == text
     assert answer["partitions_update"] == {"partitions_list": None}
-    assert answer.keys() == json.loads(requests.producer([1])).keys()
+    assert answer.keys() == json.loads(answers.producer([1])).keys()
 
 
 _DEEP = b"[" * 200_000
@@ -346,7 +346,7 @@ def test_whatever_is_asked_touches_streams_and_durables_of_stations_alone(subjec
 
 
 def test_the_answer_to_a_producer_is_byte_for_byte_that_of_memphis():
-    assert requests.producer([1, 2, 3]) == (
+    assert answers.producer([1, 2, 3]) == (
         b'{"schema_update":{"schema_name":"","active_version":{"version_number":0,"descriptor":"","schema_content":"",'
         b'"message_struct_name":""},"type":""},"partitions_update":{"partitions_list":[1,2,3]},"schemaverse_to_dls":true,'
         b'"send_notification":false,"station_version":2,"station_partitions_first_functions":{},"error":""}'

@@ -6,7 +6,7 @@ as empty or 0, as there.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -31,7 +31,7 @@ SCHEMA_DETACHMENT = "$memphis_schema_detachments"
 
 _LONGEST = 1 << 20
 _TYPES = ("application", "connector")
-_SDK_LEAST = 2  # version of the requests of the first SDKs that know partitions
+SDK_LEAST = 2  # version of the requests of the first SDKs that know partitions
 _PARTITIONS_MOST = 10_000
 _SECOND, _MILLISECOND = 10**9, 10**6
 _MOST = 2**63 - 1
@@ -243,7 +243,7 @@ def _create_producer(payload: bytes) -> CreateProducer:
     names.checked(PRODUCER, asked.name or "")
     if asked.producer_type not in _TYPES:
         raise RefusedError(f"producer type has to be one of the following {'/'.join(_TYPES)}")
-    if (asked.req_version or 0) < _SDK_LEAST:
+    if (asked.req_version or 0) < SDK_LEAST:
         raise RefusedError("to produce to this station please upgrade your SDK version")
     return CreateProducer(station)
 
@@ -268,7 +268,7 @@ def _create_consumer(payload: bytes) -> CreateConsumer:
         raise RefusedError(
             f"consumer type has to be one of the following {'/'.join(_TYPES)} and not {_brief(asked.consumer_type)}"
         )
-    if (asked.req_version or 0) < _SDK_LEAST:
+    if (asked.req_version or 0) < SDK_LEAST:
         raise RefusedError("to consume from this station please upgrade your SDK version")
     wait, deliveries = asked.max_ack_time_ms or 0, asked.max_msg_deliveries or 0
     if wait > _MOST // _MILLISECOND:
@@ -334,46 +334,3 @@ def _station(name: str | None) -> str:
 def _brief(text: str | None) -> str:
     """Return a text that can be shown in one line."""
     return "".join(c if c.isprintable() else "?" for c in (text or "")[:160])
-
-
-def failure(subject: str, text: str) -> bytes:
-    """Return the answer that makes an SDK say ``text``."""
-    if subject == PRODUCER_CREATION:
-        return _producer(None, text)
-    if subject == SCHEMA_CREATION:
-        return msgspec.json.encode({"error": text})
-    return text.encode(errors="replace")  # of a consumer too: the Python SDK hides what comes as JSON
-
-
-def producer(partitions: list[int]) -> bytes:
-    """Return the answer to a producer: its station's partitions, no schema, no functions."""
-    return _producer(partitions, "")
-
-
-def consumer(partitions: list[int]) -> bytes:
-    """Return the answer to a consumer: its station's partitions, no schema."""
-    return msgspec.json.encode(
-        {"schema_update": _NO_SCHEMA, "partitions_update": {"partitions_list": partitions}, "error": ""}
-    )
-
-
-def _producer(partitions: list[int] | None, error: str) -> bytes:
-    made = partitions is not None
-    return msgspec.json.encode(
-        {
-            "schema_update": _NO_SCHEMA,
-            "partitions_update": {"partitions_list": partitions},
-            "schemaverse_to_dls": made,
-            "send_notification": False,
-            "station_version": _SDK_LEAST if made else 0,
-            "station_partitions_first_functions": {} if made else None,
-            "error": error,
-        }
-    )
-
-
-_NO_SCHEMA: dict[str, Any] = {
-    "schema_name": "",
-    "active_version": {"version_number": 0, "descriptor": "", "schema_content": "", "message_struct_name": ""},
-    "type": "",
-}

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from zakar.broker import station as streams
 from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
-from zakar.broker.memphis import consumers, names, requests, stations
+from zakar.broker.memphis import answers, consumers, names, requests, stations
 from zakar.broker.memphis.journal import Journal
 from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import (
@@ -28,6 +28,7 @@ from zakar.broker.memphis.requests import (
     DestroyProducer,
     DestroyStation,
     DetachSchema,
+    Layout,
     Order,
 )
 from zakar.errors import ServerError
@@ -157,7 +158,7 @@ async def _answer(desk: _Desk, subject: str, payload: bytes) -> bytes:
     """Return the answer to a request, whatever it is."""
     if subject not in requests.SUBJECTS:
         desk.journal.once(subject.partition(".")[0], f"{subject}: asked for, which zakar does not do")
-        return requests.failure(subject, f"zakar does not do {subject}")
+        return answers.failure(subject, f"zakar does not do {subject}")
     try:
         order = requests.order(subject, payload)
         async with desk.lock(order.station):
@@ -173,7 +174,7 @@ async def _answer(desk: _Desk, subject: str, payload: bytes) -> bytes:
     except Exception as error:  # a request must not end the responder
         text = "zakar could not do this; its log says why"
         desk.journal.tell(f"{subject}: {error!r}")
-    return requests.failure(subject, text)
+    return answers.failure(subject, text)
 
 
 async def _insist(desk: _Desk, order: Order) -> bytes:
@@ -200,13 +201,13 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
                 raise RefusedError(f"Station {shown} does not exist")
             desk.journal.tell(f"station {shown}: deleted")
         case CreateProducer():
-            return requests.producer(_numbers(await stations.find_or_make(connection, station)))
+            return answers.producer(_numbers(await _partitions(desk, station)))
         case DestroyProducer():
             pass
         case CreateConsumer():
-            partitions = await stations.find_or_make(connection, station)
+            partitions = await _partitions(desk, station)
             await consumers.join(connection, partitions, order)
-            return requests.consumer(_numbers(partitions))
+            return answers.consumer(_numbers(partitions))
         case DestroyConsumer():
             partitions = await stations.find(connection, station)
             if not partitions or not await consumers.leave(connection, partitions, order):
@@ -218,7 +219,7 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
         case DetachSchema():
             if not await stations.find(connection, station):
                 raise RefusedError(f"station {shown} does not exist")
-    return b""
+    return answers.DONE
 
 
 async def _create_station(desk: _Desk, order: CreateStation) -> None:
@@ -227,9 +228,19 @@ async def _create_station(desk: _Desk, order: CreateStation) -> None:
     if isinstance(order.layout, RefusedError):
         raise order.layout
     if order.dead_letters and order.dead_letters != order.station:
-        await stations.find_or_make(desk.connection, order.dead_letters)
-    made = len(await stations.make(desk.connection, order.station, order.layout))
-    desk.journal.tell(f"station {names.shown(order.station)}: made, {made} partition{'s' if made > 1 else ''}")
+        await _partitions(desk, order.dead_letters)
+    await _make(desk, order.station, order.layout)
+
+
+async def _partitions(desk: _Desk, station: str) -> list[streams.Stream]:
+    """Return a station's partitions, making a missing one as Memphis did."""
+    return await stations.find(desk.connection, station) or await _make(desk, station, Layout())
+
+
+async def _make(desk: _Desk, station: str, layout: Layout) -> list[streams.Stream]:
+    made = await stations.make(desk.connection, station, layout)
+    desk.journal.tell(f"station {names.shown(station)}: made, {len(made)} partition{'s' if len(made) > 1 else ''}")
+    return made
 
 
 def _numbers(partitions: list[streams.Stream]) -> list[int]:

@@ -77,11 +77,6 @@ def _said(stream: Stream) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
-async def find_or_make(connection: Connection, station: str) -> list[Stream]:
-    """Return a station's partitions, making a missing one as Memphis did. Raises RefusedError, ApiError."""
-    return await find(connection, station) or await make(connection, station, Layout())
-
-
 async def make(connection: Connection, station: str, layout: Layout) -> list[Stream]:
     """Make a station that is not there; if another responder is faster, that one's is returned.
 
@@ -116,11 +111,11 @@ async def _complete(connection: Connection, station: str, config: dict[str, Any]
         for number in range(2, int(first["metadata"][PARTITIONS]) + 1):
             other = stream_name(station, number)
             made.append(await streams.make(connection, {**first, "name": other, "subjects": [f"{other}.>"]}))
+        return [await streams.change(connection, first), *made]
     except ApiError:
         for other in [stream.name for stream in reversed(made)] + [stream_name(station)]:
             await _delete_one(connection, other)
         raise
-    return [await streams.change(connection, first), *made]
 
 
 async def destroy(connection: Connection, station: str) -> bool:
