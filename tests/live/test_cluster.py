@@ -6,13 +6,17 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import nats.errors
 import psutil
 import pytest
 from helpers import free_port, publisher, started, until
 
 from zakar.broker import station
 from zakar.broker.connection import LOST, Access, ApiError, Connection
+from zakar.broker.memphis import responding
+from zakar.broker.memphis.requests import CONSUMER_CREATION, STATION_CREATION
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import TWEETS
 from zakar.dataset.store import Dataset
@@ -187,5 +191,40 @@ def test_a_load_goes_on_by_itself_whenever_the_leader_of_its_stream_steps_down(
             report = json.loads(said)
             assert report["acknowledged"] == report["records"] == records
             await _assert_whole(sample, Access(servers=cluster.urls()))
+
+    asyncio.run(main())
+
+
+def test_memphis_sdks_are_answered_while_a_node_and_the_responder_on_it_are_lost(tmp_path: Path):
+    async def ask(client: Connection, subject: str, request: dict[str, Any]) -> str:
+        for _ in range(5):  # as SDKs do, which have 20 seconds each time
+            with contextlib.suppress(nats.errors.TimeoutError):
+                return (await client.request(subject, json.dumps(request).encode(), timeout=20)).data.decode()
+        return "no answer"
+
+    async def main() -> None:
+        async with (
+            _cluster(tmp_path) as cluster,
+            publisher(Access(servers=cluster.urls(["west"]))) as client,
+            responding(Access(servers=cluster.urls(["north"]))),
+            responding(Access(servers=cluster.urls(["east"]))),
+        ):
+
+            async def heard() -> bool:  # the servers tell each other who listens
+                with contextlib.suppress(nats.errors.NoRespondersError):
+                    made = {"name": "a", "replicas": 3, "retention_value": 3600, "partitions_number": 2}
+                    return await ask(client, STATION_CREATION, made) == ""
+                return False
+
+            await until(heard)
+            for number in range(6):
+                if number == 3:
+                    cluster.kill("north")
+                usual = {"name": f"c{number}", "station_name": "a", "req_version": 4, "consumer_type": "application"}
+                start = {"start_consume_from_sequence": 1, "last_messages": -1}
+                answer = await ask(client, CONSUMER_CREATION, usual | start)
+                assert json.loads(answer)["partitions_update"]["partitions_list"] == [1, 2], answer
+            assert (await client.api("STREAM.INFO.a$2"))["config"]["num_replicas"] == 3
+            assert (await client.api("CONSUMER.NAMES.a$2"))["total"] == 6
 
     asyncio.run(main())

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 import statistics
@@ -704,6 +705,13 @@ def test_a_server_without_jetstream_is_told_at_once(runner: asyncio.Runner):
 def test_options_of_another_server_and_of_ours_do_not_go_together(options: dict[str, Any], named: str):
     with pytest.raises(ConfigError, match=f"^{named}: "):
         broker_command(**options)
+
+
+def test_a_server_that_is_not_there_is_told_and_nothing_else():
+    port = free_port()
+    with pytest.raises(ServerError, match=f"127.0.0.1:{port}: cannot be reached"):
+        broker_command(memphis_too=True, server=[f"nats://127.0.0.1:{port}"])
+    gc.collect()  # what was never awaited would be complained of now
 
 
 @contextlib.contextmanager

@@ -126,7 +126,8 @@ class Connection(Client):
     """A nats-py client that sends blocks and hands over tapped messages by the chunk.
 
     ``losses`` counts lost connections; whoever waits for an answer compares it with what it was.
-    ``watchers`` are events that are set at each loss and each return of the connection.
+    ``watchers`` are events that are set at each loss and each return of the connection. ``patience`` is how many
+    seconds JetStream has to answer, where nothing else is said.
     """
 
     def __init__(self, *, needs_tls: bool = False) -> None:
@@ -134,6 +135,7 @@ class Connection(Client):
         self._needs_tls = needs_tls
         self.taps: dict[int, Tap] = {}
         self.losses = 0
+        self.patience = _API_TIMEOUT
         self._sent = 0  # bytes of blocks given to a TCP socket
         self.denied: dict[str, str] = {}  # what the server said this user may not do, by what it is about
         self.watchers: set[asyncio.Event] = set()
@@ -219,7 +221,7 @@ class Connection(Client):
         self._write_pending()  # which nats-py's PING would overtake, and a flush then promise too much
         await super()._send_ping(future)
 
-    async def api(self, subject: str, request: object = None, patience: float = _API_TIMEOUT) -> Any:
+    async def api(self, subject: str, request: object = None, patience: float | None = None) -> Any:
         """Ask JetStream's API; return its answer as plain values.
 
         Raises ApiError for a refusal, and nats.errors.Error or OSError where no answer comes.
@@ -237,7 +239,7 @@ class Connection(Client):
             raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))
         return answer
 
-    async def ask(self, subject: str, payload: bytes, patience: float = _API_TIMEOUT) -> bytes:
+    async def ask(self, subject: str, payload: bytes, patience: float | None = None) -> bytes:
         """Make a request; return the reply.
 
         Raises ApiError if this user may not make it, and nats.errors.Error or OSError where no answer comes; an answer
@@ -246,7 +248,7 @@ class Connection(Client):
         losses = self.losses
         changed = asyncio.Event()
         self.watchers.add(changed)
-        answering = asyncio.ensure_future(self.request(subject, payload, timeout=patience))
+        answering = asyncio.ensure_future(self.request(subject, payload, timeout=patience or self.patience))
         watching = asyncio.ensure_future(changed.wait())
         try:
             while not answering.done():

@@ -98,7 +98,7 @@ async def capturing(connection: Connection, subject: str) -> list[str]:
     return list(answer["streams"] or ())
 
 
-async def look(connection: Connection, stream: str, patience: float = 10.0) -> Stream | None:
+async def look(connection: Connection, stream: str, patience: float | None = None) -> Stream | None:
     """Return a partition as the server has it, None where there is no such stream. Raises ApiError."""
     try:
         answer = await connection.api(f"STREAM.INFO.{stream}", patience=patience)

@@ -134,7 +134,7 @@ def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
     with running(settings) as server:
         try:
             if memphis_too:
-                asyncio.run(_answer(_own(server, settings), announce, in_thread(server.process.wait)))
+                asyncio.run(_answer(_own(server, settings), announce, lambda: in_thread(server.process.wait)))
             else:
                 announce()
             while server.process.poll() is None:
@@ -152,26 +152,28 @@ def _beside(who: Access) -> None:
         tell(f"answering Memphis SDKs at {who.shown}; Ctrl-C stops it")
 
     try:
-        asyncio.run(_answer(who, announce, asyncio.Event().wait()))
+        asyncio.run(_answer(who, announce, lambda: asyncio.Event().wait()))
     except KeyboardInterrupt:
         tell("no longer answering Memphis SDKs")
 
 
-async def _answer(who: Access, ready: Callable[[], None], end: Awaitable[object]) -> None:
-    """Answer Memphis SDKs until ``end``."""
+async def _answer(who: Access, ready: Callable[[], None], end: Callable[[], Awaitable[object]]) -> None:
+    """Answer Memphis SDKs until ``end`` comes."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         if task is not None:
             loop.call_soon_threadsafe(task.cancel)
 
-    signal.signal(signal.SIGTERM, on_stop)  # as asyncio does with Ctrl-C
+    before = signal.signal(signal.SIGTERM, on_stop)  # as asyncio does with Ctrl-C
     try:
         async with memphis.responding(who, tell):
             ready()
-            await end
+            await end()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _own(server: Server, settings: ServerSettings) -> Access:

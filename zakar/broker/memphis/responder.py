@@ -49,7 +49,8 @@ UNSUPPORTED = (
 _QUEUE = "zakar_memphis"
 _INBOXES = ("_INBOX", "_R_.")  # `_R_.` is what servers make of an inbox in another account
 _AT_ONCE = 1_024  # requests; what comes on top waits in its subscription
-_PATIENCE = 15.0  # seconds for a server that is away; an SDK has 20
+_PATIENCE = 60.0  # seconds for a server that is away; an SDK waits for 20, and asks five more times
+_ANSWER = 3.0  # seconds for an answer of JetStream's: in a cluster, what a dead leader was asked is never answered
 _PAUSE = 0.1
 _LONGEST_WAIT = 0.5  # seconds between attempts to reconnect: SDKs are back after 1.5
 _FAREWELL = 5.0  # seconds
@@ -80,6 +81,7 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
     ServerError where the server does not let us in, has no JetStream, or not for this user.
     """
     async with connected(access, "zakar memphis", longest_wait=_LONGEST_WAIT) as connection:
+        connection.patience = _ANSWER
         desk = _Desk(connection, Journal(log))
         await _check_jetstream(connection)
         heard = [
