@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zakar.loader.estimate import Estimate
@@ -88,6 +88,7 @@ def test_any_link_is_filled_within_seconds_and_its_queue_stays_short(rate: float
 
 @settings(deadline=None, max_examples=60)
 @given(RATES, ROUND_TRIPS, st.floats(0, 0.02), st.floats(0, 1), st.integers(0, 2**32))
+@example(math.exp(11), math.exp(-0.625), 0.01953125, 1.0, 1555)  # whose losses looked like a full link at the start
 def test_jitter_and_loss_cost_no_time_out_and_little_speed(
     rate: float, round_trip: float, loss: float, jitter: float, seed: int
 ) -> None:

@@ -97,7 +97,6 @@ class AutoWindow(Window):
         super().__init__(estimate.limit, ack_timeout, start, flow_most)
         self._estimate = estimate
         self._round = start  # messages sent after this was acknowledged belong to the next round
-        self._heard = start
 
     @property
     def room(self) -> int:
@@ -123,7 +122,6 @@ class AutoWindow(Window):
             self._round = self.acked
         if elapsed > 0:
             self._estimate.hear(
-                self.acked - self._heard,
                 (self.acked - block.acked) / elapsed,
                 now - block.sent,
                 block.sent,
@@ -131,4 +129,3 @@ class AutoWindow(Window):
                 new_round=new_round,
             )
             self.limit = self._estimate.limit
-        self._heard = self.acked
