@@ -58,10 +58,10 @@ async def produce(memphis, station, messages):
     return said
 
 
-async def publish(memphis, station, file, **options):
-    """Produce the lines of a file, all with the same options; return the seconds until the last was acknowledged."""
+async def publish(memphis, station, file, count=None, **options):
+    """Produce lines of a file, all with the same options; return the seconds until the last was acknowledged."""
     producer = await memphis.producer(station_name=station, producer_name="publisher")
-    lines = [bytearray(line) for line in Path(file).read_bytes().splitlines()]
+    lines = [bytearray(line) for line in Path(file).read_bytes().splitlines()[:count]]
     began = time.perf_counter()
     for line in lines:
         await producer.produce(line, **options)
