@@ -244,6 +244,7 @@ def test_consume_replaces_what_a_link_leads_to(loaded: Server, tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+@pytest.mark.slow
 def test_consume_writes_into_devices_pipes_and_files_that_are_open_already(loaded: Server, tmp_path: Path):
     words = ("consume", "zakar-fire-alerts", "--server", loaded.url, "--limit", "1", "--out")
     said = zakar(*words, "/dev/stdout").stdout

@@ -246,6 +246,7 @@ def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["new", "there"])
+@pytest.mark.slow
 def test_the_command_for_the_days_that_fit_loads_them_as_was_asked_for(
     sample: Dataset, tmp_path: Path, command, before: bool
 ):

@@ -53,6 +53,7 @@ def test_a_loader_killed_half_way_and_started_again_at_once_doubles_nothing(larg
     asyncio.run(assert_whole(large, access))
 
 
+@pytest.mark.slow
 def test_interrupting_a_load_drains_it_and_says_how_to_go_on(large: Dataset, access: Access):
     process = started("load", _root(large), "--server", access.servers[0], "--json")
     asyncio.run(_reached(access, 20_000))
@@ -67,6 +68,7 @@ def test_interrupting_a_load_drains_it_and_says_how_to_go_on(large: Dataset, acc
 
 
 @pytest.mark.parametrize("mode", MOSTLY)
+@pytest.mark.slow
 def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path: Path, mode: Mode):
     async def main() -> None:
         settings = ServerSettings(port=free_port(), store=tmp_path / "store")
@@ -129,6 +131,7 @@ def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dat
 
 
 @pytest.mark.parametrize("mode", MOSTLY)
+@pytest.mark.slow
 def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample: Dataset, access: Access, mode: Mode):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:

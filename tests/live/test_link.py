@@ -149,6 +149,7 @@ def test_each_direction_has_its_own_rate():
     _run(test)
 
 
+@pytest.mark.slow
 def test_delay_does_not_limit_bandwidth():
     async def test() -> None:
         begun = time.perf_counter()
@@ -331,6 +332,7 @@ def test_what_is_no_address_is_bad_usage(target: str):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_link_in_its_own_process_obeys_and_carries_much_over_a_long_delay():
     with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
         target = f"127.0.0.1:{server.getsockname()[1]}"

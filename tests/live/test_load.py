@@ -514,6 +514,7 @@ def test_an_account_that_demands_a_size_gets_one(sample: Dataset):
         asyncio.run(assert_whole(sample, access))
 
 
+@pytest.mark.slow
 def test_a_deleted_stream_is_told(sample: Dataset, access: Access, broker: Server):
     async def main() -> None:
         deleted = asyncio.Event()
