@@ -777,6 +777,15 @@ def test_the_broker_command_answers_sdks_beside_a_server_that_is_there(runner: a
         assert "s3cret" not in said[0]
 
 
+def test_a_memphis_broker_is_not_answered_for(runner: asyncio.Runner):
+    async def main() -> None:
+        async with responding(Access(("memphis://ana:s3cret@127.0.0.1",)), print):
+            pass
+
+    with pytest.raises(ConfigError, match=r"memphis://127\.0\.0\.1: a Memphis broker answers its SDKs itself"):
+        runner.run(main())
+
+
 def test_a_schema_is_refused_in_the_form_that_an_sdk_reads(serve: Any):
     async def main(client: Connection) -> None:
         answer = await _ask(client, SCHEMA_CREATION, {"name": "s", "type": "json", "schema_content": "{}"})

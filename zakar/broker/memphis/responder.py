@@ -31,7 +31,7 @@ from zakar.broker.memphis.requests import (
     Layout,
     Order,
 )
-from zakar.errors import ServerError
+from zakar.errors import ConfigError, ServerError
 
 # What Memphis's SDKs, its console and its own parts publish or ask besides: dead letters, schemas, settings.
 UNSUPPORTED = (
@@ -80,6 +80,8 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
     A lost server is waited for, however long. ``log`` gets lines for whoever runs this. Raises ConfigError, and
     ServerError where the server does not let us in, has no JetStream, or not for this user.
     """
+    if access.memphis:
+        raise ConfigError(f"--server {access.shown}: a Memphis broker answers its SDKs itself; give a nats:// address")
     async with connected(access, "zakar memphis", longest_wait=_LONGEST_WAIT) as connection:
         connection.patience = _ANSWER
         desk = _Desk(connection, Journal(log))
