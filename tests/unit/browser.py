@@ -38,20 +38,29 @@ class Page:
                 assert "error" not in said, said
                 return said["result"]
 
-    def open(self, path: Path, width: int = 1280, dark: bool = False) -> None:
-        """Open a file at a screen's width in CSS pixels, light or dark, and wait until it is loaded."""
+    def open(self, where: Path | str, width: int = 1280, dark: bool = False) -> None:
+        """Open a file or a URL at a screen's width in CSS pixels, light or dark, and wait until it is loaded."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=where if isinstance(where, str) else where.absolute().as_uri())
         while self._hear().get("method") != "Page.loadEventFired":
             pass
 
     def value(self, script: str) -> Any:
         """Return what a JavaScript expression is worth."""
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"]["value"]
+
+    def until(self, script: str) -> None:
+        """Wait until a JavaScript expression is true, as on a page that makes itself."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self.value(script):
+            assert time.monotonic() < deadline, (
+                f"never so: {script}; the page says: {self.value('document.body.innerText')}"
+            )
+            time.sleep(0.1)
 
     def picture(self, path: Path) -> None:
         """Write a picture of the whole page, from top to bottom."""

@@ -1,0 +1,60 @@
+"""A live dashboard of the island, a day at a time, for `streamlit run`; it waits where stations are not filled yet."""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+
+import altair as alt
+import nats
+import pandas as pd
+import streamlit as st
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("server", nargs="?", default=os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
+parser.add_argument("--creds", default=os.environ.get("NATS_CREDS"), help="credentials file")
+options = parser.parse_args()
+ORDER = {"zakar-temperature-readings": "day", "zakar-tweets": "day", "zakar-fire-alerts": "event_day"}
+BRIEF = nats.js.api.ConsumerConfig(ack_policy="none", inactive_threshold=600)  # soon forgotten if its page is closed
+X, Y = alt.X("geospatial_x:O", title=None), alt.Y("geospatial_y:O", title=None, sort="descending")
+HEAT = alt.Color("mean(temperature):Q", title="degrees F", scale=alt.Scale(scheme="yelloworangered", domain=[0, 120]))
+
+
+async def read_on(page, day):
+    """Read each station until a day is over; return whether it is, or nothing more came."""
+    async with await nats.connect(options.server, user_credentials=options.creds, max_reconnect_attempts=1) as client:
+        for station, key in ORDER.items():
+            page.rows[station] = rows = [row for row in page.rows[station] if row[key] > day - 10]
+            pull = await client.jetstream().pull_subscribe(f"{station}$1.final", page.name, f"{station}$1", BRIEF)
+            try:
+                while not rows or rows[-1][key] <= day:
+                    rows += [json.loads(message.data) for message in await pull.fetch(500, timeout=0.5)]
+            except TimeoutError:
+                if station != "zakar-fire-alerts":  # which come late, on some days none
+                    return False
+    return True
+
+
+@st.fragment(run_every=1)
+def draw(page):
+    try:
+        page.day += asyncio.run(read_on(page, page.day + 1))
+    except (nats.errors.Error, OSError) as error:
+        st.error(f"{error}; is the broker running, and loaded? `zakar doctor` says more")
+    if page.day:
+        keys = {**ORDER, "zakar-fire-alerts": "notification_day"}
+        readings, posts, alerts = (pd.DataFrame([r for r in page.rows[s] if r[k] == page.day]) for s, k in keys.items())
+        st.subheader(f"Day {page.day}: posts (circles) {len(posts)}, alerts (squares) {len(alerts)}")
+        heat = alt.Chart(readings).mark_rect().encode(X, Y, HEAT)
+        talk = alt.Chart(posts).mark_circle(color="dimgray", opacity=1).encode(X, Y, alt.Size("count():Q", legend=None))
+        fires = alt.Chart(alerts).mark_square(filled=False, color="dodgerblue", strokeWidth=3, size=400).encode(X, Y)
+        left, right = st.columns([3, 2])
+        left.altair_chart((heat + talk + fires).properties(height=500))
+        right.container(height=500).table(posts.reindex(columns=["tweet"]).set_index("tweet"))
+
+
+st.set_page_config(page_title="Zakar", layout="wide")
+if "day" not in st.session_state:
+    st.session_state.update(day=0, name=secrets.token_hex(8), rows={station: [] for station in ORDER})
+draw(st.session_state)
