@@ -138,6 +138,7 @@ def test_a_server_without_jetstream_exits_3_and_is_described_all_the_same(sample
         found = json.loads(out)
         assert (code, found["ok"], found["jetstream"]) == (3, False, False)
         assert found["bytes_per_second"] > 1e6
+        assert found["dedupe_header"] is None
         assert "start it with JetStream enabled" in found["missing"][0]
         assert len(err.splitlines()) == 1
         code, out, _ = command("doctor", "--server", server.url)
@@ -184,6 +185,24 @@ def test_whether_batch_and_compression_are_on_is_told(sample: Dataset, command, 
         if words[0] == "load":
             batch, _, found = asked(server.url, "--mode", "nonblocking")
             assert (batch, found["batch"]) == ("off: the load would ask for an ack a message", False)
+
+
+def test_which_header_makes_a_message_a_repeat_is_told_as_it_is(broker: Server, access: Access, command):
+    async def stored_twice(header: str) -> int:
+        async with publisher(access) as connection:
+            await station.create(connection, "twice$1", {}, 1_000_000)
+            for _ in range(2):
+                await connection.jetstream().publish("twice$1.final", b"{}", headers={header: "the same"})
+            stream = await station.look(connection, "twice$1")
+            await station.delete(connection, "twice$1")
+        assert stream is not None
+        return stream.messages
+
+    words = ["doctor", "--server", broker.url]
+    header = json.loads(command(*words, "--json")[1])["dedupe_header"]
+    assert _said(command(*words)[1], "dedupe") == f"by the header {header}; that of Memphis's SDKs, msg-id, is ignored"
+    assert asyncio.run(stored_twice(header)) == 1
+    assert asyncio.run(stored_twice("msg-id")) == 2
 
 
 def test_a_websocket_without_compression_is_told(command):

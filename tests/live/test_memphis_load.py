@@ -337,6 +337,9 @@ def test_doctor_and_a_rehearsal_say_what_a_load_would_do(sample: Dataset, there:
     assert done.returncode == 0, done.stderr
     assert "nothing: all is there" in done.stdout
     assert "missing: fast ingest: there is none through Memphis" in done.stdout
+    assert re.search(
+        r"dedupe +a Memphis broker goes by the header msg-id; `zakar broker --memphis` ignores it", done.stdout
+    )
     assert PASSWORD not in done.stdout + done.stderr
 
 

@@ -18,7 +18,7 @@ from zakar.cli.common import Json, access, give, run, tell
 from zakar.dataset import schema, store
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError, ServerError
-from zakar.loader.doctor import Findings, examine
+from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import Mode
 from zakar.loader.outlook import Action, Outlook, mib
 from zakar.loader.preview import Preview
@@ -216,6 +216,7 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         **_switched(found),
     }
     if account is not None:
+        rows["dedupe"] = _dedupe(offer)
         rows["storage"] = (
             f"{mib(account.used)} used, {mib(account.committed)} spoken for, of {_limit(account.max_bytes, mib)}; "
             f"a stream: {_limit(account.max_stream_bytes, mib)}"
@@ -223,6 +224,14 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         )
         rows["streams"] = f"{account.streams:,} of {_limit(account.max_streams, str)}"
     _show(rows)
+
+
+def _dedupe(offer: Offer) -> str:
+    if offer.dedupe_header is None:
+        return (
+            "a Memphis broker goes by the header msg-id; `zakar broker --memphis` ignores it, and goes by Nats-Msg-Id"
+        )
+    return f"by the header {offer.dedupe_header}; that of Memphis's SDKs, msg-id, is ignored"
 
 
 def _show(rows: dict[str, str]) -> None:
@@ -272,6 +281,7 @@ def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "max_payload": offer.max_payload,
         "jetstream": offer.account is not None,
         "fast_ingest": offer.fast_ingest,
+        "dedupe_header": offer.dedupe_header,
         **_switches(found),
         "account": None if offer.account is None else _account(offer.account),
     }

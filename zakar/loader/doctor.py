@@ -49,6 +49,14 @@ class Offer:
         """Whether there is fast ingest."""
         return not self.slow
 
+    @property
+    def dedupe_header(self) -> str | None:
+        """The header by which a repeated message is known; None without JetStream, and through Memphis.
+
+        A real Memphis broker reads ``msg-id``; stock NATS does not, also where it answers Memphis's SDKs.
+        """
+        return None if self.account is None or self.memphis else "Nats-Msg-Id"
+
 
 @dataclass(frozen=True)
 class Findings:
