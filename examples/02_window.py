@@ -57,4 +57,4 @@ async def days(client, station, value):
 try:
     asyncio.run(main())
 except (nats.errors.Error, OSError) as error:
-    sys.exit(f"{error!r}; `zakar doctor` says more")
+    sys.exit(f"{str(error) or repr(error)}; `zakar doctor` says more")

@@ -41,7 +41,7 @@ words = (
 answer = (
     words.filter(pl.col("near") >= 5)
     .with_columns(times=(pl.col("near") / pl.col("near").sum()) / ((pl.col("far") + 1) / pl.col("far").sum()))
-    .sort("times", descending=True)
+    .sort("times", "word", descending=[True, False])
     .head(15)
     .collect()
 )

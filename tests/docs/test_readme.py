@@ -44,7 +44,8 @@ def test_every_scenario_is_described():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "benchmarks/README.md"]
+    "document",
+    ["README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "benchmarks/README.md", "docs/participants.md"],
 )
 def test_links_within_the_project_lead_somewhere(document: str):
     path = ROOT / document
