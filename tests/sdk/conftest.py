@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 from clients import HERE, Broker, Call, Talk, broking, called, run, talk
+from filelock import FileLock
 from helpers import clean
 
 
@@ -17,7 +18,8 @@ from helpers import clean
 def python(request: pytest.FixtureRequest) -> str:
     """The Python of an environment that has the SDK."""
     folder = request.config.cache.mkdir(f"memphis-sdk-{sys.version_info.major}.{sys.version_info.minor}")
-    done = run([sys.executable, str(HERE / "environment.py"), str(folder)])
+    with FileLock(folder.with_suffix(".lock")):  # tests that run beside each other share the folder
+        done = run([sys.executable, str(HERE / "environment.py"), str(folder)])
     assert done.returncode == 0, f"pip could not install the Memphis SDK, which these tests run:\n{done.stderr}"
     return done.stdout.strip()
 
