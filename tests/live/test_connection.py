@@ -140,6 +140,28 @@ def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path)
         _connect(Access(servers=(server.url,), tls_ca=ca))
 
 
+def test_a_tls_connection_whose_socket_was_closed_twice_is_dropped_all_the_same(tmp_path: Path):
+    authority = trustme.CA()
+    certificate, ca, pem = authority.issue_cert("127.0.0.1"), tmp_path / "ca.pem", tmp_path / "server.pem"
+    authority.cert_pem.write_to_path(ca)
+    certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+
+    async def main(url: str) -> None:
+        async with connected(Access((url,), tls_ca=ca)) as connection:
+            writer = connection._transport._io_writer
+            writer.close()
+            writer.close()
+            connection._abort()
+
+            async def back() -> bool:
+                return connection.losses > 0 and connection.is_connected
+
+            await until(back)
+
+    with running(ServerSettings(tls_cert=pem, tls_key=pem)) as server:
+        asyncio.run(main(server.url))
+
+
 @pytest.mark.parametrize("by", ["scheme", "authority"])
 def test_where_tls_is_wanted_no_password_goes_to_a_server_without_it(tmp_path: Path, by: str):
     ca = tmp_path / "ca.pem"

@@ -310,7 +310,8 @@ class Connection(Client):
         """Drop the socket: waiting for a stalled one to take what is unsent, as nats-py would, may never end."""
         writer = getattr(self._transport, "_io_writer", None)
         if writer is not None:
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # asyncio's, where a TLS socket that is gone was closed twice
+                writer.transport.abort()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         tap = self.taps.get(sid)

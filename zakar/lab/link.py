@@ -345,13 +345,16 @@ class _Proxy:
     async def _carry(self, client: socket.socket, server: socket.socket) -> None:
         """Carry bytes both ways until both have ended. Raises OSError if the connection broke."""
         up, down = _Flow(client, server, self._up), _Flow(server, client, self._down)
+        broken: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for flow, back in ((up, down), (down, up)):
                     group.create_task(_read(flow))
                     group.create_task(_write(flow, back))
         except* OSError as errors:
-            raise ConnectionResetError from errors
+            broken = errors
+        if broken is not None:  # not raised above: Pythons before 3.11.4 would put it into a group again
+            raise ConnectionResetError from broken
 
 
 async def _read(flow: _Flow) -> None:
