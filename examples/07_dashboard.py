@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import os
-import secrets
 
 import altair as alt
 import nats
@@ -21,9 +20,11 @@ X, Y = alt.X("geospatial_x:O", title=None), alt.Y("geospatial_y:O", title=None, 
 HEAT = alt.Color("mean(temperature):Q", title="degrees F", scale=alt.Scale(scheme="yelloworangered", domain=[0, 120]))
 
 
-async def read_on(page, day):
-    """Read each station until a day is over; return whether it is, or nothing more came."""
-    async with await nats.connect(options.server, user_credentials=options.creds, max_reconnect_attempts=1) as client:
+async def read_on(page, day):  # each station until the day is over; whether it is, or nothing more came
+    async def fail(problem):  # nats-py would log it, and try again
+        raise problem
+
+    async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
         for station, key in ORDER.items():
             page.rows[station] = rows = [row for row in page.rows[station] if row[key] > day - 10]
             pull = await client.jetstream().pull_subscribe(f"{station}$1.final", page.name, f"{station}$1", BRIEF)
@@ -55,6 +56,5 @@ def draw(page):
 
 
 st.set_page_config(page_title="Zakar", layout="wide")
-if "day" not in st.session_state:
-    st.session_state.update(day=0, name=secrets.token_hex(8), rows={station: [] for station in ORDER})
-draw(st.session_state)
+page = argparse.Namespace(day=0, name=os.urandom(8).hex(), rows={station: [] for station in ORDER})
+draw(st.session_state.setdefault("page", page))
