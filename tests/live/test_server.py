@@ -41,6 +41,18 @@ def test_a_port_in_use_is_told_with_the_servers_own_words():
             pass
 
 
+def test_a_folder_that_a_broker_has_is_refused_to_another_until_that_one_is_gone(tmp_path: Path):
+    settings = ServerSettings(store=tmp_path / "store")
+    with (
+        running(settings),
+        pytest.raises(ConfigError, match=r"store: another broker has it; stop that one"),
+        running(settings),
+    ):
+        pass
+    with running(settings):
+        pass
+
+
 def test_what_is_stored_in_a_named_folder_outlives_the_server(tmp_path: Path):
     async def fill(url: str) -> None:
         async with connected(Access(servers=(url,))) as connection:

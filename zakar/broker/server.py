@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from zakar.broker import guard
 from zakar.errors import ConfigError, ServerError
 
@@ -121,11 +123,14 @@ def binary() -> Path:
 def running(settings: ServerSettings) -> Iterator[Server]:
     """Run a server for the length of a ``with`` block; it is ready on entry and stopped on exit.
 
-    Raises ConfigError for unsafe settings and ServerError, with the server's own last words, if it does not
-    start.
+    Raises ConfigError for unsafe settings or a store that another one has, and ServerError, with the server's own last
+    words, if it does not start.
     """
     check(settings)
-    with tempfile.TemporaryDirectory(prefix="zakar-broker-", ignore_cleanup_errors=True) as name:
+    with (
+        _held(settings.store),
+        tempfile.TemporaryDirectory(prefix="zakar-broker-", ignore_cleanup_errors=True) as name,
+    ):
         folder = Path(name)
         process = _start(settings, folder)
         try:
@@ -145,12 +150,25 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         process.kill()
 
 
-def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
-    store = settings.store or folder / "store"
+@contextlib.contextmanager
+def _held(store: Path | None) -> Iterator[None]:
+    """Keep others from a store, which two servers would spoil: neither of them looks whether it is alone."""
+    if store is None:
+        yield
+        return
     try:
         store.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(store / "zakar.lock").acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(f"--store {store}: another broker has it; stop that one, or give another folder") from error
     except OSError as error:
-        raise ConfigError(f"--store {store}: cannot be made: {error.strerror}") from error
+        raise ConfigError(f"--store {store}: cannot be used: {error.strerror}") from error
+    with lock:
+        yield
+
+
+def _start(settings: ServerSettings, folder: Path) -> "subprocess.Popen[bytes]":
+    store = settings.store or folder / "store"
     config = folder / "server.conf"
     config.write_text(_config(settings, folder, store), encoding="utf-8")
     secrets = {
@@ -209,7 +227,7 @@ def _wait_ready(settings: ServerSettings, process: "subprocess.Popen[bytes]", fo
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerError(f"nats-server did not start: {_last_words(folder)}")
+            raise ServerError(f"nats-server did not start: {_complaint(folder)}")
         port, websocket_port = _ports(folder)
         if port and _answers(settings.listen, port):
             host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
@@ -236,6 +254,13 @@ def _answers(listen: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1) as connection:
         return connection.recv(4) == b"INFO"
     return False
+
+
+def _complaint(folder: Path) -> str:
+    """Return why the server ended, and what to do where it could not have its port."""
+    words = _last_words(folder)
+    taken = re.search(r'"listen tcp (?P<address>\S+): bind: (?P<why>.*)"', words)
+    return f"{taken['address']}: {taken['why']}; stop what listens there, or give another --port" if taken else words
 
 
 def _last_words(folder: Path) -> str:
