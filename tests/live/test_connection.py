@@ -140,6 +140,24 @@ def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path)
         _connect(Access(servers=(server.url,), tls_ca=ca))
 
 
+def test_a_name_that_does_not_exist_elsewhere_is_no_broker_to_start_here():
+    with pytest.raises(ServerError, match=r"cannot be reached .*check the name, the port and the network"):
+        _connect(Access(("tls://no-such-host.invalid:4222",)))
+
+
+def test_a_refused_command_over_tls_says_one_line_and_nothing_of_pythons_own(tmp_path: Path):
+    authority = trustme.CA()
+    certificate, ca, pem = authority.issue_cert("127.0.0.1"), tmp_path / "ca.pem", tmp_path / "server.pem"
+    authority.cert_pem.write_to_path(ca)
+    certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+    settings = ServerSettings(tls_cert=pem, tls_key=pem, user="ana", password="right")
+    with running(settings) as server:
+        done = zakar("doctor", "--server", server.url, "--tlsca", str(ca), "--user", "ana", "--password", "wrong")
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "the server refuses these credentials" in done.stderr
+
+
 def test_a_tls_connection_whose_socket_was_closed_twice_is_dropped_all_the_same(tmp_path: Path):
     authority = trustme.CA()
     certificate, ca, pem = authority.issue_cert("127.0.0.1"), tmp_path / "ca.pem", tmp_path / "server.pem"

@@ -551,8 +551,16 @@ def _obstacle(access: Access, problem: Exception, text: str) -> str:
         return f"TLS failed: {text}; check --tlsca, --tlscert and the server's name"
     if isinstance(problem, TimeoutError):
         return "no answer; check the address and the network"
+    if not all(_is_here(server) for server in access.servers):
+        return f"cannot be reached ({text}); check the name, the port and the network"
     start = "zakar broker --memphis" if access.memphis else "zakar broker"
     return f"cannot be reached ({text}); start one with `{start}`, or give --server"
+
+
+def _is_here(server: str) -> bool:
+    """Whether an address is of this very machine, where a broker can be started."""
+    address = server if "://" in server else f"nats://{server}"
+    return urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _check_address(server: str) -> None:

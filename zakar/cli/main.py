@@ -1,5 +1,6 @@
 """`zakar`: the commands, and the exit codes of what they raise."""
 
+import logging
 import sys
 
 import typer
@@ -46,6 +47,8 @@ app.command("doctor")(doctor.doctor_command)
 
 def main() -> None:
     """Run the command line and exit: 0 done, and otherwise as zakar.errors says; 130 interrupted."""
+    # asyncio's warning at the end of each TLS connection of nats-py's means nothing to whoever runs a command.
+    logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in str(record.msg))
     try:
         app()
     except ZakarError as error:
