@@ -8,14 +8,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from frame_proxy import acked, frame_proxied, is_ack
+from frame_proxy import FrameProxy, acked, frame_proxied, is_ack
 from helpers import assert_whole, free_port, publisher, started, stored, until, zakar
 
 from zakar.broker import station
 from zakar.broker.connection import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC, READINGS
-from zakar.dataset.store import Dataset
+from zakar.dataset.store import Dataset, batches
+from zakar.dataset.wire import encode
 from zakar.lab.link import Direction, Settings, opened
 from zakar.loader.load import LoadReport, Mode, Progress, load
 from zakar.loader.producer import Pace
@@ -204,6 +205,44 @@ def test_acks_that_never_come_over_a_connection_that_lives_are_noticed_and_gone_
         assert (report.reconnects, proxy.connections) == (0, 1)
         assert report.acknowledged == report.records
         await assert_whole(sample, access)
+
+    asyncio.run(main())
+
+
+def test_a_message_that_a_broker_acknowledged_and_lost_is_sent_again_and_counted_once(sample: Dataset, access: Access):
+    stream = station.stream_name(READINGS.station)
+    rows = sample.manifest.tables[READINGS.name].rows
+
+    async def lose(proxy: FrameProxy) -> None:
+        """While nobody gets through, put a stream with half of what was acknowledged in the stream's place."""
+        proxy.end()
+        proxy.up.open.clear()
+        async with publisher(access) as connection:
+            config = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
+            kept = await stored(connection, [stream]) // 2
+            payloads = [payload for batch in batches(sample, READINGS) for payload in encode(batch).to_pylist()][:kept]
+            await station.delete(connection, stream)
+            await station.make(connection, config)
+            for payload in payloads:
+                await connection.request(station.subject(stream), payload)
+        proxy.up.open.set()
+
+    async def main() -> None:
+        async with frame_proxied(access.servers[0]) as proxy:
+            losing: list[asyncio.Task[None]] = []
+
+            def progress(p: Progress) -> None:
+                if not losing and p.stored > rows // 3:
+                    losing.append(asyncio.create_task(lose(proxy)))
+
+            pace = Pace(500, ack_timeout=5, rate=8_000)
+            to = Access(servers=(proxy.url,))
+            report = await load(sample, to, [READINGS], pace, mode=Mode.NONBLOCKING, progress=progress)
+            await losing[0]
+        assert report.sent > rows
+        assert report.acknowledged == report.records == rows
+        async with publisher(access) as connection:
+            assert await stored(connection, [stream]) == rows
 
     asyncio.run(main())
 
