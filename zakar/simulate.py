@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from zakar import config
 from zakar import scenario as scenarios
 from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.content import fingerprint
@@ -144,7 +145,7 @@ def read_key(path: Path) -> bytes:
 
     Raises ConfigError naming the file if it holds no such key; the key itself is never shown.
     """
-    text = scenarios.read_text(path).strip()
+    text = config.read_text(path).strip()
     if not _KEY.fullmatch(text):
         raise ConfigError(f"{path}: no key; a key is at least 32 hexadecimal digits, drawn at random")
     return text.lower().encode()

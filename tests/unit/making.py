@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zakar import scenario
+from zakar import config, scenario
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.scenario import ClassicScenario, IslandScenario, Scenario
@@ -26,16 +26,16 @@ ROOT = Path(__file__).parents[2]
 
 def tiny(**changes: Any) -> ClassicScenario:
     """Return the tiny scenario with some keys, or some keys of sections, changed."""
-    values = scenario.read_toml(scenario.find("tiny"))
+    values = config.read_toml(scenario.find("tiny"))
     for key, change in changes.items():
         section = values[key]
         values[key] = {**section, **change} if isinstance(section, dict) else change
-    return scenario.convert(values, ClassicScenario, "tiny.toml")
+    return config.convert(values, ClassicScenario, "tiny.toml")
 
 
 def small_island(**changes: Any) -> IslandScenario:
     """Return the island scenario, small and short, with some keys of sections changed."""
-    values = scenario.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario.find("island"))
     small = {
         "calendar": {"days": 60, "holdout_days": 26, "first_date": datetime.date(2016, 7, 1)},
         "grid": {"width": 12, "height": 12},
@@ -45,7 +45,7 @@ def small_island(**changes: Any) -> IslandScenario:
     }
     for key in {*small, *changes}:
         values[key] = {**values[key], **small.get(key, {}), **changes.get(key, {})}
-    return scenario.convert(values, IslandScenario, "island.toml")
+    return config.convert(values, IslandScenario, "island.toml")
 
 
 def sketched(inland: np.ndarray, **maps: np.ndarray) -> Island:

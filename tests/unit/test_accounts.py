@@ -1,7 +1,7 @@
 import numpy as np
 from making import small_island
 
-from zakar import scenario
+from zakar import config
 from zakar.observe import accounts, chatter, phrases
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
@@ -10,7 +10,7 @@ from zakar.world import island
 
 def cast_of(settings: IslandScenario) -> accounts.Cast:
     seeds = Seeds(settings.seed)
-    file = phrases.find(settings.tweets.phrases, scenario.config_folder())
+    file = phrases.find(settings.tweets.phrases, config.folder())
     words = chatter.load(file, settings.tweets, seeds)
     return accounts.cast(settings.tweets, island.make(settings.terrain, settings.grid, seeds), seeds, words)
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from zakar import scenario
+from zakar import config, scenario
 from zakar.errors import ConfigError
 from zakar.scenario.island import Terrain
 from zakar.scenario.settings import Grid
@@ -243,7 +243,7 @@ def test_loops_add_roads_and_change_no_relief() -> None:
     ],
 )
 def test_a_grid_that_holds_no_island_is_refused_with_the_key_and_its_range(width: int, height: int, said: str) -> None:
-    values = scenario.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario.find("island"))
     with pytest.raises(ConfigError, match=re.escape(f"mine.toml: {said}")):
         scenario.scenario_of({**values, "grid": {"width": width, "height": height}}, "mine.toml")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from making import rewrite, simulated, sketched, small_island
 from scipy import ndimage
 
-from zakar import scenario
+from zakar import config, scenario
 from zakar.check import again, alerts, annual, climate, ignition, labels, network, posts
 from zakar.check.annual import Band, Ensemble
 from zakar.check.figure import Check
@@ -584,7 +584,7 @@ def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
     own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
     own.mkdir()
     elsewhere.mkdir()
-    shutil.copy(scenario.config_folder() / "phrases" / "island-en.toml", own / "mine.toml")
+    shutil.copy(config.folder() / "phrases" / "island-en.toml", own / "mine.toml")
     shutil.copy(scenario.find("island"), own / "scenario.toml")
     settings = small_island(calendar={"days": 3, "holdout_days": 0}, tweets={"phrases": "mine.toml"})
     with ThreadPoolExecutor(1) as executor:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from making import tiny
 
-from zakar import scenario
+from zakar import config, scenario
 from zakar.errors import ConfigError
 from zakar.observe import phrases
 from zakar.observe.phrases import FIELDS, TOPICS, compose
@@ -51,7 +51,7 @@ def refusal(folder: Path, old: str, new: str) -> str:
 
 
 def test_the_shipped_table_loads() -> None:
-    assert phrases.load(scenario.config_folder() / "phrases" / "en.toml", Seeds(1)).topic_count.min() > 50
+    assert phrases.load(config.folder() / "phrases" / "en.toml", Seeds(1)).topic_count.min() > 50
 
 
 def test_the_same_seed_makes_the_same_table_and_another_makes_another(tmp_path: Path) -> None:

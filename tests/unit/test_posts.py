@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar import scenario
+from zakar import config
 from zakar.errors import ConfigError
 from zakar.observe import chatter, tweets
 from zakar.observe.accounts import KINDS, OUTSIDERS, cast
@@ -30,7 +30,7 @@ from zakar.world.fire import Fires, Front
 from zakar.world.island import Island
 from zakar.world.weather import Weather
 
-TABLE = scenario.config_folder() / "phrases" / "island-en.toml"
+TABLE = config.folder() / "phrases" / "island-en.toml"
 CALENDAR = DatedCalendar(first_date=datetime.date(2016, 1, 1), days=40, holdout_days=20)
 VALUES: dict[str, Any] = {
     "phrases": "island-en", "per_day": 300.0, "weekend_factor": 1.15, "summer_swing": 0.08, "spread": 0.12,
@@ -336,7 +336,7 @@ def test_posts_read_like_posts() -> None:
 
 def phrases_of(*path: str) -> list[str]:
     """Return the phrases of the table under some keys."""
-    found = scenario.read_toml(TABLE)
+    found = config.read_toml(TABLE)
     for key in path:
         found = found[key]  # type: ignore[assignment]
     lists = found.values() if isinstance(found, dict) else [found]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar import scenario
+from zakar import config, scenario
 from zakar.errors import ConfigError
 
 TINY = scenario.find("tiny").read_text(encoding="utf-8")
@@ -207,7 +207,7 @@ def test_with_days_refuses_an_empty_range(days: int) -> None:
 
 
 def island_refusal(section: str, key: str, value: object) -> str:
-    values = scenario.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario.find("island"))
     where = values[section] if section else values
     assert isinstance(where, dict)
     where[key] = value
@@ -260,7 +260,7 @@ def test_an_empty_file_is_told_what_its_first_key_may_be(tmp_path: Path, text: s
 
 
 def test_a_missing_number_is_told_with_its_range() -> None:
-    values = scenario.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario.find("island"))
     del values["grid"]["height"]
     with pytest.raises(ConfigError, match="`grid.height` is missing; add it; must be at least 8 and at most 250"):
         scenario.scenario_of(values, "mine.toml")
@@ -268,7 +268,7 @@ def test_a_missing_number_is_told_with_its_range() -> None:
 
 @pytest.mark.parametrize("name", ["classic", "island"])
 def test_every_number_has_a_range_that_its_refusal_tells(name: str) -> None:
-    values = scenario.read_toml(scenario.find(name))
+    values = config.read_toml(scenario.find(name))
     for section, keys in values.items():
         for key, value in keys.items() if isinstance(keys, dict) else ():
             if isinstance(value, list | float | int):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import history, tiny
 
-from zakar import scenario
+from zakar import config
 from zakar.errors import ConfigError
 from zakar.observe import phrases
 from zakar.observe.classic import phrased
@@ -20,7 +20,7 @@ from zakar.scenario import ClassicScenario
 from zakar.seeds import Seeds
 from zakar.world.classic import Truth
 
-ENGLISH = scenario.config_folder() / "phrases" / "en.toml"
+ENGLISH = config.folder() / "phrases" / "en.toml"
 FIRE_WORD = re.compile(r"\bfires?\b", re.IGNORECASE)
 
 

@@ -1,1 +1,1 @@
-"""The lab: long links for benchmarks and tests. Imports nothing of zakar but its errors."""
+"""The lab: long links for benchmarks and tests. They import nothing of zakar but its errors and how files are read."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
 
-from zakar import scenario
+from zakar import config
 from zakar.errors import ConfigError
 from zakar.observe.wording import (
     FAKED,
@@ -184,12 +184,12 @@ def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
     # A key changes nothing of what belongs to no day, so the table is expanded once with and without one.
-    return _expanded(scenario.read_text(path), path, settings, Seeds(seeds.root))
+    return _expanded(config.read_text(path), path, settings, Seeds(seeds.root))
 
 
 @lru_cache(maxsize=2)
 def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
-    table = scenario.convert(scenario.parse_toml(text, path), IslandPhrases, str(path))
+    table = config.convert(config.parse_toml(text, path), IslandPhrases, str(path))
     draw = seeds.stream("chatter")
     wanted = {slot for slot in FAKED if slot == "name" or f"{{{slot}}}" in text} - table.slots.keys()
     made = faked(table.language, int(draw.integers(2**31)), path, wanted)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
 
-from zakar import scenario
+from zakar import config
 from zakar.errors import ConfigError
 from zakar.observe.wording import Lines, expand, faked, mistype, pick, sentence
 from zakar.scenario import Settings
@@ -97,7 +97,7 @@ def find(name_or_file: str, beside: Path | None = None) -> Path:
 
     Raises ConfigError if there is none.
     """
-    folder = scenario.config_folder() / "phrases"
+    folder = config.folder() / "phrases"
     known = folder / f"{name_or_file}.toml"
     if known.is_file():
         return known
@@ -116,17 +116,17 @@ def load(path: Path, seeds: Seeds) -> Phrases:
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
-    return _expanded(scenario.read_text(path), path, seeds)
+    return _expanded(config.read_text(path), path, seeds)
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a phrase table's text, whatever its line ends."""
-    return hashlib.sha256(scenario.read_text(path).encode()).hexdigest()
+    return hashlib.sha256(config.read_text(path).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)
 def _expanded(text: str, path: Path, seeds: Seeds) -> Phrases:
-    table = scenario.convert(scenario.parse_toml(text, path), PhraseFile, str(path))
+    table = config.convert(config.parse_toml(text, path), PhraseFile, str(path))
     draw = seeds.stream("phrases")
     slots = faked(table.language, int(draw.integers(2**31)), path) | table.slots
 

@@ -7,8 +7,8 @@ from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from zakar.config import read_text
 from zakar.errors import ConfigError
-from zakar.scenario.files import read_text
 
 
 def read_notes(path: Path) -> dict[str, str]:
