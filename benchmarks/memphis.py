@@ -50,7 +50,7 @@ from zakar.broker.server import ServerSettings
 from zakar.broker.server import running as serving
 from zakar.dataset.schema import READINGS
 from zakar.dataset.store import Dataset
-from zakar.lab.link import PRESETS, running
+from zakar.lab import preset
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
 
@@ -142,8 +142,8 @@ def main() -> None:
         messages = Path(name) / "messages"
         most = max(_share(given.messages, link, key) for link in LINKS for key in SDKS)
         messages.write_bytes(b"\n".join(encoded(datasets["loopback"], READINGS, most)))
-        with _responding(server.url), running(server.url, PRESETS["home"]) as link:
-            accesses = {"loopback": Access((server.url,)), "home": Access((link.url(),))}
+        with _responding(server.url), preset.crossing(server.url, preset.read("home")) as there:
+            accesses = {"loopback": Access((server.url,)), "home": Access((there,))}
             asyncio.run(_measure(accesses, python, datasets, messages, given))
 
 

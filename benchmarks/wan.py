@@ -39,7 +39,8 @@ from zakar.broker.server import ServerSettings
 from zakar.broker.server import running as serving
 from zakar.dataset.schema import READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
-from zakar.lab.link import PRESETS, Link, Settings, running
+from zakar.lab import preset
+from zakar.lab.link import Link, Settings, running
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
 
@@ -49,6 +50,7 @@ RAMP = 5.0  # seconds until a load counts as steady
 STALL = 10.0
 DROP = 10.0  # times slower
 QUICK, LONG = 8, 30
+PRESETS = {"home": "home", "far": "slow-dsl", "fat": "continent", "loopback": "same-machine"}
 LINKS = {"home": "33 ms, 20 Mbit/s", "far": "150 ms, 1 Mbit/s", "fat": "250 ms, 100 Mbit/s", "loopback": "loopback"}
 TABLES = {"readings": READINGS, "posts": TWEETS}
 
@@ -78,7 +80,7 @@ class Case:
     @property
     def settings(self) -> Settings | None:
         """The link's, None for none."""
-        return PRESETS.get(self.link)
+        return preset.read(PRESETS[self.link]).settings
 
     @property
     def table(self) -> Table:

@@ -16,7 +16,7 @@ from helpers import clean, free_port
 from operators import tiered
 
 from zakar.broker.server import ServerSettings, running
-from zakar.lab import link
+from zakar.lab import link, preset
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "participants.md").read_text(encoding="utf-8")
@@ -132,7 +132,7 @@ def test_a_participant_with_a_cloud_account_sees_what_the_page_shows(tmp_path: P
     settings = ServerSettings(
         tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem", websocket_port=0, extra=account
     )
-    far = link.PRESETS["far"]
+    far = preset.read("slow-dsl").settings
     with (
         running(settings) as server,
         link.running(server.url, far) as tcp,

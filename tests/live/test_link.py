@@ -18,11 +18,13 @@ import pytest
 from helpers import free_port
 
 from zakar.errors import ConfigError
-from zakar.lab.link import PRESETS, Direction, Link, Settings, opened, running
+from zakar.lab import preset
+from zakar.lab.link import Direction, Link, Settings, opened, running
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 FREE = Direction(0.0)
+HOME = preset.read("home").settings
 
 
 @contextlib.asynccontextmanager
@@ -320,7 +322,7 @@ def test_last_words_arrive_before_a_reset():
 def test_a_server_that_is_down_is_a_connection_reset():
     async def test() -> None:
         target = f"ws://127.0.0.1:{free_port()}/path"
-        async with opened(target, PRESETS["home"]) as link, _client(link) as (reader, _):
+        async with opened(target, HOME) as link, _client(link) as (reader, _):
             with pytest.raises(ConnectionError):
                 await reader.readexactly(1)
 
@@ -329,7 +331,7 @@ def test_a_server_that_is_down_is_a_connection_reset():
 
 @pytest.mark.parametrize("target", ["", "nats://", "http://127.0.0.1", "nats://me:s3cret@h:99999", "h:x", "[::1"])
 def test_what_is_no_address_is_bad_usage(target: str):
-    with pytest.raises(ConfigError, match="not an address") as caught, running(target, PRESETS["home"]):
+    with pytest.raises(ConfigError, match="not an address") as caught, running(target, HOME):
         pass
     assert "s3cret" not in str(caught.value)
 
@@ -377,10 +379,11 @@ def _rate(receiver: socket.socket, seconds: float) -> float:
 
 PARENT = """
 import time
-from zakar.lab.link import PRESETS, running
+from zakar.lab import preset
+from zakar.lab.link import running
 
 if __name__ == "__main__":
-    with running("127.0.0.1:4222", PRESETS["home"]) as link:
+    with running("127.0.0.1:4222", preset.read("home").settings) as link:
         print(link.address, flush=True)
         time.sleep(60)
 """

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from zakar.errors import ConfigError, ServerError
 from zakar.lab.lane import Direction, Lane
 
-__all__ = ["PRESETS", "Direction", "Link", "Settings", "opened", "running"]
+__all__ = ["Direction", "Link", "Settings", "opened", "running"]
 
 # The kernel's own buffers are queues too: small, so that on a slow link they do not stand for seconds.
 _RECEIVE_BUFFER = 64 * 1024
@@ -39,15 +39,6 @@ class Settings:
 
     up: Direction
     down: Direction
-
-
-PRESETS = {
-    "home": Settings(up=Direction(0.0165, rate=20e6), down=Direction(0.0165, rate=100e6)),
-    "far": Settings(up=Direction(0.075, rate=1e6), down=Direction(0.075, rate=8e6)),
-    "fat": Settings(
-        up=Direction(0.125, rate=100e6, queue=1024 * 1024), down=Direction(0.125, rate=100e6, queue=1024 * 1024)
-    ),
-}
 
 
 class Link:
