@@ -11,51 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from ends import Handler, client, count, echo, flood, run, served, trip
 from helpers import free_port
 
 from zakar.errors import ConfigError
 from zakar.lab import preset
 from zakar.lab.link import Direction, Link, Settings, opened, running
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 FREE = Direction(0.0)
 HOME = preset.read("home").settings
-
-
-@contextlib.asynccontextmanager
-async def _served(handler: Handler) -> AsyncIterator[str]:
-    """A server for the length of a block; its connections end with their handlers, or with the block."""
-    writers = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with contextlib.suppress(OSError):
-            await handler(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.sleep(0.01)
-
-
-@contextlib.asynccontextmanager
-async def _client(link: Link) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(*link.address.split(":"))
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -64,67 +32,23 @@ async def _through(
 ) -> AsyncIterator[tuple[Link, asyncio.StreamReader, asyncio.StreamWriter]]:
     """A server, a link to it, and one connection through the link."""
     async with (
-        _served(handler) as target,
+        served(handler) as target,
         opened(target, Settings(up, down)) as link,
-        _client(link) as (reader, writer),
+        client(link.address) as (reader, writer),
     ):
         yield link, reader, writer
 
 
-def _run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test to its end; whatever the loop would only have logged fails it too."""
-    unseen: list[dict[str, object]] = []
-
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-        async with asyncio.timeout(60):
-            await test()
-
-    asyncio.run(main())
-    gc.collect()  # tasks tell of errors that nobody has asked for when they go
-    assert not unseen
-
-
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-
-
-async def _flood(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            writer.write(bytes(65_536))
-            await writer.drain()
-
-
-async def _count(reader: asyncio.StreamReader, seconds: float) -> int:
-    """Bytes that arrive within so many seconds."""
-    received = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while data := await reader.read(2**20):
-                received += len(data)
-    return received
-
-
-async def _trip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
-    begun = time.perf_counter()
-    writer.write(b"ping")
-    await reader.readexactly(4)
-    return time.perf_counter() - begun
-
-
 def test_a_round_trip_takes_both_delays_and_a_first_one_the_handshake_too():
     async def test() -> None:
-        async with _through(_echo, Direction(0.03), Direction(0.05)) as (_, reader, writer):
-            first = await _trip(reader, writer)
-            trips = [await _trip(reader, writer) for _ in range(10)]
+        async with _through(echo, Direction(0.03), Direction(0.05)) as (_, reader, writer):
+            first = await trip(reader, writer)
+            trips = [await trip(reader, writer) for _ in range(10)]
         assert first >= 0.16
         assert min(trips) >= 0.08
         assert min(trips) < 0.16
 
-    _run(test)
+    run(test)
 
 
 def test_each_direction_has_its_own_rate():
@@ -132,50 +56,50 @@ def test_each_direction_has_its_own_rate():
     taken: asyncio.Queue[int] = asyncio.Queue()
 
     async def both(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        flood = asyncio.create_task(_flood(writer))
-        taken.put_nowait(await _count(reader, 1.5))
-        flood.cancel()
+        flooding = asyncio.create_task(flood(writer))
+        taken.put_nowait(await count(reader, 1.5))
+        flooding.cancel()
 
     async def test() -> None:
         begun = time.perf_counter()
         async with _through(both, up, down) as (_, reader, writer):
-            flood = asyncio.create_task(_flood(writer))
-            received = await _count(reader, 1.5)
+            flooding = asyncio.create_task(flood(writer))
+            received = await count(reader, 1.5)
             ended = time.perf_counter()
             sent = await taken.get()
-            flood.cancel()
+            flooding.cancel()
             last = time.perf_counter()
         assert 24e6 * 1.5 * 0.8 / 8 <= received <= 24e6 * (ended - begun - 0.02) / 8
         assert 8e6 * 1.5 * 0.8 / 8 <= sent <= 8e6 * (last - begun - 0.01) / 8
 
-    _run(test)
+    run(test)
 
 
 @pytest.mark.slow
 def test_delay_does_not_limit_bandwidth():
     async def test() -> None:
         begun = time.perf_counter()
-        async with _through(lambda _, writer: _flood(writer), FREE, Direction(0.3, rate=20e6)) as (_, reader, _w):
+        async with _through(lambda _, writer: flood(writer), FREE, Direction(0.3, rate=20e6)) as (_, reader, _w):
             await reader.readexactly(1)
-            received = await _count(reader, 2.0)
+            received = await count(reader, 2.0)
             seconds = time.perf_counter() - begun
         assert 20e6 * 2.0 * 0.8 / 8 <= received <= 20e6 * (seconds - 0.3) / 8
 
-    _run(test)
+    run(test)
 
 
 def test_connections_share_the_rate_in_equal_parts():
     async def test() -> None:
         settings = Settings(FREE, Direction(0.0, rate=16e6))
-        async with _served(lambda _, writer: _flood(writer)) as target, opened(target, settings) as link:
+        async with served(lambda _, writer: flood(writer)) as target, opened(target, settings) as link:
             begun = time.perf_counter()
-            async with _client(link) as (first, _), _client(link) as (second, _):
-                counts = await asyncio.gather(_count(first, 1.0), _count(second, 1.0))
+            async with client(link.address) as (first, _), client(link.address) as (second, _):
+                counts = await asyncio.gather(count(first, 1.0), count(second, 1.0))
             seconds = time.perf_counter() - begun
         assert 16e6 * 1.0 * 0.8 / 8 <= sum(counts) <= 16e6 * seconds / 8
         assert min(counts) >= 0.3 * sum(counts)
 
-    _run(test)
+    run(test)
 
 
 def test_jitter_neither_reorders_nor_loses_bytes_and_the_end_is_passed_on():
@@ -193,7 +117,7 @@ def test_jitter_neither_reorders_nor_loses_bytes_and_the_end_is_passed_on():
             writer.write_eof()
             assert hashlib.sha256(await reader.read()).digest() == digest
 
-    _run(test)
+    run(test)
 
 
 @pytest.mark.parametrize("up", [Direction(0.0, rate=80_000, queue=20_000), Direction(0.05, rate=100e6, queue=20_000)])
@@ -207,7 +131,7 @@ def test_a_sender_is_held_back_by_the_rate_or_by_a_receiver_that_does_not_read(u
 
     async def test() -> None:
         loop, accepted = asyncio.get_running_loop(), 0
-        async with _served(hold) as target, opened(target, Settings(up, FREE)) as link:
+        async with served(hold) as target, opened(target, Settings(up, FREE)) as link:
             with socket.socket() as sender:
                 sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
                 sender.setblocking(False)
@@ -225,15 +149,15 @@ def test_a_sender_is_held_back_by_the_rate_or_by_a_receiver_that_does_not_read(u
         if up.rate == 80_000:
             assert accepted <= 500_000
 
-    _run(test)
+    run(test)
 
 
 def test_a_stall_stops_both_directions_and_then_all_goes_on():
     async def test() -> None:
-        async with _through(_echo, Direction(0.02), Direction(0.02)) as (link, reader, writer):
-            await _trip(reader, writer)
+        async with _through(echo, Direction(0.02), Direction(0.02)) as (link, reader, writer):
+            await trip(reader, writer)
             link.stall(0.4)
-            assert await _trip(reader, writer) >= 0.44
+            assert await trip(reader, writer) >= 0.44
             writer.write(b"ping")
             await asyncio.sleep(0.03)  # under way, up or down
             begun = time.perf_counter()
@@ -241,61 +165,61 @@ def test_a_stall_stops_both_directions_and_then_all_goes_on():
             link.stall(0.1)  # within the first
             await reader.readexactly(4)
             assert time.perf_counter() - begun >= 0.3
-            assert min([await _trip(reader, writer) for _ in range(5)]) < 0.3
+            assert min([await trip(reader, writer) for _ in range(5)]) < 0.3
             with pytest.raises(ValueError, match="stall"):
                 link.stall(-1)
 
-    _run(test)
+    run(test)
 
 
 def test_a_stall_makes_no_debt_and_no_credit():
     async def test() -> None:
         begun = time.perf_counter()
-        async with _through(lambda _, writer: _flood(writer), FREE, Direction(0.05, rate=16e6)) as (link, reader, _):
-            before = await _count(reader, 0.3)
+        async with _through(lambda _, writer: flood(writer), FREE, Direction(0.05, rate=16e6)) as (link, reader, _):
+            before = await count(reader, 0.3)
             link.stall(0.4)
-            during = await _count(reader, 0.3)
-            after = await _count(reader, 0.8)
+            during = await count(reader, 0.3)
+            after = await count(reader, 0.8)
             seconds = time.perf_counter() - begun
         assert during <= 2**20  # what had arrived already
         assert 16e6 * 1.0 * 0.8 / 8 <= before + during + after <= 16e6 * (seconds - 0.45) / 8
 
-    _run(test)
+    run(test)
 
 
 def test_a_change_of_rate_or_delay_holds_at_once():
     async def test() -> None:
-        async with _through(lambda _, writer: _flood(writer), FREE, Direction(0.0, rate=2e6)) as (link, reader, _):
-            await _count(reader, 0.2)
+        async with _through(lambda _, writer: flood(writer), FREE, Direction(0.0, rate=2e6)) as (link, reader, _):
+            await count(reader, 0.2)
             link.down = replace(link.down, rate=40e6)
             begun = time.perf_counter()
-            fast = await _count(reader, 0.6)
+            fast = await count(reader, 0.6)
             assert 40e6 * 0.6 * 0.7 / 8 <= fast <= 40e6 * (time.perf_counter() - begun) / 8 + 2**18
             link.down = replace(link.down, rate=2e6)
-            await _count(reader, 0.2)
+            await count(reader, 0.2)
             begun = time.perf_counter()
-            slow = await _count(reader, 0.6)
+            slow = await count(reader, 0.6)
             assert slow <= 2e6 * (time.perf_counter() - begun) / 8 + 2**18
             assert link.down == Direction(0.0, rate=2e6)
-        async with _through(_echo) as (link, reader, writer):
-            await _trip(reader, writer)
+        async with _through(echo) as (link, reader, writer):
+            await trip(reader, writer)
             link.up = Direction(0.1)
-            assert await _trip(reader, writer) >= 0.1
+            assert await trip(reader, writer) >= 0.1
 
-    _run(test)
+    run(test)
 
 
 def test_a_cut_breaks_all_connections_and_new_ones_are_accepted():
     async def test() -> None:
-        async with _through(_echo, Direction(0.02), Direction(0.02)) as (link, reader, writer):
-            await _trip(reader, writer)
+        async with _through(echo, Direction(0.02), Direction(0.02)) as (link, reader, writer):
+            await trip(reader, writer)
             link.cut()
             with pytest.raises(ConnectionError):
                 await reader.readexactly(1)
-            async with _client(link) as (again, sender):
-                await _trip(again, sender)
+            async with client(link.address) as (again, sender):
+                await trip(again, sender)
 
-    _run(test)
+    run(test)
 
 
 def test_last_words_arrive_before_a_reset():
@@ -316,17 +240,17 @@ def test_last_words_arrive_before_a_reset():
             await asyncio.sleep(0.2)  # the link's end of it comes to an end of its own, with nothing to complain of
             gc.collect()
 
-    _run(test)
+    run(test)
 
 
 def test_a_server_that_is_down_is_a_connection_reset():
     async def test() -> None:
         target = f"ws://127.0.0.1:{free_port()}/path"
-        async with opened(target, HOME) as link, _client(link) as (reader, _):
+        async with opened(target, HOME) as link, client(link.address) as (reader, _):
             with pytest.raises(ConnectionError):
                 await reader.readexactly(1)
 
-    _run(test)
+    run(test)
 
 
 @pytest.mark.parametrize("target", ["", "nats://", "http://127.0.0.1", "nats://me:s3cret@h:99999", "h:x", "[::1"])
