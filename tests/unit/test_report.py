@@ -21,13 +21,14 @@ from hypothesis.extra import numpy as hnp
 from making import edit_manifest, rewrite, simulated, small_island, tiny
 
 from zakar import scenario
-from zakar.check import canvas, digest, pictures
+from zakar.check import digest, pictures
 from zakar.check.digest import AFTER, BEFORE, REACH, Alerts, Faults, Fires, Posts, Readings, Times
 from zakar.check.record import NAME as CHECKS
 from zakar.check.report import CheckLine, Report, report, verdict_of
 from zakar.cli.report import report_command
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError
+from zakar.page import canvas
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 ATTACK = "<script>alert(1)</script>\"'&"

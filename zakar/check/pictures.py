@@ -21,9 +21,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
 from scipy import ndimage
 
-from zakar.check import canvas
-from zakar.check.canvas import BLUE, GREY, INK, LAND, LINE, MUTED, ORANGE, RED, SEA, SERIES, SKY, WIDTH
 from zakar.check.digest import AFTER, BEFORE, Alerts, Fires, Map, Times
+from zakar.page import canvas
+from zakar.page.canvas import BLUE, GREY, INK, LAND, LINE, MUTED, ORANGE, RED, SEA, SERIES, SKY, WIDTH
 
 # Lightness rises or falls all along, so that they read the same with any kind of colour vision; heat is blue to red.
 _RELIEF = LinearSegmentedColormap.from_list("relief", ["#47735f", "#86a375", "#c9c08e", "#ddcbaa", "#f7f3ea"])

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from msgspec import Struct
 
-from zakar.check import canvas, digest, pictures, record, settings
+from zakar.check import digest, pictures, record, settings
 from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings, Times
 from zakar.check.figure import accepted, written
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
+from zakar.page import canvas, template
 from zakar.scenario import Grid, IslandScenario, Scenario
 
 _SAMPLE = 10  # posts shown
@@ -142,13 +143,7 @@ def verdict_of(dataset: Dataset) -> Verdict | None:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template.environment(Path(__file__).parent)
     environment.filters["figure"] = written
     return environment
 

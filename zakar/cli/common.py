@@ -20,7 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from zakar import processes
 from zakar.broker import context as contexts
 from zakar.broker.connection import DEFAULT_SERVER, Access
+from zakar.dataset import store
 from zakar.dataset.store import Split
+from zakar.errors import ConfigError
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
@@ -29,6 +31,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
 Which = Annotated[
     Split, typer.Option("--split", help="The released days, or those that are held out, from the private part.")
+]
+PageFile = Annotated[
+    Path, typer.Option("--out", metavar="FILE.html", help="File to write the page into; it is replaced.")
 ]
 _AUTH = "Connection"
 Server = Annotated[
@@ -115,6 +120,25 @@ def give(report: object) -> None:
     """Print a report as one JSON object on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     sys.stdout.flush()  # where nothing can be written, it is told here
+
+
+@contextlib.contextmanager
+def new_page(out: Path) -> Iterator[Callable[[str], None]]:
+    """Yield a function that writes a page, which takes the place of ``out`` once the block has ended well.
+
+    Raises ConfigError if that cannot be done, before the block begins where that can be known.
+    """
+    with store.writable(out):
+        if out.exists() and not out.is_file():
+            raise ConfigError(f"{out}: is no file; give --out the name of one")
+    with store.replacing(out) as partial:
+
+        def write(html: str) -> None:
+            with store.writable(out):
+                partial.write_text(html, encoding="utf-8", newline="\n")
+
+        write("")  # what cannot be written is told before the work, not after it
+        yield write
 
 
 @contextlib.contextmanager

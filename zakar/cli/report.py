@@ -1,20 +1,15 @@
 """`zakar report`: a dataset in pictures."""
 
 import time
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from zakar.cli.common import Dataset, Json, give, tell
+from zakar.cli.common import Dataset, Json, PageFile, give, new_page, tell
 from zakar.dataset import store
-from zakar.errors import ConfigError
 
 
 def report_command(
     where: Dataset,
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="File to write the page into; it is replaced.")],
+    out: PageFile,
     json: Json = False,
 ) -> None:
     """Draw a dataset as one HTML page, which needs no network: maps, seasons, fires, posts, faults, check results.
@@ -27,15 +22,9 @@ def report_command(
 
     began = time.perf_counter()
     dataset = store.open_dataset(where)
-    with store.writable(out):
-        if out.exists() and not out.is_file():
-            raise ConfigError(f"{out}: is no file; give --out the name of one")
-    with store.replacing(out) as partial:
-        with store.writable(out):
-            partial.touch()  # what cannot be written is told before the work, not after it
+    with new_page(out) as write:
         page = report(dataset)
-        with store.writable(out):
-            partial.write_text(page.html, encoding="utf-8", newline="\n")
+        write(page.html)
     seconds = time.perf_counter() - began
     if json:
         give(
