@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 import zakar
-from zakar.cli import broker, dataset, demo, doctor, report, stations
+from zakar.cli import broker, dataset, demo, doctor, lab, report, stations
 from zakar.errors import ZakarError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("load")(stations.load_command)
 app.command("verify")(stations.verify_command)
 app.command("consume")(stations.consume_command)
 app.command("doctor")(doctor.doctor_command)
+app.add_typer(lab.app, name="lab")
 
 
 def main() -> None:

@@ -40,6 +40,11 @@ class Settings:
     up: Direction
     down: Direction
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds from a small message to its answer, on average, where nothing else is under way."""
+        return sum(way.delay + way.jitter / 2 for way in (self.up, self.down))
+
 
 class Link:
     """An open link; ``address`` is where its clients connect to, as HOST:PORT.

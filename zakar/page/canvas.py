@@ -80,9 +80,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def blank(height: float, rows: int = 1, share_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return a figure ``height`` inches high and its axes, one below the other on a common x."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def blank(height: float, rows: int = 1, share_y: bool = False, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many inches and its axes, one below the other on a common x.
+
+    A page stretches or shrinks it to the width of a column: the narrower it is drawn, the larger its words are.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, 1, squeeze=False, sharex=True, sharey=share_y)
     return figure, list(grid[:, 0])
 

@@ -1,0 +1,144 @@
+"""Lesson 5: several connections bring what one alone does not, until the link is full or the processors are."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from zakar.lab import bench as benches
+from zakar.lab import preset, steady, theory
+from zakar.lab.bench import Bench
+from zakar.lab.lesson import Claim, Curve, Graph, Lesson, Point, Table
+from zakar.lab.preset import Preset
+from zakar.lab.steady import Pacing, Received
+
+SDK, OWN = "Memphis SDK, a process each", "zakar, one connection"
+_PRODUCERS = (1, 2, 4, 8)
+_LINKS, _QUICK_LINKS = ("continent", "home"), ("continent",)
+_PACING, _QUICK_PACING = Pacing(5, 2.0, 1.0), Pacing(3, 1.0, 0.5)
+_ARTICLE = (1, 2, 4)  # producers for which the article saw a straight line
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a broker received at the end of a link, by number of producers, and from zakar's own ``own`` one.
+
+    ``capacity``: messages a second that the link takes, infinite if it has no rate.
+    """
+
+    link: str
+    capacity: float
+    sdk: Mapping[int, Received]
+    own: Received
+
+    @property
+    def rates(self) -> dict[int, float]:
+        """Messages a second by number of producers."""
+        return {number: found.rate for number, found in self.sdk.items()}
+
+
+def lesson(bench: Bench) -> Lesson:
+    """Fill one partition by ever more processes."""
+    links = [bench.link] if bench.link else [preset.read(name) for name in _links(bench)]
+    with benches.crewed(max(_PRODUCERS)) as crew:
+        bench.tell(f"connections: {max(_PRODUCERS)} processes begin")
+        steady.warm(crew, max(_PRODUCERS))
+        return concluded([_over(bench, crew, link) for link in links], os.cpu_count() or 1)
+
+
+def _links(bench: Bench) -> Sequence[str]:
+    return _QUICK_LINKS if bench.quick else _LINKS
+
+
+def _over(bench: Bench, crew: Executor, link: Preset) -> Scaling:
+    pacing = _QUICK_PACING if bench.quick else _PACING
+
+    def measured(producers: int | None, who: str) -> Received:
+        bench.tell(f"connections: {who}, {pacing.number} intervals of {pacing.seconds:g} s over `{link.name}`")
+        return steady.received(bench, crew, link, 1, producers, pacing)
+
+    by_sdk = {number: measured(number, f"{number} of the SDK's producers") for number in _PRODUCERS}
+    return Scaling(link.name, steady.capacity(link), by_sdk, measured(None, "zakar's producer"))
+
+
+def concluded(scalings: Sequence[Scaling], cores: int) -> Lesson:
+    """Return the lesson that the measurements teach, one a link, on a machine of so many cores."""
+    return Lesson(
+        number=5,
+        name="connections",
+        title="Use more than one connection",
+        question="Do several producers, each a process with its own connection, bring more than one?",
+        prediction=(
+            f"One producer with {steady.LIMIT} messages in flight at most sends {steady.LIMIT} a round trip at most: "
+            "2,000 a second at 250 ms. Others do not disturb it: n bring n times as much, until the link or the "
+            f"processors are full. A message of {steady.SIZE} bytes is {steady.frame('lab-0')} on the wire, so 20 "
+            f"Mbit/s take {theory.link_rate(20e6, steady.frame('lab-0')):,.0f} a second, however many send them."
+        ),
+        seen=" ".join(_seen(scaling) for scaling in scalings),
+        graphs=tuple(_graph(scaling) for scaling in scalings),
+        tables=tuple(_table(scaling, cores) for scaling in scalings),
+        unseen=tuple(text for scaling in scalings if (text := _unseen(scaling, cores))),
+        article=(
+            "From a home to a cloud, in intervals of five minutes, one to four producers brought linearly more. No "
+            "figures were given; the line here is drawn from what one producer brings."
+        ),
+        further=(
+            "`zakar lab run connections --link home`: how many connections does it take to fill 20 Mbit/s?",
+            "How many messages are in flight where one connection fills the link? Lesson 2 has the formula.",
+            "Which limit would make one producer as quick as four, and why not use it everywhere? See lesson 4.",
+        ),
+    )
+
+
+def _seen(scaling: Scaling) -> str:
+    rates, one = scaling.rates, scaling.rates[1]
+    most, straight = max(rates), steady.linear(scaling.rates)
+    times = ", ".join(f"{rates[number] / one:.1f}" for number in sorted(rates) if number > 1)
+    numbers = ", ".join(str(number) for number in sorted(rates) if number > 1)
+    text = f"Over `{scaling.link}`, {numbers} producers brought {times} times the {one:,.0f} messages a second of one: "
+    text += f"linear up to {straight}" if straight > 1 else "not linear"
+    if straight < most and not steady.held_back(most, scaling.sdk[most], scaling.capacity, 1):
+        text += f", since the link was full with {rates[most]:,.0f} of the {scaling.capacity:,.0f} that it takes"
+    return f"{text}. One connection of zakar's brought {scaling.own.rate:,.0f}."
+
+
+def _unseen(scaling: Scaling, cores: int) -> str:
+    """Say why more producers brought less than theory has it, if they did."""
+    most, straight = max(scaling.sdk), steady.linear(scaling.rates)
+    why = steady.held_back(most, scaling.sdk[most], scaling.capacity, cores) if straight < most else ""
+    return f"Whether {most} producers can be linear over `{scaling.link}`: {why}." if why else ""
+
+
+def _graph(scaling: Scaling) -> Graph:
+    one = scaling.rates[1]
+    numbers = tuple(float(number) for number in sorted(scaling.rates))
+
+    def expected(number: float) -> float:
+        return theory.side_by_side(int(number), one, scaling.capacity)
+
+    points = [Point(SDK, float(n), found.rates, expected(n) if n > 1 else None) for n, found in scaling.sdk.items()]
+    full = (Curve("what the link takes of the SDK's messages", (1.0, max(numbers)), (scaling.capacity,) * 2),)
+    return Graph(
+        title=f"Messages that the broker received over `{scaling.link}`",
+        x_label="producers",
+        y_label="messages a second",
+        points=(*points, Point(OWN, 1.0, scaling.own.rates)),
+        curves=(
+            Curve("n times one, until the link is full", numbers, tuple(expected(number) for number in numbers)),
+            *(full if math.isfinite(scaling.capacity) else ()),
+        ),
+        claims=tuple(Claim("the article: linear from 1 to 4", n * one, float(n)) for n in _ARTICLE),
+    )
+
+
+def _table(scaling: Scaling, cores: int) -> Table:
+    rows = [(f"{number} of the SDK", found) for number, found in sorted(scaling.sdk.items())]
+    return Table(
+        title=f"Who was busy, over `{scaling.link}`: of {cores} cores",
+        columns=("producers", "messages a second", "cores of the producers", "cores of the broker"),
+        rows=tuple(
+            (who, f"{found.rate:,.0f}", f"{found.producer_cores:.2f}", f"{found.server_cores:.2f}")
+            for who, found in (*rows, ("1 of zakar", scaling.own))
+        ),
+    )
