@@ -249,6 +249,18 @@ def test_the_command_makes_the_page_of_a_folder_and_gives_the_results_as_json(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lab", "page.html"]
 
 
+def test_without_further_words_the_page_of_what_was_run_without_further_words_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab").mkdir()
+    run.keep(record(LATENCY), tmp_path / "lab")
+    code, told, said = command()
+    assert (code, told) == (0, "")
+    assert said.startswith("lab.html: 1 of 8 lessons")
+    assert (tmp_path / "lab.html").read_text(encoding="utf-8") == page([record(LATENCY)], list(LESSONS))
+
+
 @pytest.mark.parametrize(
     ("folder", "out", "code", "said"),
     [

@@ -11,7 +11,7 @@ from zakar.lab import preset, run
 from zakar.lab.lessons import LESSONS
 
 app = typer.Typer(help="The lessons of a hackathon's upload script, measured on this machine.", no_args_is_help=True)
-RESULTS = Path("lab")
+RESULTS, PAGE = Path("lab"), Path("lab.html")
 
 
 @app.command("run")
@@ -41,19 +41,18 @@ def run_command(
         return
     for record in records:
         print(f"{record.lesson.number}. {record.lesson.title} ({record.seconds:,.0f} s)\n   {record.lesson.seen}\n")
-    tell(f"kept in {out}; a page of it: zakar lab report {out} --out lab.html")
+    tell(f"kept in {out}; a page of it: zakar lab report {out}")
 
 
 @app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="Where `zakar lab run` put its results.")] = RESULTS,
-    *,
-    out: PageFile,
+    out: PageFile = PAGE,
     json: Json = False,
 ) -> None:
     """Make one HTML page, which needs no network, of what lessons asked, expected and measured.
 
-    Example: `zakar lab report --out lab.html`
+    Example: `zakar lab report`
     """
     from zakar.lab.report import page  # noqa: PLC0415 - matplotlib takes half a second, for which others need not wait
 
