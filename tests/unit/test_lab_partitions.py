@@ -58,6 +58,12 @@ def test_producers_that_were_not_linear_on_one_partition_are_told_with_why():
     assert "the link was full with 7,000 of 7,200 messages a second" in full.unseen[0]
 
 
+def test_theory_expects_no_more_of_producers_than_the_link_takes():
+    graph = concluded((5.0, 5.0, 5.0), 0.2, capacity=7_200).graphs[0]
+    assert [point.expected for point in graph.points if point.x == 8] == [7_200] * 3
+    assert graph.curves[0].ys == (1_400, 7_200)
+
+
 def test_the_articles_graph_is_drawn_relative_to_one_producer_on_one_partition():
     relative = concluded((5.0, 7.5, 7.6), 0.2).graphs[1]
     assert [(point.series, point.x, point.median) for point in relative.points] == [

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from zakar.lab import bench as benches
-from zakar.lab import preset, steady
+from zakar.lab import preset, steady, theory
 from zakar.lab.bench import Bench
 from zakar.lab.lesson import Claim, Curve, Graph, Lesson, Point, Table
 from zakar.lab.steady import Pacing, Received
@@ -61,7 +61,7 @@ def concluded(link: str, capacity: float, grid: Grid, own: Mapping[int, Received
             "for a long link bring fewer, so one partition is enough for them, and two or four bring what it brings."
         ),
         seen=_seen(link, grid, cores),
-        graphs=(_graph(link, grid, own), _relative(grid)),
+        graphs=(_graph(link, capacity, grid, own), _relative(grid)),
         tables=(_table(grid, own, cores),),
         unseen=_unseen(grid, capacity, cores),
         article=(
@@ -117,18 +117,25 @@ def _unseen(grid: Grid, capacity: float, cores: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _graph(link: str, grid: Grid, own: Mapping[int, Received]) -> Graph:
+def _graph(link: str, capacity: float, grid: Grid, own: Mapping[int, Received]) -> Graph:
     one = grid[1, 1].rate
+
+    def expected(producers: float) -> float:
+        return theory.side_by_side(int(producers), one, capacity)
+
     xs = tuple(float(number) for number in sorted({producers for _, producers in grid}))
     return Graph(
         title=f"Messages that the broker received over `{link}`",
         x_label="producers",
         y_label="messages a second",
         points=(
-            *(Point(_series(partitions), float(n), found.rates, n * one) for (partitions, n), found in grid.items()),
+            *(
+                Point(_series(partitions), float(n), found.rates, expected(n))
+                for (partitions, n), found in grid.items()
+            ),
             *(Point(f"zakar, one connection, {_series(partitions)}", 1.0, f.rates) for partitions, f in own.items()),
         ),
-        curves=(Curve("n times one", xs, tuple(x * one for x in xs)),),
+        curves=(Curve("n times one, until the link is full", xs, tuple(map(expected, xs))),),
     )
 
 
