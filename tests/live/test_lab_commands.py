@@ -58,10 +58,11 @@ def test_a_lesson_that_does_not_exist_is_answered_with_those_that_do(lab: Lab, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_that_does_not_exist_is_answered_with_those_that_do(lab: Lab, tmp_path: Path) -> None:
-    code, said = lab("latency", "--link", "moon")
+@pytest.mark.parametrize("word", ["moon", ""])
+def test_a_link_that_does_not_exist_is_answered_with_those_that_do(lab: Lab, tmp_path: Path, word: str) -> None:
+    code, said = lab("latency", "--link", word)
     assert code == 2
-    assert "no link preset named `moon`" in said
+    assert f"no link preset named `{word}`" in said
     assert "slow-dsl" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -30,7 +30,7 @@ def run_command(
     Example: `zakar lab run latency --quick`
     """
     names = run.choose(lessons or [])
-    over = preset.read(link) if link else None
+    over = preset.read(link) if link is not None else None
     try:
         records = run.run(names, over, out, port, tell, quick=quick)
     except KeyboardInterrupt:
