@@ -73,6 +73,14 @@ def test_it_says_what_draining_to_half_costs(share: float, said: str):
     assert said in _lesson(1, share).seen
 
 
+def test_it_says_where_theory_did_not_hold_of_the_sdk():
+    assert "The Memphis SDK" not in _lesson(1, 1).seen
+    found = {SLIDING: {1: (LIMITS.expected(SLIDING, 1),)}, SDK: {256: (2_000.0,), 4_000: (8_000.0,)}}
+    seen = concluded(LIMITS, found, [12_000.0], [0.1]).seen
+    assert ": as predicted, off by 0%" in seen
+    assert "The Memphis SDK was not: off by 60% (with 4,000), 8,000 a second where theory has 5,000" in seen
+
+
 def test_the_own_window_stands_where_littles_law_puts_it():
     (point,) = [point for point in _lesson(1, 1).graphs[0].points if point.series == AUTO]
     assert point.x == pytest.approx(1_200)

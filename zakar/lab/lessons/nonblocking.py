@@ -203,8 +203,24 @@ def _seen(limits: Limits, points: Sequence[Point], beside: Point) -> str:
     verdict = "as predicted" if off <= _CLOSE else "not as predicted"
     return (
         f"{one.median:,.0f} messages a second with {one.x:.0f} in flight, {most.median:,.0f} with {most.x:,.0f}: "
-        f"{verdict}, off by {off:.0%} at most (with {worst.x:,.0f}). {_of_halves(limits, points)}"
+        f"{verdict}, off by {off:.0%} at most (with {worst.x:,.0f}). {_of_sdk(points, limits.sender)}"
+        f"{_of_halves(limits, points)}"
         f"zakar's own window had {beside.x:,.0f} in flight and brought {beside.median:,.0f}."
+    )
+
+
+def _of_sdk(points: Sequence[Point], sender: float) -> str:
+    """Say how far the SDK was off what theory has of it, if it was."""
+    points = [point for point in points if point.series == SDK and point.ratio]
+    if not points:
+        return ""
+    worst = max(points, key=lambda point: abs((point.ratio or 1) - 1))
+    off = abs((worst.ratio or 1) - 1)
+    if off <= _CLOSE:
+        return ""
+    return (
+        f"{_capital(SDK)} was not: off by {off:.0%} (with {worst.x:,.0f}), {worst.median:,.0f} a second where theory has "
+        f"{worst.expected:,.0f}, by the {sender:,.0f} that it sent without a link. "
     )
 
 
