@@ -84,6 +84,13 @@ def test_the_lesson_on_latency_says_how_far_off_theory_was(ratio: float, off: st
     assert f"{10 * ratio:.1f}" in seen
 
 
+def test_the_lesson_on_latency_tells_what_more_than_the_link_took():
+    assert latency.concluded(_bare(5_000), _far(0.95)).unseen == ()
+    first, _ = latency.concluded(_bare(5_000), _far(0.5)).unseen
+    assert "each message took 100.0 ms more than that" in first
+    assert "from 5.0 to 5.0 a second" in first
+
+
 def test_without_a_link_the_lesson_on_latency_says_that_there_was_none():
     assert "No link was asked for" in latency.concluded(_bare(5_000), []).seen
 

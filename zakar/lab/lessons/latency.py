@@ -14,6 +14,7 @@ _ROUND_TRIPS, _QUICK = (0.010, 0.020, 0.033, 0.050, 0.100, 0.150, 0.250), (0.010
 _SECONDS, _QUICK_SECONDS = 1.5, 0.6  # of a measurement, about
 _LEAST = 5  # messages
 _LOOPBACK_MESSAGES = 1_000
+_CLOSE = 0.10
 
 
 def lesson(bench: Bench) -> Lesson:
@@ -48,6 +49,7 @@ def concluded(bare: dict[str, Point], far: Sequence[Point]) -> Lesson:
                 y_log=True,
             ),
         ),
+        unseen=tuple(text for point in far if (text := _unseen(point))),
         article="Against the home network 11,000 messages a second were seen, against the cloud 30.",
         further=(
             f"Without a link, 10,000 messages take the SDK {ten_thousand:.1f} s here. How long do they take at 250 ms?",
@@ -102,4 +104,17 @@ def _seen(bare: dict[str, Point], far: Sequence[Point]) -> str:
     return (
         f"{fast}, over a round trip of {longest.x:g} ms {longest.median:,.1f}. Of what one message a round trip makes, "
         f"the measurements are off by {off:.1%} at most ({worst.series} at {worst.x:g} ms)."
+    )
+
+
+def _unseen(point: Point) -> str:
+    """Say that something else than the link decided over one, if it did, with how much it was."""
+    if point.ratio is None or point.expected is None or abs(point.ratio - 1) <= _CLOSE:
+        return ""
+    apart = 1e3 * (1 / point.median - 1 / point.expected)
+    return (
+        f"What a round trip of {point.x:g} ms alone does ({point.series}): each message took {abs(apart):.1f} ms "
+        f"{'more' if apart > 0 else 'less'} than that and the time without a link, and the repetitions went from "
+        f"{min(point.values):,.1f} to {max(point.values):,.1f} a second. This machine did something else meanwhile, or "
+        "before, when it measured without a link."
     )
