@@ -219,8 +219,8 @@ def _of_sdk(points: Sequence[Point], sender: float) -> str:
     if off <= _CLOSE:
         return ""
     return (
-        f"{_capital(SDK)} was not: off by {off:.0%} (with {worst.x:,.0f}), {worst.median:,.0f} a second where theory has "
-        f"{worst.expected:,.0f}, by the {sender:,.0f} that it sent without a link. "
+        f"{_capital(SDK)} was not: off by {off:.0%} (with {worst.x:,.0f}), {worst.median:,.0f} a second where theory "
+        f"has {worst.expected:,.0f}, by the {sender:,.0f} that it sent without a link. "
     )
 
 
