@@ -64,7 +64,7 @@ class Table(Struct, frozen=True):
 class Lesson(Struct, frozen=True):
     """What came of a lesson.
 
-    ``question`` and ``prediction`` were there before anything was measured; ``seen`` says what was seen. ``unseen``:
+    ``prediction`` starts from nothing but what was measured without a link; ``seen`` says what was seen. ``unseen``:
     what this machine could not show, each with the evidence. ``article``: what the article of 2023 says of it, in our
     words. ``further``: what to try next.
     """

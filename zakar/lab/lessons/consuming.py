@@ -107,6 +107,8 @@ def _consumed(bench: Bench, link: Preset, place: str) -> Consumed:
     def told(what: str) -> None:
         bench.tell(f"consuming: {what}, {bench.rounds} times over `{link.name}`")
 
+    bench.tell(f"consuming: {known.read:,} messages in order, {bench.rounds} times without a link")
+    bare_ordered = _rates(bench.call(pull.read, bench.url, stream, known.read, bench.rounds))
     with bench.across(link) as url:
         far: dict[str, dict[int, tuple[float, ...]]] = {SDK: {}, PULL: {}}
         for size in _SIZES:
@@ -129,7 +131,6 @@ def _consumed(bench: Bench, link: Preset, place: str) -> Consumed:
             repeated += sum(got.messages - got.different for got in found)
         told(f"{known.read:,} messages in order")
         ordered = _rates(bench.call(pull.read, url, stream, known.read, bench.rounds))
-    bare_ordered = _rates(bench.call(pull.read, bench.url, stream, known.read, bench.rounds))
     return Consumed(path, bare, far, acks, consumers, repeated, known.read, ordered, bare_ordered)
 
 
