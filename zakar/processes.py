@@ -36,14 +36,14 @@ def pool(number: int, theirs: Connection | None = None) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(number, _SPAWN, _begin, (theirs,))
     for name, value in _MEMORY.items():
         os.environ.setdefault(name, value)
-    with _deaf():
+    with deaf():
         while len(executor._processes) < number:
             executor.submit(int)  # starts one more, unless one that is there has nothing to do
     return executor
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Start processes deaf to Ctrl-C, which is the parent's to handle and would end them with a traceback.
 
     They inherit that the signal is blocked; one that comes meanwhile is only late for us. Windows has no such thing.

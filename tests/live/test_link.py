@@ -5,6 +5,7 @@ import contextlib
 import gc
 import hashlib
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 
 import pytest
 from ends import Handler, client, count, echo, flood, run, served, trip
@@ -258,6 +260,20 @@ def test_what_is_no_address_is_bad_usage(target: str):
     with pytest.raises(ConfigError, match="not an address") as caught, running(target, HOME):
         pass
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be blocked there")
+def test_a_link_that_is_starting_is_deaf_to_ctrl_c(monkeypatch):
+    start, blocked = SpawnProcess.start, []
+
+    def noted(process: SpawnProcess) -> None:
+        blocked.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", noted)
+    with running("127.0.0.1:4222", HOME):
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert blocked == [True]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlsplit
 
+from zakar import processes
 from zakar.errors import ConfigError, ServerError
 from zakar.lab.lane import Direction, Lane
 
@@ -129,7 +130,8 @@ def running(target: str, settings: Settings) -> Iterator[Link]:
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_main, args=(theirs, target, settings), name="link", daemon=True)
     with ours:
-        process.start()
+        with processes.deaf():
+            process.start()
         theirs.close()  # so that either end notices when the other is gone
         try:
             try:
@@ -149,7 +151,7 @@ def running(target: str, settings: Settings) -> Iterator[Link]:
 
 def _main(pipe: Connection, target: str, settings: Settings) -> None:
     """Run a link until the other end of the pipe is closed; what comes through it are changes."""
-    # Ctrl-C is for who measures; this process goes with them.
+    # Ctrl-C is for who measures; this process goes with them. On Windows nobody has said so before.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_obey(pipe, target, settings))
 
