@@ -109,11 +109,20 @@ def test_where_the_lightest_is_not_the_quickest_it_was_not_bytes_and_what_fell_s
     assert "did not fill `slow-dsl`: 900 of 12,500 a second; a message had 14.0 bytes there, not 10.0" in unseen
 
 
+def test_where_only_the_lightest_is_in_its_place_it_was_not_bytes_alone():
+    rates = [rate if rate.way != EACH else Rate("readings", EACH, (100.0,), 150.0, 830.0) for rate in over(12_000)]
+    lesson = wire.concluded("slow-dsl", 1e6, wires(), rates)
+    assert (
+        f"the fewest by {EACH}, 100: it was not bytes alone that decided. Rate over bytes is off by 88%" in lesson.seen
+    )
+
+
 def test_without_a_link_nothing_is_expected_of_bytes():
     rates = [Rate(rate.kind, rate.way, rate.rates, rate.bytes, None) for rate in over(900)]
     lesson = wire.concluded("same-machine", math.inf, wires(), rates)
     assert "bytes should matter little" in lesson.prediction
     assert "off by" not in lesson.seen
+    assert lesson.seen.endswith(": with no link to fill, what decides is the work that each way makes.")
     assert lesson.graphs[0].curves == lesson.unseen == ()
 
 

@@ -151,8 +151,15 @@ def _seen(link: str, wires: Sequence[Wire], over: Sequence[Rate]) -> str:
         f"A reading of {plain[SDK].payload:.0f} bytes is {sizes} on the wire. Over `{link}` the most went by "
         f"{best.way}, {_median(best):,.0f} a second, the fewest by {worst.way}, {_median(worst):,.0f}"
     )
-    lightest = min(plain.values(), key=lambda wire: wire.up).way
-    text += ": the fewer bytes, the more messages" if best.way == lightest else ": it was not bytes that decided"
+    if not any(rate.expected for rate in rates):
+        return f"{text}: with no link to fill, what decides is the work that each way makes."
+    lighter = [_median(rate) for rate in sorted(rates, key=lambda rate: plain[rate.way].up)]
+    if lighter == sorted(lighter, reverse=True):
+        text += ": the fewer bytes, the more messages"
+    else:
+        text += (
+            ": it was not bytes alone that decided" if lighter[0] == max(lighter) else ": it was not bytes that decided"
+        )
     off = [(abs(_median(rate) / rate.expected - 1), rate) for rate in over if rate.expected]
     if not off:
         return f"{text}."
