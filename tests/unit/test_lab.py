@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zakar.errors import ConfigError, MismatchError
-from zakar.lab import run, theory
+from zakar.lab import preset, run, theory
 from zakar.lab.bench import Bench
 from zakar.lab.lesson import Lesson, Machine, Point, Record
 from zakar.lab.lessons import latency
@@ -131,6 +131,15 @@ def test_a_run_says_what_is_running_and_how_long_the_rest_will_take_and_keeps_ea
     ]
 
 
+def test_of_a_link_that_changes_it_is_said_that_theory_knows_no_change(tmp_path: Path):
+    lesson = Lesson(1, "one", "", "", "", "", unseen=("this",))
+    for name, said in (("home", 1), ("rate-drop", 2)):
+        bench = Bench("", "", "", preset.read(name), True, print, None)
+        unseen = run.recorded(lambda _: lesson, bench, lambda: 0.0).lesson.unseen
+        assert len(unseen) == said
+    assert "`rate-drop`" in unseen[-1]
+
+
 def _record() -> Record:
     lesson = latency.concluded(_bare(5_000), _far(0.98))
     return Record(lesson, Machine("Linux", 2, "3.11", {"zakar": "0"}), None, True, "2023-10-01T00:00:00+00:00", 1.5)
@@ -162,6 +171,14 @@ def test_a_folder_without_results_says_how_to_make_some(tmp_path: Path):
 def test_a_damaged_result_is_named(tmp_path: Path, damage: bytes):
     (tmp_path / "1-latency.json").write_bytes(damage)
     with pytest.raises(MismatchError, match=r"1-latency\.json.*run the lesson again"):
+        run.kept(tmp_path)
+
+
+def test_a_result_whose_curve_is_none_is_named(tmp_path: Path):
+    values = msgspec.to_builtins(_record())
+    values["lesson"]["graphs"][0]["curves"] = [{"label": "theory", "xs": [1, 2], "ys": [1]}]
+    (tmp_path / "1-latency.json").write_bytes(msgspec.json.encode(values))
+    with pytest.raises(MismatchError, match=r"1-latency\.json: .*a curve of 2 xs and 1 ys"):
         run.kept(tmp_path)
 
 

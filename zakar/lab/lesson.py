@@ -25,11 +25,15 @@ class Point(Struct, frozen=True):
 
 
 class Curve(Struct, frozen=True):
-    """Theory as a line."""
+    """Theory as a line. Raises ValueError if it is none."""
 
     label: str
     xs: tuple[float, ...]
     ys: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.xs) != len(self.ys):
+            raise ValueError(f"a curve of {len(self.xs)} xs and {len(self.ys)} ys; it has as many")
 
 
 class Claim(Struct, frozen=True):
