@@ -114,6 +114,18 @@ def test_a_folder_that_cannot_be_made_is_named(lab: Lab, tmp_path: Path) -> None
     assert said.startswith("zakar: --out file: cannot be written")
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_before_anything_is_measured(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("zakar.lab.run.tempfile", SimpleNamespace(TemporaryFile=refused))
+    code, said = lab("latency")
+    assert code == 2
+    assert said == "zakar: --out lab: cannot be written: Permission denied\n"
+
+
 # Interrupted.
 
 

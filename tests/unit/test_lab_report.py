@@ -144,6 +144,12 @@ def test_lessons_of_two_machines_say_which_is_whose() -> None:
     assert "in full; link: home; machine 2." in words
 
 
+def test_a_lesson_of_which_there_are_two_results_counts_once() -> None:
+    found = Page(page([record(LATENCY), record(LATENCY, link="home")], ["latency", "partitions"]))
+    assert found.words.split()[:4] == ["The", "lab:", "1", "lesson"]
+    assert "lessons of 2" in found.words
+
+
 def hostile(value: object) -> object:
     """A value with words of an attack in place of all words."""
     if isinstance(value, str):
@@ -177,6 +183,11 @@ def test_a_picture_names_series_theory_and_the_articles_figures_and_the_settings
         found
     )
     assert {"10", "20", "33", "50", "100", "250"} <= set(found)
+
+
+def test_names_may_hold_what_an_svg_may_not() -> None:
+    graph = Graph("", "x\x00", "y\x07", (Point("a\x1b", 1, (1.0,)),), (Curve("b\ufffe", (1.0,), (1.0,)),))
+    assert {"x\ufffd", "y\ufffd", "a\ufffd", "b\ufffd"} <= set(labels(graph))
 
 
 def test_settings_that_are_many_are_named_by_round_numbers() -> None:

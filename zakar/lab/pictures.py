@@ -108,7 +108,7 @@ def _across(axes: Axes, graph: Graph) -> None:
     positive = [x for x in everything if x > 0]
     if graph.x_log and positive:
         axes.set_xscale("log" if everything[0] > 0 else SymmetricalLogScale(axes.xaxis, linthresh=positive[0]))
-    axes.set_xlabel(textwrap.fill(graph.x_label, _BELOW))
+    axes.set_xlabel(textwrap.fill(_printable(graph.x_label), _BELOW))
     low, high = _padded(axes.xaxis, everything[0], everything[-1], 0.07)
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
@@ -154,7 +154,7 @@ def _upwards(axes: Axes, graph: Graph) -> None:
     """Let the y axis begin at nothing, or go from a round number to a round number where it goes by powers of ten."""
     values = [value for point in graph.points for value in point.values]
     values += [y for curve in graph.curves for y in curve.ys] + [claim.y for claim in graph.claims]
-    axes.set_ylabel(textwrap.fill(graph.y_label, _BESIDE))
+    axes.set_ylabel(textwrap.fill(_printable(graph.y_label), _BESIDE))
     positive, least = [value for value in values if value > 0], min(values, default=0.0)
     if graph.y_log and positive:
         ticks = round_numbers(min(positive), max(positive))
@@ -185,7 +185,14 @@ def round_numbers(low: float, high: float) -> list[float]:
 
 
 def _key(name: str) -> str:
-    return textwrap.fill(name, _WHOLE) or " "
+    return textwrap.fill(_printable(name), _WHOLE) or " "
+
+
+def _printable(words: str) -> str:
+    """Replace what no SVG may hold, such as control characters in the name of somebody's link."""
+    return "".join(
+        letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in words
+    )
 
 
 def least_to_most(values: Sequence[float]) -> str:

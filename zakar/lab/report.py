@@ -43,7 +43,7 @@ def page(records: Sequence[Record], lessons: Sequence[str]) -> str:
     environment = template.environment(Path(__file__).parent)
     environment.filters["commands"] = _commands
     return environment.get_template("report.html").render(
-        records=records,
+        shown=len({record.lesson.name for record in records}),
         parts=parts,
         machines=machines,
         missing=[name for name in lessons if name not in {record.lesson.name for record in records}],
