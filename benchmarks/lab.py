@@ -7,6 +7,8 @@ expects: 1 / round trip for a producer that waits (above 10 ms), and the least o
 for a window. Then once more with `--quick`, for the time it takes.
 """
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +32,12 @@ def main() -> None:
     took, records = {}, []
     with tempfile.TemporaryDirectory(prefix="zakar-bench-") as folder:
         for name in ("quick",) if given.quick_only else ("quick", "whole"):
-            records = run.run(run.choose([]), None, Path(folder) / name, 0, tell, quick=name == "quick")
+            tell(f"the lab, {name}")
+            out = Path(folder) / name
+            # As a user runs it: from here, `memphis` would be the benchmark of that name, not the SDK.
+            command = [sys.executable, "-m", "zakar", "lab", "run", "--out", str(out)]
+            subprocess.run([*command, *(["--quick"] if name == "quick" else [])], check=True, stdout=subprocess.DEVNULL)
+            records = run.kept(out)
             took[name] = sum(record.seconds for record in records) / 60
     result, table = _result(took, records), _table(took, records)
     publish("lab", result, table, given)
