@@ -115,6 +115,6 @@ def _unseen(point: Point) -> str:
     return (
         f"What a round trip of {point.x:g} ms alone does ({point.series}): each message took {abs(apart):.1f} ms "
         f"{'more' if apart > 0 else 'less'} than that and the time without a link, and the repetitions went from "
-        f"{min(point.values):,.1f} to {max(point.values):,.1f} a second. This machine did something else meanwhile, or "
-        "before, when it measured without a link."
+        f"{min(point.values):,.1f} to {max(point.values):,.1f} a second. If these lie close together, it is no chance: "
+        "the emulated link itself takes a little, which counts where the round trip is short."
     )
