@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zakar.cli.lab import _told as told_of
 from zakar.errors import ConfigError, MismatchError
 from zakar.lab import preset, run, theory
 from zakar.lab.bench import Bench
@@ -185,3 +186,11 @@ def test_a_result_whose_curve_is_none_is_named(tmp_path: Path):
 def test_a_record_is_json_with_the_repetitions_in_it():
     found = msgspec.json.decode(msgspec.json.encode(_record()))
     assert found["lesson"]["graphs"][0]["points"][0]["values"] == [9.8]
+
+
+def test_the_command_tells_of_a_lesson_what_was_asked_expected_seen_and_not_shown():
+    record = _record()
+    lesson = msgspec.structs.replace(record.lesson, unseen=("one thing", "another"))
+    told = told_of(msgspec.structs.replace(record, lesson=lesson)).splitlines()
+    assert told[1:4] == [f"   {lesson.question}", f"   Theory: {lesson.prediction}", f"   Seen: {lesson.seen}"]
+    assert told[4:] == ["   Not shown here: one thing", "   Not shown here: another"]

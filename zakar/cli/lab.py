@@ -8,6 +8,7 @@ import typer
 
 from zakar.cli.common import Json, PageFile, give, new_page, tell
 from zakar.lab import preset, run
+from zakar.lab.lesson import Record
 from zakar.lab.lessons import LESSONS
 
 app = typer.Typer(help="The lessons of a hackathon's upload script, measured on this machine.", no_args_is_help=True)
@@ -40,8 +41,21 @@ def run_command(
         give({"lessons": msgspec.to_builtins(records), "folder": str(out)})
         return
     for record in records:
-        print(f"{record.lesson.number}. {record.lesson.title} ({record.seconds:,.0f} s)\n   {record.lesson.seen}\n")
+        print(_told(record))
     tell(f"kept in {out}; a page of it: zakar lab report {out}")
+
+
+def _told(record: Record) -> str:
+    """Write a lesson for a terminal: what was asked, expected and seen, and what could not be shown."""
+    lesson = record.lesson
+    lines = [
+        f"{lesson.number}. {lesson.title} ({record.seconds:,.0f} s)",
+        lesson.question,
+        f"Theory: {lesson.prediction}",
+        f"Seen: {lesson.seen}",
+        *(f"Not shown here: {text}" for text in lesson.unseen),
+    ]
+    return "\n   ".join(lines) + "\n"
 
 
 @app.command("report")
