@@ -49,7 +49,8 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from zakar import scenario as scenarios
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connected
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store, wire
 from zakar.dataset.schema import PUBLIC, READINGS

@@ -45,7 +45,8 @@ from nats.aio.client import Client
 
 from zakar import scenario as scenarios
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connected
 from zakar.broker.server import ServerSettings
 from zakar.broker.server import running as serving
 from zakar.dataset.schema import READINGS

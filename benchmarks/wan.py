@@ -34,7 +34,8 @@ import nats
 from common import TASKS, classic, encoded, kept, machine, parser, positive, publish, recipe_of_2023, tell
 
 from zakar.broker import station
-from zakar.broker.connection import Access, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import connected
 from zakar.broker.server import ServerSettings
 from zakar.broker.server import running as serving
 from zakar.dataset.schema import READINGS, TWEETS, Table

@@ -8,7 +8,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from zakar.broker.connection import Access, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import connected
 from zakar.broker.reader import read_station
 from zakar.errors import ZakarError
 

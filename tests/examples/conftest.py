@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import clean
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC

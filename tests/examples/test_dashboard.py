@@ -12,7 +12,7 @@ import pytest
 from browser import browser
 from helpers import clean, free_port
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zakar import scenario
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
 from zakar.loader.load import load

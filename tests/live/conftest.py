@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from zakar import scenario
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.store import Dataset

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connected
+from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.loader.verify import Comparison, verify
@@ -45,6 +48,29 @@ def clean() -> dict[str, str]:
     """The environment without connection settings that a developer may have in it."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NATS_")}
     return kept | {"COLUMNS": "200", "XDG_CONFIG_HOME": os.devnull}
+
+
+@contextlib.contextmanager
+def served(config: str, folder: Path) -> Iterator[str]:
+    """Run a nats-server with a configuration of one's own, that need not greet first; yield its host and port."""
+    ports, file = folder / "ports", folder / "server.conf"
+    ports.mkdir()
+    file.write_text(
+        f'listen: "127.0.0.1:-1"\nports_file_dir: {json.dumps(str(ports))}\n'
+        f"jetstream {{ store_dir: {json.dumps(str(folder / 'store'))} }}\n{config}\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen([str(binary()), "-c", str(file), "-l", str(folder / "server.log")])
+    try:
+        deadline = time.monotonic() + 60
+        while not (told := [p.read_text(encoding="utf-8") for p in ports.glob("*.ports")]) or not told[0].endswith("}"):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield json.loads(told[0])["nats"][0].rpartition("/")[2]
+    finally:
+        process.terminate()
+        process.wait()
 
 
 async def stored(connection: Connection, streams: list[str] = STREAMS) -> int:

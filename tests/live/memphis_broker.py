@@ -5,7 +5,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.memphis import responding
 from zakar.broker.server import Server, ServerSettings, running
 

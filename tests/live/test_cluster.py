@@ -14,7 +14,8 @@ import pytest
 from helpers import free_port, publisher, started, until
 
 from zakar.broker import station
-from zakar.broker.connection import LOST, Access, ApiError, Connection
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.broker.memphis import responding
 from zakar.broker.memphis.requests import CONSUMER_CREATION, STATION_CREATION
 from zakar.broker.server import Server, ServerSettings, running

@@ -18,7 +18,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from zakar.broker import context as contexts
-from zakar.broker.connection import LOST, Access, connect, connected, next_wait
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, connect, connected, next_wait
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
@@ -266,9 +267,8 @@ def test_a_context_of_the_nats_tool_says_where_and_who(sample: Dataset, tmp_path
         ("nsc", '{"nsc": "nsc://O/A/U"}', "`nsc` is not supported"),
         *(
             (key, json.dumps({key: "S3CRET"}), f"`{key}` is not supported")
-            for key in ("jetstream_domain", "jetstream_api_prefix", "inbox_prefix", "user_jwt")
+            for key in ("jetstream_domain", "jetstream_api_prefix", "user_jwt")
         ),
-        ("tls_first", '{"tls_first": true}', "`tls_first` is not supported"),
     ],
 )
 def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: Path, name: str, content, said: str):

@@ -14,7 +14,7 @@ from operators import tiered
 from zakar import scenario
 from zakar.__main__ import main
 from zakar.broker import link, station
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from helpers import assert_whole, free_port, proxied, publisher, started, stored, until, zakar
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset

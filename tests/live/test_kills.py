@@ -12,7 +12,7 @@ from frame_proxy import FrameProxy, acked, frame_proxied, is_ack
 from helpers import assert_whole, free_port, publisher, started, stored, until, zakar
 
 from zakar.broker import station
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC, READINGS
 from zakar.dataset.store import Dataset, batches

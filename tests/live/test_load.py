@@ -9,7 +9,7 @@ from frame_proxy import frame_proxied
 from helpers import STREAMS, assert_whole, free_port, publisher, stored
 
 from zakar.broker import station
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS

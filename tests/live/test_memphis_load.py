@@ -16,7 +16,8 @@ from helpers import assert_whole, proxied, publisher, started, stored, until, za
 from memphis_broker import PASSWORD, USER, address, answered, memphis_broker, plain
 
 from zakar.broker import memphis_client, station
-from zakar.broker.connection import Access, Connection, connect
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connect
 from zakar.broker.link import Link
 from zakar.broker.server import ServerSettings, running
 from zakar.broker.station import Stream, stream_name

@@ -17,7 +17,8 @@ from helpers import free_port, started, until
 from nats.aio.client import Client
 
 from zakar.broker import station
-from zakar.broker.connection import Access, ApiError, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import ApiError, Connection, connected
 from zakar.broker.memphis import requests, responding
 from zakar.broker.memphis.requests import (
     CONSUMER_CREATION,

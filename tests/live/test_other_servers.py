@@ -16,7 +16,7 @@ import pytest
 from helpers import assert_whole, clean, publisher, started, stored, until, zakar
 
 from zakar.broker import server as servers
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset

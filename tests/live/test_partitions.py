@@ -12,7 +12,8 @@ import pytest
 from helpers import assert_whole, publisher, started, stored, until, zakar
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import connected
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset

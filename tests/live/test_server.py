@@ -13,7 +13,8 @@ import pytest
 from helpers import STREAMS, free_port, started, stored, zakar
 
 from zakar.broker import station
-from zakar.broker.connection import Access, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import connected
 from zakar.broker.server import ServerSettings, binary, running
 from zakar.errors import ConfigError, ServerError
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import simulated
 from helpers import assert_whole, zakar
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
 from zakar.dataset.schema import READINGS, TWEETS

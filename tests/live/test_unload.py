@@ -12,7 +12,8 @@ from helpers import publisher, zakar
 
 from zakar.__main__ import main
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection
 from zakar.broker.server import Server
 from zakar.dataset import store, wire
 from zakar.dataset.schema import PREDICTIONS, PUBLIC, READINGS

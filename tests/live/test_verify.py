@@ -4,7 +4,7 @@ import pytest
 from helpers import compared, proxied, publisher
 
 from zakar.broker import reader, station
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS

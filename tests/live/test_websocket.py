@@ -7,7 +7,8 @@ import trustme
 from helpers import assert_whole, free_port, proxied, started, stored, until, zakar
 from websockets.asyncio.server import ServerConnection, serve
 
-from zakar.broker.connection import Access, connect, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import connect, connected
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers import clean, started
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 
 HERE = Path(__file__).parent
 

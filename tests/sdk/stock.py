@@ -9,7 +9,7 @@ import nats
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zakar.broker import control, memphis_client
-from zakar.broker.connection import Access, memphis_access
+from zakar.broker.access import Access, memphis_access
 from zakar.errors import ConfigError
 
 RECORDED = Path(__file__).parents[1] / "golden" / "memphis-load-requests.jsonl"  # by a program with memphis-py 1.3.1

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.errors import ConfigError
 
 
@@ -30,8 +30,8 @@ class _Context(Struct):
     socks_proxy: str = ""
     jetstream_domain: str = ""
     jetstream_api_prefix: str = ""
-    inbox_prefix: str = ""
     user_jwt: str = ""
+    inbox_prefix: str = ""
     tls_first: bool = False
 
 
@@ -41,9 +41,7 @@ _UNUSABLE = (
     "socks_proxy",
     "jetstream_domain",
     "jetstream_api_prefix",
-    "inbox_prefix",
     "user_jwt",
-    "tls_first",
 )
 _PASSWORD = ("user", "password")
 _CREDENTIALS = (_PASSWORD, ("token",), ("creds",), ("nkey",))
@@ -88,6 +86,8 @@ def read(name: str) -> Access:
         tls_ca=_path(context.ca),
         tls_cert=_path(context.cert),
         tls_key=_path(context.key),
+        tls_first=context.tls_first,
+        inbox_prefix=context.inbox_prefix or None,
     )
 
 
@@ -96,7 +96,7 @@ def over(context: Access, given: Access, servers: tuple[str, ...]) -> Access:
 
     Where a credential is given, those of other kinds in the context, and in its addresses, are not for use.
     """
-    names = (*itertools.chain(*_CREDENTIALS), "tls_ca", "tls_cert", "tls_key")
+    names = (*itertools.chain(*_CREDENTIALS), "tls_ca", "tls_cert", "tls_key", "inbox_prefix")
     changes: dict[str, Any] = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     others = [kind for kind in _CREDENTIALS if changes.keys().isdisjoint(kind)]
     if len(others) < len(_CREDENTIALS):
@@ -104,7 +104,8 @@ def over(context: Access, given: Access, servers: tuple[str, ...]) -> Access:
         context = replace(context, **unset)
         if _PASSWORD in others:
             context = replace(context, servers=tuple(re.sub("^([^/]*://)?.*@", r"\1", s) for s in context.servers))
-    return replace(context, servers=servers or context.servers, **changes)
+    tls_first = given.tls_first or context.tls_first
+    return replace(context, servers=servers or context.servers, tls_first=tls_first, **changes)
 
 
 def _path(text: str) -> Path | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, memphis_access
+from zakar.broker.access import Access, memphis_access
+from zakar.broker.connection import Connection
 from zakar.broker.memphis_client import Memphis
 from zakar.broker.station import Stream
 

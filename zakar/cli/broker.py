@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from zakar.broker import memphis
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.cli.common import access, tell
 from zakar.errors import ConfigError, ServerError
@@ -60,6 +60,16 @@ def broker_command(
     creds: Annotated[Path | None, typer.Option(help="Credentials file.", rich_help_panel=_BESIDE)] = None,
     nkey: Annotated[Path | None, typer.Option(help="NKey seed file.", rich_help_panel=_BESIDE)] = None,
     tlsca: Annotated[Path | None, typer.Option(help="Certificate authority to trust.", rich_help_panel=_BESIDE)] = None,
+    tls_first: Annotated[
+        bool,
+        typer.Option(
+            "--tls-first", "--tlsfirst", help="The server wants TLS before it says anything.", rich_help_panel=_BESIDE
+        ),
+    ] = False,
+    inbox_prefix: Annotated[
+        str | None,
+        typer.Option(metavar="SUBJECT", help="Where answers may come, if not below _INBOX.", rich_help_panel=_BESIDE),
+    ] = None,
 ) -> None:
     """Run a NATS server with JetStream until Ctrl-C. Listens on this machine alone unless told otherwise.
 
@@ -70,7 +80,7 @@ def broker_command(
     Example: `zakar broker --store my-broker`
     """
     elsewhere: dict[str, Any] = {"--server": server, "--context": context, "--creds": creds, "--nkey": nkey}
-    elsewhere["--tlsca"] = tlsca
+    elsewhere |= {"--tlsca": tlsca, "--tls-first": tls_first or None, "--inbox-prefix": inbox_prefix}
     beside = server is not None or context is not None
     if not (beside and memphis_too) and (given := _given(elsewhere)):
         raise ConfigError(f"{given}: for --memphis beside a server of your own, which --server or --context names")
@@ -89,6 +99,8 @@ def broker_command(
             tlsca or _path("NATS_CA"),
             tlscert or _path("NATS_CERT"),
             tlskey or _path("NATS_KEY"),
+            tls_first,
+            inbox_prefix,
         )
         _beside(who)
         return

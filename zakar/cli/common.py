@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zakar import processes
 from zakar.broker import context as contexts
-from zakar.broker.connection import DEFAULT_SERVER, Access
+from zakar.broker.access import DEFAULT_SERVER, Access
 from zakar.dataset import store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
@@ -81,6 +81,24 @@ TlsKey = Annotated[
     Path | None,
     typer.Option("--tlskey", envvar="NATS_KEY", help="Key of the client certificate.", rich_help_panel=_AUTH),
 ]
+TlsFirst = Annotated[
+    bool,
+    typer.Option(
+        "--tls-first",
+        "--tlsfirst",
+        help="The server wants TLS before it says anything (its handshake_first).",
+        rich_help_panel=_AUTH,
+    ),
+]
+InboxPrefix = Annotated[
+    str | None,
+    typer.Option(
+        "--inbox-prefix",
+        metavar="SUBJECT",
+        help="Where answers may come, if not below _INBOX.",
+        rich_help_panel=_AUTH,
+    ),
+]
 
 
 def access(
@@ -94,6 +112,8 @@ def access(
     tlsca: Path | None,
     tlscert: Path | None,
     tlskey: Path | None,
+    tls_first: bool,
+    inbox_prefix: str | None,
 ) -> Access:
     """Turn connection options into access settings.
 
@@ -101,7 +121,19 @@ def access(
     given.
     """
     servers = tuple(address.strip() for entry in server or [] for address in entry.split(",") if address.strip())
-    given = Access(servers or Access.servers, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    given = Access(
+        servers or Access.servers,
+        user,
+        password,
+        token,
+        creds,
+        nkey,
+        tlsca,
+        tlscert,
+        tlskey,
+        tls_first=tls_first,
+        inbox_prefix=inbox_prefix or None,
+    )
     name = context or (None if servers else contexts.selected())
     return contexts.over(contexts.read(name), given, servers) if name else given
 

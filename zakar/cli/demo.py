@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from zakar import scenario as scenarios
-from zakar.broker.connection import Access
+from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.cli.common import Json, give, tell
 from zakar.cli.dataset import ScenarioName, settings, timed_simulation

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from zakar import scenario as scenarios
+from zakar.broker.access import Access
 from zakar.broker.account import Account
-from zakar.broker.connection import Access
 from zakar.broker.link import Link
 from zakar.cli import common
 from zakar.cli.common import Json, access, give, run, tell
@@ -51,6 +51,8 @@ def doctor_command(
     tlsca: common.TlsCa = None,
     tlscert: common.TlsCert = None,
     tlskey: common.TlsKey = None,
+    tls_first: common.TlsFirst = False,
+    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Say what a server offers, whether a dataset fits, what is missing, and the fix.
@@ -59,7 +61,7 @@ def doctor_command(
 
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     dataset = store.open_dataset(where, which) if where is not None else None
     found = run(lambda stop: until_stopped(examine(who, dataset), stop))
     missing = lacking(found, dataset, where)

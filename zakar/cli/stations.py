@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zakar.broker import reader, station
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
@@ -91,6 +92,8 @@ def load_command(
     tlsca: common.TlsCa = None,
     tlscert: common.TlsCert = None,
     tlskey: common.TlsKey = None,
+    tls_first: common.TlsFirst = False,
+    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Fill stations from a dataset, every message once and in order. Safe to run again: it goes on.
@@ -98,7 +101,7 @@ def load_command(
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where, which)
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
@@ -163,6 +166,8 @@ def verify_command(
     tlsca: common.TlsCa = None,
     tlscert: common.TlsCert = None,
     tlskey: common.TlsKey = None,
+    tls_first: common.TlsFirst = False,
+    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Read stations back and compare them with a dataset, message by message.
@@ -170,7 +175,7 @@ def verify_command(
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where, which)
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     comparisons = metered_verify(dataset, who, split(tables))
     ok = all(c.ok for c in comparisons.values())
     if json:
@@ -208,6 +213,8 @@ def consume_command(
     tlsca: common.TlsCa = None,
     tlscert: common.TlsCert = None,
     tlskey: common.TlsKey = None,
+    tls_first: common.TlsFirst = False,
+    inbox_prefix: common.InboxPrefix = None,
 ) -> None:
     """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
@@ -215,7 +222,7 @@ def consume_command(
 
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey)
+    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     if not _STATION.fullmatch(name):
         raise ConfigError(f"`{name[:80]}` is no station's name; `zakar schema` shows those of the dataset")
     if form is Format.PARQUET:

@@ -14,7 +14,8 @@ from typing import ParamSpec, TypeVar
 
 from zakar import processes
 from zakar.broker import memphis, station
-from zakar.broker.connection import Access, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connected
 from zakar.broker.server import Server, ServerSettings
 from zakar.broker.server import running as serving
 from zakar.errors import ServerError

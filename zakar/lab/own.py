@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, Delivery, Tap, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, Delivery, Tap, connected
 from zakar.errors import StoppedError
 from zakar.lab.sent import Sent, Trace, spread, warming
 from zakar.loader.dialect import AckEach, Refusal

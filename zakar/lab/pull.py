@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from zakar.broker import reader
-from zakar.broker.connection import Access, Connection, Delivery, connect, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, Delivery, connect, connected
 from zakar.errors import ServerError
 from zakar.lab import sdk
 

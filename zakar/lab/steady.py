@@ -15,7 +15,8 @@ import pyarrow as pa
 from msgspec import Struct
 
 from zakar.broker import station
-from zakar.broker.connection import Access, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import Connection, connected
 from zakar.errors import ServerError
 from zakar.lab import sdk, theory
 from zakar.lab.bench import Bench

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from zakar import processes
 from zakar.broker import station
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.dataset import wire
 from zakar.dataset.store import Dataset

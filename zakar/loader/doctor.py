@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from zakar.broker import account as accounts
 from zakar.broker import control as controls
 from zakar.broker import link as links
+from zakar.broker.access import Access, is_websocket
 from zakar.broker.account import Account
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected, is_websocket
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.dataset.schema import Table

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from zakar.broker import control as controls
-from zakar.broker.connection import LOST, Access, ApiError, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, connected
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset

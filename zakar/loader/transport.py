@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from zakar.broker import link
-from zakar.broker.connection import LOST, Access, connected, is_websocket
+from zakar.broker.access import Access, is_websocket
+from zakar.broker.connection import LOST, connected
 from zakar.errors import ConfigError, ServerError
 
 

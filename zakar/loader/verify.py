@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from zakar.broker import reader, station
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.dataset import wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset

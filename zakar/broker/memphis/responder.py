@@ -15,7 +15,8 @@ from functools import partial
 from nats.aio.msg import Msg
 
 from zakar.broker import station as streams
-from zakar.broker.connection import LOST, Access, ApiError, Connection, connected
+from zakar.broker.access import Access
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.memphis import answers, consumers, names, requests, stations
 from zakar.broker.memphis.journal import Journal
 from zakar.broker.memphis.names import RefusedError
