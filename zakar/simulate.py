@@ -1,5 +1,6 @@
 """Simulate a scenario into a dataset: a year of world, then its observations block by block."""
 
+import glob
 import os
 import pickle
 import re
@@ -42,6 +43,7 @@ def simulate(
     executor: Executor,
     *,
     key: bytes | None = None,
+    new_key: bool = False,
     overwrite: bool = False,
     block_days: int | None = None,
     progress: Callable[[int], None] = lambda *_: None,
@@ -49,14 +51,20 @@ def simulate(
     """Simulate ``scenario``, read from ``source``, into the dataset folder ``out``.
 
     Blocks of ``block_days`` days, by default fewer the larger the grid, are emitted on ``executor``; the content
-    depends on neither. Held-out days are drawn from ``key``, or from a new one, which is kept in the private part.
-    ``progress`` is told the days finished. The folder appears under its name only when it is whole.
+    depends on neither. Held-out days are drawn from ``key``; without one from that of the dataset which is
+    overwritten, unless ``new_key``; else from a new one. It is kept in the private part, also where no day is held
+    out. ``progress`` is told the days finished. The folder appears under its name only when it is whole.
 
-    Raises ConfigError if ``out`` is in the way or cannot be written.
+    Raises ConfigError if ``out`` is in the way or cannot be written, or if what is in place of its key is none.
     """
     out = out.resolve()
     check_free(out, overwrite)
-    if key is None and held_out_days(scenario):
+    drawn = held_out_days(scenario) > 0
+    key = key if drawn else None
+    keeping = key is None and not new_key
+    before = kept_key(out) if keeping else None
+    key = key or before
+    if key is None and drawn:
         key = secrets.token_hex(_KEY_BYTES).encode()
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     try:
@@ -77,9 +85,11 @@ def simulate(
         handed.unlink()
         written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
-        if key is not None and held_out_days(scenario):
+        if key is not None:
             _write_key(partial / "private" / "key", key)
         check_free(out, overwrite)  # somebody else may have been quicker
+        if keeping and kept_key(out) != before:
+            raise ConfigError(f"{out}: somebody put another key there meanwhile; nothing was replaced")
         _move(partial, out)
     except BrokenExecutor as error:
         raise ZakarError("a worker was killed, perhaps for lack of memory; try fewer --workers") from error
@@ -135,7 +145,7 @@ def expected_rows(scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
 
 def seeds_of(scenario: Scenario, key: bytes | None) -> Seeds:
     """Return the roots of a scenario's draws: the seed, and a secret one for the days that are held out."""
-    if key is None:
+    if key is None or not held_out_days(scenario):
         return Seeds(scenario.seed)
     return Seeds(scenario.seed, secret_root(key), scenario.calendar.days)
 
@@ -149,6 +159,24 @@ def read_key(path: Path) -> bytes:
     if not _KEY.fullmatch(text):
         raise ConfigError(f"{path}: no key; a key is at least 32 hexadecimal digits, drawn at random")
     return text.lower().encode()
+
+
+def kept_key(out: Path) -> bytes | None:
+    """Return the key of the dataset in a folder, which lasts when that is overwritten; None if it has none.
+
+    Raises ConfigError naming the file if what is there is no key, or cannot be read.
+    """
+    path = out / "private" / "key"
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return read_key(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; it is not replaced unless --key or --new-key says so") from error
 
 
 def emit(block: Block, number: int, folder: Path, handed: Path) -> list[Part]:
@@ -201,9 +229,15 @@ def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
 
 
 def check_free(out: Path, overwrite: bool) -> None:
-    """Raise ConfigError if ``out`` holds something that must not be replaced."""
+    """Raise ConfigError if ``out`` holds something that must not be replaced, or is about to be put back."""
     try:
         if not out.exists():
+            for old in out.parent.glob(f"{glob.escape(out.name)}.old-*"):
+                if (old / manifest.NAME).is_file():
+                    raise ConfigError(
+                        f"{old}: the dataset that a killed run was about to replace; "
+                        f"rename it to {out.name}, or delete it, first"
+                    )
             return
     except OSError as error:
         raise ConfigError(f"{str(out)[:80]}: cannot be used: {error.strerror}") from error
@@ -316,9 +350,14 @@ def _write_key(path: Path, key: bytes) -> None:
 
 
 def _move(partial: Path, out: Path) -> None:
-    """Put the finished folder in its place; what it replaces goes only once it is there."""
+    """Put the finished folder in its place; what it replaces goes only once it is there, and else comes back."""
     old = out.with_name(f"{out.name}.old-{os.getpid()}")
     if out.exists():
         out.rename(old)
-    partial.rename(out)
+    try:
+        partial.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
     shutil.rmtree(old, ignore_errors=True)

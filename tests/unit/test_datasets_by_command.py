@@ -54,9 +54,9 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
 def test_options_go_over_the_scenarios_seed_and_days(tmp_path: Path) -> None:
     done = run(tmp_path, "simulate", "tiny", "--out", "x", "--seed", "5", "--days", "9", "--dry-run", "--json")
-    said = {"dataset": "x", "scenario": "tiny", "seed": 5, "days": 9, "holdout_days": 0, "cells": 100, "dry_run": True}
+    said = {"dataset": "x", "scenario": "tiny", "seed": 5, "days": 9, "holdout_days": 0, "cells": 100}
     rows = {"tweets": {"rows": 540}, "temperature_readings": {"rows": 900}, "fire_alerts": {"rows": 0}}
-    assert json.loads(done.stdout) == said | {"tables": rows, "holdout": {}}
+    assert json.loads(done.stdout) == said | {"tables": rows, "holdout": {}, "key": None, "dry_run": True}
 
 
 def test_a_dry_run_says_about_how_many_rows_there_would_be(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.schema import ISLAND_MAP, MODELS, PREDICTIONS, PUBLIC, truth
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
-from zakar.errors import ConfigError, MismatchError
+from zakar.errors import ConfigError, MismatchError, ZakarError
 from zakar.scenario import Scenario
 
 ScenarioName = Annotated[
@@ -35,15 +35,23 @@ def simulate_command(
     out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
     key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Secret behind the held-out days [default: drawn, and kept in private/]."),
+        typer.Option(
+            metavar="FILE",
+            help="Secret behind the held-out days [default: that of the dataset overwritten, else drawn; in private/].",
+        ),
     ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="With --overwrite: draw a new key. The held-out days will be others.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of the scenario's.")] = None,
     days: Annotated[int | None, typer.Option(help="Number of days, in place of the scenario's.")] = None,
     number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made, about how many rows, and make nothing.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a dataset that is there, but not its key.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Simulate a scenario into a dataset of Parquet files.
@@ -53,21 +61,27 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
-    from zakar.simulate import check_free, held_out_days, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.simulate import check_free, held_out_days, kept_key, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
     secret = read_key(key) if key is not None else None
-    if secret is not None and not held_out_days(scenario):
+    if (secret is not None or new_key) and not held_out_days(scenario):
         raise ConfigError(
-            f"--key: scenario `{scenario.name}` holds no days out, so there is nothing to draw from a key"
+            f"{'--new-key' if new_key else '--key'}: scenario `{scenario.name}` holds no days out, "
+            "so there is nothing to draw from a key"
         )
+    if secret is not None and new_key:
+        raise ConfigError("--key and --new-key: give one of them")
+    check_free(out, overwrite)
+    kept = kept_key(out) if secret is None and not new_key else None
+    source = _source_of_key(secret, kept, drawn=held_out_days(scenario) > 0)
     if dry_run:
-        check_free(out, overwrite)
         words(scenario, phrase_table(scenario, path))
-        _dry_run(scenario, out, json)
+        _dry_run(scenario, out, source, json)
         return
-    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, secret)
+    before = _held_out_fingerprint(out)
+    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, secret, new_key=new_key)
     held_out = store.open_dataset(str(out), Split.HOLDOUT).manifest.tables if held_out_days(scenario) else {}
     if json:
         give(
@@ -78,6 +92,7 @@ def simulate_command(
                 "records": manifest.records,
                 "tables": _sizes(manifest.tables),
                 "holdout": _sizes(held_out),
+                "key": source,
                 "seconds": round(seconds, 3),
                 "fingerprint": manifest.fingerprint,
             }
@@ -87,9 +102,38 @@ def simulate_command(
         if held_out:
             rows = sum(entry.rows for entry in held_out.values())
             tell(f"{rows:,} more are held out: publish everything but {out / 'private'}, and keep that")
+        if source is not None:
+            tell(f"{_KEYS[source]}: {out / 'private' / 'key'}")
+        if before and before != _held_out_fingerprint(out):
+            tell("the held-out days are others than those that were here before")
 
 
-def _dry_run(scenario: Scenario, out: Path, json: bool) -> None:
+# Where the key of a dataset comes from, in words.
+_KEYS = {
+    "kept": "the key that was there is kept",
+    "given": "the key that was given is kept there too",
+    "new": "a new key was drawn; the held-out days cannot be made again without it",
+}
+
+
+def _source_of_key(given: bytes | None, kept: bytes | None, *, drawn: bool) -> str | None:
+    """Return where a simulation's key comes from, a word of ``_KEYS``; None if there is none."""
+    if given is not None:
+        return "given"
+    if kept is not None:
+        return "kept"
+    return "new" if drawn else None
+
+
+def _held_out_fingerprint(out: Path) -> str:
+    """Return the fingerprint of the held-out days of the dataset in a folder; empty if there is none to be read."""
+    try:
+        return store.open_dataset(str(out), Split.HOLDOUT).manifest.fingerprint
+    except ZakarError:
+        return ""
+
+
+def _dry_run(scenario: Scenario, out: Path, key: str | None, json: bool) -> None:
     """Say what would be simulated, and about how many rows that makes."""
     from zakar.simulate import expected_rows, held_out_days  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
@@ -106,6 +150,7 @@ def _dry_run(scenario: Scenario, out: Path, json: bool) -> None:
                 "cells": scenario.grid.cells,
                 "tables": {table: {"rows": rows} for table, rows in released.items()},
                 "holdout": {table: {"rows": rows} for table, rows in held_out.items()},
+                "key": key,
                 "dry_run": True,
             }
         )
@@ -118,6 +163,8 @@ def _dry_run(scenario: Scenario, out: Path, json: bool) -> None:
     for table, rows in released.items():
         also = f", and {_about(held_out[table])} held-out ones" if held_out else ""
         tell(f"about {_about(rows)} rows of {table}{also}")
+    if key == "kept":
+        tell(f"the key would be kept: {out / 'private' / 'key'}")
 
 
 def _about(number: int) -> str:
@@ -232,7 +279,14 @@ def settings(path: Path, seed: int | None = None, days: int | None = None) -> Sc
 
 
 def timed_simulation(
-    scenario: Scenario, path: Path, out: Path, number: int | None, overwrite: bool, key: bytes | None = None
+    scenario: Scenario,
+    path: Path,
+    out: Path,
+    number: int | None,
+    overwrite: bool,
+    key: bytes | None = None,
+    *,
+    new_key: bool = False,
 ) -> tuple[float, Manifest]:
     """Simulate with a progress meter; return the seconds it took and the manifest."""
     from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
@@ -249,5 +303,7 @@ def timed_simulation(
             done += days
             show(done, "")
 
-        manifest = simulate(scenario, path, out, executor, key=key, overwrite=overwrite, progress=progress)
+        manifest = simulate(
+            scenario, path, out, executor, key=key, new_key=new_key, overwrite=overwrite, progress=progress
+        )
     return time.perf_counter() - began, manifest
