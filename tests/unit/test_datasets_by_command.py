@@ -32,7 +32,7 @@ def scenario_file(folder: Path, old: str, new: str) -> str:
 
 def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Path) -> None:
     printed = json.loads(run(tmp_path, "schema", "--json").stdout)
-    carried = {table.name: (table, table.station) for table in (*(table.full() for table in PUBLIC), PREDICTIONS)}
+    carried = {table.name: (table, table.station) for table in (t.full() for t in (*PUBLIC, PREDICTIONS))}
     true = {f"truth/{model}/{table.name}": (table, None) for model in MODELS for table in truth(model)}
     expected = carried | {ISLAND_MAP.name: (ISLAND_MAP, None)} | true
     assert list(printed) == list(expected)

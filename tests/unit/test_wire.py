@@ -1,5 +1,6 @@
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -95,7 +96,9 @@ def test_a_table_that_ends_in_text_closes_it() -> None:
 @given(ROWS)
 def test_what_is_decoded_is_what_was_encoded(rows: list[dict[str, int | str]]) -> None:
     sent = wire.encode(batch(rows)).to_pylist()
-    assert wire.decode(sent, SCHEMA).equals(pa.Table.from_batches([batch(rows)]))
+    decoded = wire.decode(sent, SCHEMA)
+    assert decoded.table.equals(pa.Table.from_batches([batch(rows)]))
+    assert (decoded.bad, decoded.further) == ((), {})
 
 
 GOOD = b'{"event_day":1,"geospatial_x":2,"geospatial_y":3}'
@@ -109,7 +112,11 @@ ODD = [
 @given(st.lists(st.sampled_from([GOOD, *ODD]), min_size=1, max_size=12))
 def test_layout_and_order_of_keys_do_not_matter(messages: list[bytes]) -> None:
     rows = wire.decode(messages, PREDICTIONS.schema)
-    assert rows.to_pylist() == [{"event_day": 1, "geospatial_x": 2, "geospatial_y": 3}] * len(messages)
+    assert rows.table.to_pylist() == [{"event_day": 1, "geospatial_x": 2, "geospatial_y": 3}] * len(messages)
+
+
+ROW = {"event_day": 1, "geospatial_x": 2, "geospatial_y": 3}
+FURTHER = [GOOD[:-1] + b',"notification_day":4,"why":{"deep":[[]]}}', b'{"notification_day":"4","day":1,' + GOOD[1:]]
 
 
 def prediction(day: str) -> bytes:
@@ -117,7 +124,7 @@ def prediction(day: str) -> bytes:
 
 
 BAD = {
-    b"": "is no JSON",
+    b"": "is empty",
     b"fire!": "is no JSON",
     b"\xff\xfe": "is no JSON",
     b"7": "is no JSON object",
@@ -127,7 +134,7 @@ BAD = {
     GOOD + b"\0" + GOOD: "is no JSON",
     b"\xef\xbb\xbf" + GOOD: "is no JSON",
     GOOD[:-1] + b',"event_day":1}': "has a key twice",
-    GOOD[:-1] + b',"team":"red"}': "has `team`, which is no column",
+    GOOD[:-1] + b',"event_day":2,"day":1}': "has a key twice",
     b'{"event_day":1,"geospatial_x":2}': "lacks `geospatial_y`",
     b"{}": "lacks `event_day`",
     prediction('"1"'): "`event_day` is '\"1\"', not int32",
@@ -143,55 +150,85 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("others", [[], [GOOD] * 5, [ODD[0]] * 3])
-def test_the_first_message_that_is_no_row_is_named(bad: bytes, others: list[bytes]) -> None:
-    with pytest.raises(wire.RowError) as caught:
-        wire.decode([*others, bad, GOOD, bad], PREDICTIONS.schema)
-    assert caught.value.index == len(others)
-    assert re.search(BAD[bad], caught.value.why)
-    assert len(caught.value.why) < 250
+def test_messages_that_are_no_rows_are_told_and_the_others_taken(bad: bytes, others: list[bytes]) -> None:
+    decoded = wire.decode([*others, bad, GOOD, bad], PREDICTIONS.schema)
+    assert [index for index, _ in decoded.bad] == [len(others), len(others) + 2]
+    assert decoded.table.to_pylist() == [ROW] * (len(others) + 1)
+    for _, why in decoded.bad:
+        assert re.search(BAD[bad], why)
+        assert len(why) < 250
 
 
-@given(st.lists(st.sampled_from([GOOD, *ODD, *BAD]) | st.binary(max_size=60), min_size=1, max_size=12))
-def test_messages_are_rows_one_each_or_the_first_that_is_none_is_named(messages: list[bytes]) -> None:
-    def alone(message: bytes) -> pa.Table | None:
-        try:
-            return wire.decode([message], PREDICTIONS.schema)
-        except wire.RowError:
-            return None
+@given(st.lists(st.sampled_from([GOOD, *ODD, *BAD, *FURTHER]) | st.binary(max_size=60), max_size=12))
+def test_messages_together_come_to_what_each_comes_to_alone(messages: list[bytes]) -> None:
+    alone = [wire.decode([message], PREDICTIONS.schema) for message in messages]
+    together = wire.decode(messages, PREDICTIONS.schema)
+    assert together.table.to_pylist() == [row for one in alone for row in one.table.to_pylist()]
+    assert together.table.schema.equals(PREDICTIONS.schema)
+    assert [(index, one.bad[0][1]) for index, one in enumerate(alone) if one.bad] == list(together.bad)
+    assert together.further == sum((one.further for one in alone), Counter())
 
-    found = [alone(message) for message in messages]
-    if None in found:
-        with pytest.raises(wire.RowError) as caught:
-            wire.decode(messages, PREDICTIONS.schema)
-        assert caught.value.index == found.index(None)
-    else:
-        assert wire.decode(messages, PREDICTIONS.schema).equals(pa.concat_tables(found).combine_chunks())
+
+def test_keys_that_are_no_columns_are_counted_and_left_out() -> None:
+    decoded = wire.decode([GOOD, *FURTHER, prediction("true")[:-1] + b',"notification_day":4}'], PREDICTIONS.schema)
+    assert decoded.table.to_pylist() == [ROW] * (1 + len(FURTHER))
+    assert decoded.further == {"notification_day": 2, "why": 1, "day": 1}
+    assert [index for index, _ in decoded.bad] == [1 + len(FURTHER)]
+
+
+def test_a_column_that_a_row_may_lack_is_null_there() -> None:
+    schema = PREDICTIONS.full().schema
+    named = GOOD[:-1] + b',"team":"owls"}'
+    decoded = wire.decode([named, GOOD, GOOD[:-1] + b',"team":7}', GOOD[:-1] + b',"team":null}'], schema)
+    assert decoded.table["team"].to_pylist() == ["owls", None, None]
+    assert decoded.bad == ((2, "`team` is '7', not string"),)
 
 
 def test_text_that_is_no_utf8_is_no_row() -> None:
-    with pytest.raises(wire.RowError, match="message 1: .* is no JSON"):
-        wire.decode([b'{"t":"a"}', b'{"t":"\xed\xa0\x80"}'], pa.schema([("t", pa.string())]))
+    decoded = wire.decode([b'{"t":"a"}', b'{"t":"\xed\xa0\x80"}'], pa.schema([("t", pa.string())]))
+    assert decoded.table.to_pylist() == [{"t": "a"}]
+    ((index, why),) = decoded.bad
+    assert index == 1
+    assert "is no JSON" in why
 
 
 def test_without_a_schema_columns_and_types_are_those_that_fit_all() -> None:
     messages = [b'{"a":1,"when":"2026-01-01"}', b'{"a":2.5,"who":{"at":["2026-01-01T00:00:00Z"]}}']
-    assert wire.decode(messages).to_pylist() == [
+    rows = [
         {"a": 1.0, "when": "2026-01-01", "who": None},
         {"a": 2.5, "when": None, "who": {"at": ["2026-01-01T00:00:00Z"]}},
     ]
+    assert wire.decode(messages).table.to_pylist() == rows
+    decoded = wire.decode([b"fire!", *messages])
+    assert decoded.table.to_pylist() == rows
+    assert [index for index, _ in decoded.bad] == [0]
 
 
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (b'{"a":"x"}', "changed from number to string"),
+        (b'{"a":"x"}', "`a` is '\"x\"', not int64"),
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b"x", "is no JSON"),
+        (b'{"at":1}', "`at` is '1', not string"),
     ],
 )
-def test_without_a_schema_the_first_message_that_fits_no_columns_is_named(bad: bytes, why: str) -> None:
-    with pytest.raises(wire.RowError, match=f"message 2: .*{why}"):
-        wire.decode([b'{"a":1}', b'{"b":[1]}', bad])
+def test_without_a_schema_what_fits_no_column_of_those_before_it_is_told(bad: bytes, why: str) -> None:
+    decoded = wire.decode([b'{"a":1,"at":"2026-01-01"}', b'{"b":[1],"at":"soon"}', bad, b'{"a":2,"c":true}'])
+    ((index, said),) = decoded.bad
+    assert index == 2
+    assert why in said
+    assert decoded.table.to_pylist() == [
+        {"a": 1, "at": "2026-01-01", "b": None, "c": None},
+        {"a": None, "at": "soon", "b": [1], "c": None},
+        {"a": 2, "at": None, "b": None, "c": True},
+    ]
+
+
+def test_what_parquet_cannot_hold_is_left_out_as_other_keys_are() -> None:
+    decoded = wire.decode([b'{"a":1,"b":{},"c":[{"d":{}}]}', b'{"a":2,"b":{}}'])
+    assert decoded.table.to_pylist() == [{"a": 1}, {"a": 2}]
+    assert decoded.further == {"b": 2, "c": 1}
 
 
 def test_messages_become_a_line_each() -> None:

@@ -19,6 +19,17 @@ async def read(
 ) -> AsyncIterator[list[bytes]]:
     """Yield the payloads that a partition holds now from sequence ``first`` on, in order, in lists as they come.
 
+    Raises as ``deliveries`` does.
+    """
+    async for chunk in deliveries(connection, stream, limit, first):
+        yield [delivery.payload for delivery in chunk]
+
+
+async def deliveries(
+    connection: Connection, stream: str, limit: int | None = None, first: int = 1
+) -> AsyncIterator[list[Delivery]]:
+    """Yield the messages that a partition holds now from sequence ``first`` on, in order, in lists as they come.
+
     Goes on from the last message received if the connection or the consumer is lost, which happens too when
     whoever takes the lists pauses. Raises ServerError if the stream vanishes or the server does not answer for a
     minute, ApiError if it refuses.
@@ -35,13 +46,13 @@ async def read(
                 raise ServerError(f"`{stream}` is gone: somebody deleted it while it was read")
             if state is None or state.messages == 0 or state.first > last:
                 return  # nothing, or nothing any more
-            async for sequence, payloads in _pull(connection, stream, after + 1, last):
-                if left is not None and left <= len(payloads):
-                    yield payloads[:left]
+            async for reached, messages in _pull(connection, stream, after + 1, last):
+                if left is not None and left <= len(messages):
+                    yield messages[:left]
                     return
-                yield payloads
-                left = None if left is None else left - len(payloads)
-                after, heard = sequence, loop.time()
+                yield messages
+                left = None if left is None else left - len(messages)
+                after, heard = reached, loop.time()
         except LOST as error:
             if connection.is_closed:
                 raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
@@ -52,21 +63,39 @@ async def read(
 
 
 async def read_station(connection: Connection, station: str, limit: int | None = None) -> AsyncIterator[list[bytes]]:
-    """Yield what a station holds now, one partition after the other, at most ``limit`` payloads.
+    """Yield the payloads that a station holds now, one partition after the other, at most ``limit`` of them.
 
-    Raises as ``read`` does.
+    Raises as ``deliveries`` does.
+    """
+    async for _, chunk in station_deliveries(connection, station, limit):
+        yield [delivery.payload for delivery in chunk]
+
+
+async def station_deliveries(
+    connection: Connection, station: str, limit: int | None = None
+) -> AsyncIterator[tuple[str, list[Delivery]]]:
+    """Yield the messages that a station holds now, each list with the name of its stream; at most ``limit`` messages.
+
+    Raises as ``deliveries`` does.
     """
     left = limit
     for stream in await partitions(connection, station):
         if left == 0:
             return
-        async for payloads in read(connection, stream.name, left):
-            yield payloads
-            left = None if left is None else left - len(payloads)
+        async for chunk in deliveries(connection, stream.name, left):
+            yield stream.name, chunk
+            left = None if left is None else left - len(chunk)
 
 
-async def _pull(connection: Connection, stream: str, first: int, last: int) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Yield (sequence reached, payloads) from ``first`` on until ``last``, a loss, or the end of a pull.
+def sequence(delivery: Delivery) -> int:
+    """Return the number that a message has in its stream."""
+    return _sequences(delivery.reply)[0]
+
+
+async def _pull(
+    connection: Connection, stream: str, first: int, last: int
+) -> AsyncIterator[tuple[int, list[Delivery]]]:
+    """Yield (sequence reached, messages) from ``first`` on until ``last``, a loss, or the end of a pull.
 
     A pull that ends unfilled says that the consumer is gone or has nothing more for us: not for us to know which.
     """
@@ -99,9 +128,9 @@ async def _pull(connection: Connection, stream: str, first: int, last: int) -> A
             ended = len(messages) < len(chunk)
             if messages:
                 received += len(messages)
-                sequence, pending = _sequences(messages[-1].reply)
-                ended = ended or sequence >= last or pending == 0
-                yield last if pending == 0 else sequence, [d.payload for d in messages]
+                reached, pending = _sequences(messages[-1].reply)
+                ended = ended or reached >= last or pending == 0
+                yield last if pending == 0 else reached, messages
                 waited = 0
     finally:
         await connection.untap(tap)

@@ -183,7 +183,7 @@ def schema_command(json: Json = False) -> None:
 
     Example: `zakar schema`
     """
-    carried = (*(table.full() for table in PUBLIC), PREDICTIONS)
+    carried = [table.full() for table in (*PUBLIC, PREDICTIONS)]
     stationed = {table.name: (table, table.station, f"station {table.station}") for table in carried}
     others = {ISLAND_MAP.name: (ISLAND_MAP, None, f"{_place(ISLAND_MAP)}, no station")} | {
         f"truth/{model}/{table.name}": (table, None, f"{_place(table)} of model {model}, no station")

@@ -31,7 +31,7 @@ from zakar.loader import load as loading
 from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
 from zakar.loader.plan import PARTITIONS_MOST
 from zakar.loader.producer import Pace
-from zakar.loader.unload import unload
+from zakar.loader.unload import Unloaded, unload
 from zakar.loader.verify import Comparison, verify
 from zakar.loader.window import IN_FLIGHT_MOST
 from zakar.stopping import in_thread, until_stopped
@@ -39,6 +39,7 @@ from zakar.stopping import in_thread, until_stopped
 _T = TypeVar("_T")
 _OPEN_ALREADY = ("/dev/std", "/dev/fd/", "/proc/")
 _TEXT = 1 << 18  # bytes written at once
+_KEYS = 20  # that are no columns, of which it is told
 _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
@@ -218,7 +219,8 @@ def consume_command(
 ) -> None:
     """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
-    A message of several lines becomes one: JSON without the space between its values, other text with spaces.
+    A message of several lines becomes one: JSON without the space between its values, other text with spaces. In a
+    Parquet file messages that are no rows are left out; they are listed, and the command then exits with 1.
 
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
@@ -228,8 +230,7 @@ def consume_command(
     if form is Format.PARQUET:
         if out is None:
             raise ConfigError("--format parquet: give --out the name of a file to write")
-        rows = run(lambda stop: until_stopped(_unload(name, who, limit, out), stop))
-        tell(f"{out}: {rows:,} rows")
+        _tell_unloaded(name, out, run(lambda stop: until_stopped(_unload(name, who, limit, out), stop)))
         return
     with _sink(out) as write:
         run(lambda stop: until_stopped(_consume(name, who, limit, write), stop))
@@ -309,6 +310,24 @@ def summary(report: LoadReport) -> str:
     )
 
 
+def _tell_unloaded(name: str, out: Path, unloaded: Unloaded) -> None:
+    """Say what a station came to. Raises MismatchError if some of its messages are no rows."""
+    tell(f"{out}: {unloaded.rows:,} rows")
+    for key, number in unloaded.further.most_common(_KEYS):
+        tell(f"left out: the key {wire.shown(key)}, which is no column, of {number:,} messages")
+    if len(unloaded.further) > _KEYS:
+        tell(f"left out: {len(unloaded.further) - _KEYS:,} more such keys")
+    for message in unloaded.listed:
+        tell(f"no row: `{message.stream}`, message {message.sequence:,}: {message.why}")
+    if unloaded.bad > len(unloaded.listed):
+        tell(f"no row: {unloaded.bad - len(unloaded.listed):,} more messages")
+    if unloaded.bad:
+        raise MismatchError(
+            f"station `{name}`: {unloaded.bad:,} of {unloaded.bad + unloaded.rows:,} messages are no rows and not in "
+            f"{out}; --format jsonl takes any message"
+        )
+
+
 @contextlib.contextmanager
 def _sink(out: Path | None) -> Iterator[Callable[[bytes], None]]:
     """Yield a function that writes to a file, or to standard output. Raises ConfigError if that cannot be done.
@@ -362,7 +381,7 @@ async def _texts(chunks: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
         yield text
 
 
-async def _unload(name: str, who: Access, limit: int | None, out: Path) -> int:
+async def _unload(name: str, who: Access, limit: int | None, out: Path) -> Unloaded:
     async with _opened(name, who) as connection:
         return await unload(connection, name, out, limit)
 

@@ -8,13 +8,17 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Column:
-    """A column. Its name is the key of the wire object. ``unique``: whether its values rarely repeat."""
+    """A column. Its name is the key of the wire object.
+
+    ``unique``: whether its values rarely repeat; ``optional``: whether a row may lack it.
+    """
 
     name: str
     type: pa.DataType
     unit: str
     doc: str
     unique: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema: columns in order, none of them nullable."""
-        return pa.schema([pa.field(c.name, c.type, nullable=False) for c in self.columns])
+        """The Arrow schema: columns in order, none of them nullable but the optional ones."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.optional) for c in self.columns])
 
     @property
     def station(self) -> str:
@@ -101,6 +105,7 @@ PREDICTIONS = Table(
     "event_day",
     (Column("event_day", pa.int32(), "day", "day on which it is expected to burn"), _X, _Y),
     "What participants send back: where and when they expect a fire.",
+    (Column("team", pa.string(), "name", "whose prediction it is; may be left out", optional=True),),
 )
 
 PUBLIC = (TWEETS, READINGS, ALERTS)  # in the order in which stations are filled

@@ -1,9 +1,10 @@
 """Columns to JSON and back: a batch of rows becomes a batch of wire objects, and they rows again, inside Arrow."""
 
-import bisect
 import contextlib
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -106,36 +107,89 @@ def _bytes(text: pa.Array) -> np.ndarray:
     return np.frombuffer(data, np.uint8)[first:last] if data is not None else np.empty(0, np.uint8)
 
 
-class RowError(ValueError):
-    """A message that is no row. ``index`` counts from 0 among those given; ``why`` says what is wrong with it."""
+@dataclass(frozen=True)
+class Rows:
+    """What messages came to: a row each in ``table``, in order, of all but the ``bad`` ones.
 
-    def __init__(self, index: int, why: str) -> None:
-        super().__init__(f"message {index}: {why}")
-        self.index = index
-        self.why = why
-
-
-def decode(payloads: Sequence[bytes], schema: pa.Schema | None = None) -> pa.Table:
-    """Return the rows of messages, one JSON object each, in order.
-
-    With a ``schema``, an object's keys must be its columns, in any order: all that are not nullable, and no others.
-    Without one, columns and types are those that fit all of ``payloads``, and strings stay strings, whatever they
-    look like. Raises RowError for the first message that is no JSON object or does not fit.
+    ``bad``: index, from 0, and what is wrong, of each message that is no row. ``further``: keys that are no column and
+    were left out, with the number of rows that had each.
     """
-    if schema is None:
-        _check_depth(payloads)
-    try:
-        rows = _parse(payloads, schema)
-    except (pa.ArrowException, ValueError):
-        rows = _decode_with_care(payloads, schema)
-    if schema is not None:
-        return rows
-    plain = pa.schema([pa.field(field.name, _as_sent(field.type)) for field in rows.schema])
-    return rows if plain.equals(rows.schema) else decode(payloads, plain)
+
+    table: pa.Table
+    bad: tuple[tuple[int, str], ...]
+    further: Counter[str]
 
 
-def _parse(payloads: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
-    """Parse messages all at once. Raises ArrowException or ValueError if that cannot be done or trusted."""
+def decode(payloads: Sequence[bytes], schema: pa.Schema | None = None) -> Rows:
+    """Return the rows of messages, one JSON object each.
+
+    With a ``schema``, an object must have as keys all columns that are not nullable, in any order; further keys are
+    left out. Without one, columns and types are those that fit all messages, else those of the first ones; strings stay
+    strings, whatever they look like.
+    """
+    if schema is not None or not any(map(_deep, payloads)):
+        try:
+            return _holdable(_parse(payloads, schema, schema))
+        except (pa.ArrowException, ValueError):
+            pass
+    return _decode_each(payloads, schema)
+
+
+def _decode_each(payloads: Sequence[bytes], schema: pa.Schema | None) -> Rows:
+    """Decode what cannot be parsed at once: leave out what is no row, and take what is merely laid out oddly."""
+    plain: list[bytes] = []
+    places: list[int] = []
+    bad: list[tuple[int, str]] = []
+    left_out: list[set[str]] = []
+    for index, payload in enumerate(payloads):
+        try:
+            value = _object(payload)
+        except ValueError as error:
+            bad.append((index, str(error)))
+            continue
+        no_columns = set() if schema is None else value.keys() - set(schema.names)
+        plain.append(msgspec.json.encode({key: item for key, item in value.items() if key not in no_columns}))
+        places.append(index)
+        left_out.append(no_columns)
+    known, parts, spans = schema, [], [(0, len(plain))]
+    further: Counter[str] = Counter()
+    while spans:  # halves of what cannot be parsed as a whole, the earlier one first
+        start, stop = spans.pop()
+        try:
+            rows = _parse(plain[start:stop], schema, known)
+        except (pa.ArrowException, ValueError) as error:
+            if stop - start == 1:
+                bad.append((places[start], _why(plain[start], known, error)))
+            else:
+                middle = (start + stop) // 2
+                spans += [(middle, stop), (start, middle)]
+            continue
+        parts.append(rows)
+        further.update(key for keys in left_out[start:stop] for key in keys)
+        if schema is None:  # what only nulls were seen of may still become anything
+            known = pa.schema([column for column in rows.schema if not pa.types.is_null(column.type)])
+    whole = _holdable(pa.concat_tables(parts, promote_options="default") if parts else _parse([], schema, schema))
+    return Rows(whole.table, tuple(sorted(bad)), further + whole.further)
+
+
+def _holdable(rows: pa.Table) -> Rows:
+    """Return rows without the columns that Parquet cannot hold: objects without any key."""
+    names = [column.name for column in rows.schema if _has_empty(column.type)]
+    further = Counter({name: rows.num_rows - rows[name].null_count for name in names})
+    return Rows(rows.drop_columns(names) if names else rows, (), further)
+
+
+def _has_empty(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind):
+        return _has_empty(kind.value_type)
+    return pa.types.is_struct(kind) and (kind.num_fields == 0 or any(_has_empty(part.type) for part in kind))
+
+
+def _parse(payloads: Sequence[bytes], schema: pa.Schema | None, known: pa.Schema | None) -> pa.Table:
+    """Parse messages all at once. Raises ArrowException or ValueError if that cannot be done or trusted.
+
+    Without a ``schema``, columns come as they are seen; those that are ``known`` already are of the types known.
+    """
     if not payloads:
         return (schema or pa.schema([])).empty_table()
     joined = b"\n".join(payloads)
@@ -144,7 +198,7 @@ def _parse(payloads: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
     lines = joined.count(b"\n") + 1 == len(payloads) and joined.count(b"}\n{") + 1 == len(payloads)
     if not (lines and joined.startswith(b"{") and joined.endswith(b"}")) or b"\0" in joined:
         raise ValueError("not an object a line")
-    options = pa_json.ParseOptions(schema, unexpected_field_behavior="error" if schema else "infer")
+    options = pa_json.ParseOptions(known, unexpected_field_behavior="error" if schema else "infer")
     # One block: an object may not be larger than a block, and types must not depend on where blocks are cut.
     reading = pa_json.ReadOptions(use_threads=False, block_size=len(joined) + 1)
     rows = pa_json.read_json(pa.BufferReader(joined), reading, options)
@@ -153,27 +207,10 @@ def _parse(payloads: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
     if schema is not None:
         rows = rows.select(schema.names).cast(schema)
     rows.validate(full=True)  # strings may hold bytes that are no UTF-8
-    return rows
-
-
-def _decode_with_care(payloads: Sequence[bytes], schema: pa.Schema | None) -> pa.Table:
-    """Decode what cannot be parsed at once: find the message that is wrong, or take what is merely laid out oddly."""
-    plain: list[bytes] = []
-    wrong: RowError | None = None
-    for index, payload in enumerate(payloads):
-        try:
-            plain.append(_normal(payload))
-        except ValueError as error:
-            wrong = RowError(index, str(error))
-            break
-    try:
-        rows = _parse(plain, schema)
-    except (pa.ArrowException, ValueError) as error:
-        index = bisect.bisect_left(range(len(plain)), True, key=lambda last: not _fits(plain[: last + 1], schema))
-        raise RowError(index, _why(plain[index], schema, error)) from error
-    if wrong is not None:
-        raise wrong
-    return rows
+    if schema is not None:
+        return rows
+    plain = pa.schema([pa.field(column.name, _as_sent(column.type)) for column in rows.schema])
+    return rows if plain.equals(rows.schema) else _parse(payloads, None, plain)
 
 
 def lines(payloads: Sequence[bytes]) -> bytes:
@@ -197,24 +234,26 @@ def _folded(payload: bytes) -> bytes:
     return b" ".join(payload.splitlines())
 
 
-def _normal(payload: bytes) -> bytes:
-    """Return a message as compact JSON. Raises ValueError, saying why, if it is no JSON object."""
+def _object(payload: bytes) -> dict[str, object]:
+    """Return a message's keys and values. Raises ValueError, saying why, if it is no JSON object."""
+    if not payload:
+        raise ValueError("is empty")
     try:
         value = msgspec.json.decode(payload)
         if not isinstance(value, dict):
             raise ValueError(f"{_excerpt(payload)} is no JSON object")
         if len(json.loads(payload, object_pairs_hook=lambda pairs: pairs)) != len(value):
             raise ValueError(f"{_excerpt(payload)} has a key twice")
-        return msgspec.json.encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{_excerpt(payload)} is no JSON: {error}") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    return value
 
 
-def _fits(payloads: Sequence[bytes], schema: pa.Schema | None) -> bool:
+def _fits(payload: bytes, schema: pa.Schema) -> bool:
     try:
-        _parse(payloads, schema)
+        _parse([payload], schema, schema)
     except (pa.ArrowException, ValueError):
         return False
     return True
@@ -222,29 +261,20 @@ def _fits(payloads: Sequence[bytes], schema: pa.Schema | None) -> bool:
 
 def _why(payload: bytes, schema: pa.Schema | None, error: Exception) -> str:
     """Say what keeps a JSON object from being a row, in terms of its keys."""
-    if schema is None:  # Arrow says which column changed its kind
-        return str(error).removeprefix("JSON parse error: ").partition(" in row ")[0]
     value = msgspec.json.decode(payload)
-    missing = [field.name for field in schema if not field.nullable and field.name not in value]
-    if missing:
-        return f"{_excerpt(payload)} lacks `{missing[0]}`"
-    for key, item in value.items():
-        if key not in schema.names:
-            return f"{_excerpt(payload)} has `{key[:40]}`, which is no column"
-        alone = pa.schema([schema.field(key)])
-        if not _fits([msgspec.json.encode({key: item})], alone):
-            return f"`{key}` is {_excerpt(msgspec.json.encode(item))}, not {alone.field(0).type}"
-    return str(error)
+    for column in schema or ():
+        if column.name not in value and not column.nullable:
+            return f"{_excerpt(payload)} lacks `{column.name}`"
+        if column.name in value:
+            alone = msgspec.json.encode(value[column.name])
+            if not _fits(msgspec.json.encode({column.name: value[column.name]}), pa.schema([column])):
+                return f"`{column.name}` is {_excerpt(alone)}, not {column.type}"
+    return str(error).removeprefix("JSON parse error: ").partition(" in row ")[0]
 
 
-def _check_depth(payloads: Sequence[bytes]) -> None:
-    """Raise RowError for a message nested so deeply that taking it apart would exhaust the stack."""
-    for index, payload in enumerate(payloads):
-        if payload.count(b"[") + payload.count(b"{") > _DEEP:
-            try:
-                _normal(payload)
-            except ValueError as error:
-                raise RowError(index, str(error)) from error
+def _deep(payload: bytes) -> bool:
+    """Whether a message may be nested so deeply that taking it apart would exhaust the stack."""
+    return payload.count(b"[") + payload.count(b"{") > _DEEP
 
 
 def _as_sent(kind: pa.DataType) -> pa.DataType:
@@ -258,13 +288,18 @@ def _as_sent(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def keys(payload: bytes) -> Collection[str]:
-    """Return the keys of a message; none if it is no JSON object."""
-    try:
-        value = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ()
-    return value if isinstance(value, dict) else ()
+def keys(payloads: Sequence[bytes]) -> Counter[str]:
+    """Return how many of the messages have each key; those that are no JSON object have none."""
+    counts: Counter[str] = Counter()
+    for payload in payloads:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            counts.update(msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).keys())
+    return counts
+
+
+def shown(key: str) -> str:
+    """Return a key as it may be printed, whoever chose it."""
+    return repr(key if len(key) <= _SHOWN else key[:_SHOWN] + "...")
 
 
 def _excerpt(payload: bytes) -> str:
