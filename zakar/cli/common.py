@@ -30,7 +30,14 @@ _PLAIN_SECONDS = 5.0
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
 Which = Annotated[
-    Split, typer.Option("--split", help="The released days, or those that are held out, from the private part.")
+    Split, typer.Option("--split", help="The released days, or those that are held out, without their alerts.")
+]
+WithAlerts = Annotated[
+    bool,
+    typer.Option(
+        "--with-alerts",
+        help="With --split holdout: the held-out alerts too. They are the answers: who reads them knows.",
+    ),
 ]
 PageFile = Annotated[
     Path, typer.Option("--out", metavar="FILE.html", help="File to write the page into; it is replaced.")
@@ -141,6 +148,26 @@ def access(
 def split(names: str | None) -> list[str] | None:
     """Split an option of the form A,B."""
     return None if names is None else [name.strip() for name in names.split(",")]
+
+
+def answer_lines(dataset: store.Dataset, left_out: dict[str, int | None]) -> list[str]:
+    """Return a line for each table of answers that is left out, and one more if its station holds something."""
+    lines = []
+    for table in dataset.answers:
+        if table.name not in left_out:
+            continue
+        there = table.name in dataset.manifest.tables
+        how = "--with-alerts is for those too" if there else "it was not handed out"
+        lines.append(f"left out: {table.name}, which is to be predicted; {how}")
+        number = left_out[table.name]
+        if number is None:
+            lines.append(f"whether `{table.station}` holds anything, the server does not say")
+        elif number:
+            lines.append(
+                f"`{table.station}` holds {number:,} messages; if they are of these days, whoever reads it has the "
+                f"answers: `nats stream rm '{table.station}$1'` deletes it"
+            )
+    return lines
 
 
 def tell(text: str) -> None:

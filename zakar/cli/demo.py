@@ -46,14 +46,14 @@ def demo(
     with running(ServerSettings()) as server:
         tell(f"2. broker started on {server.url}; loading")
         access = Access(servers=(server.url,))
-        report = metered_load(dataset, access, None, Pace())
+        report = metered_load(dataset, access, dataset.tables, Pace())
         tell(f"   {summary(report)}")
         if report.interrupted:
             tell("interrupted: the demo's broker goes with it; run it again to start over")
             raise typer.Exit(130)
         tell("3. reading every station back")
         began = time.perf_counter()
-        comparisons = metered_verify(dataset, access, None)
+        comparisons = metered_verify(dataset, access, dataset.tables, {})
         verify_seconds = time.perf_counter() - began
     ok = all(c.ok for c in comparisons.values())
     if ok:

@@ -14,12 +14,12 @@ from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.link import Link
 from zakar.cli import common
-from zakar.cli.common import Json, access, give, run, tell
+from zakar.cli.common import Json, access, answer_lines, give, run, tell
 from zakar.dataset import schema, store
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
-from zakar.loader.load import Mode
+from zakar.loader.load import Mode, choose
 from zakar.loader.outlook import Action, Outlook, mib
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
@@ -41,6 +41,7 @@ def doctor_command(
         str | None, typer.Argument(metavar="[DIR]", help="A dataset, to see whether a load of it would fit.")
     ] = None,
     which: common.Which = Split.TRAIN,
+    with_alerts: common.WithAlerts = False,
     server: common.Server = None,
     context: common.Context = None,
     user: common.User = None,
@@ -63,7 +64,8 @@ def doctor_command(
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     dataset = store.open_dataset(where, which) if where is not None else None
-    found = run(lambda stop: until_stopped(examine(who, dataset), stop))
+    tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
+    found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))
     missing = lacking(found, dataset, where)
     if json:
         give(
@@ -76,7 +78,7 @@ def doctor_command(
         )
     else:
         _show_offer(found, dataset)
-        show_preview(found, missing)
+        show_preview(found, dataset, missing)
     refuse(found, where)
 
 
@@ -115,7 +117,7 @@ def rehearse(
         give({**head, **load_report(found), "missing": missing})
     else:
         _show(_switched(found))
-        show_preview(found, missing)
+        show_preview(found, dataset, missing)
         if found.seen is not None and found.seen.ok:
             tell("nothing was created, changed or sent to a station")
     refuse(found, where)
@@ -160,8 +162,8 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     return lines
 
 
-def show_preview(found: Findings, missing: list[str]) -> None:
-    """Print what a load would do, and what is missing."""
+def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -> None:
+    """Print what a load would do, what it leaves out, and what is missing."""
     console = Console(soft_wrap=True)
     seen = found.seen
     if seen is not None:
@@ -174,6 +176,8 @@ def show_preview(found: Findings, missing: list[str]) -> None:
             estimate = "an estimate from the link and what servers were seen to store"
             took = max(1, round(found.seconds))
             console.print(f"time: about {took:,} s for {_sends(seen):,} messages, {estimate}", highlight=False)
+    for line in answer_lines(dataset, found.left_out) if dataset is not None else ():
+        console.print(line, markup=False, highlight=False)
     for line in missing:
         console.print(f"missing: {line}", markup=False, highlight=False)
 
@@ -194,7 +198,7 @@ def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: i
 
 def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
     manifest = dataset.manifest
-    if dataset.split is Split.HOLDOUT:
+    if dataset.answers:
         return "there is not room for the held-out days"
     if days == 0:
         return "there is not room for a single day"
@@ -306,6 +310,7 @@ def load_report(found: Findings) -> dict[str, Any]:
         "left": seen.left,
         "seconds": found.seconds,
         "days_that_fit": found.days_that_fit,
+        "left_out": found.left_out,
     }
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -22,9 +22,10 @@ from zakar.broker import reader, station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.cli import common
-from zakar.cli.common import Dataset, Json, access, give, meter, run, split, tell
+from zakar.cli.common import Dataset, Json, access, answer_lines, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
 from zakar.dataset import store, wire
+from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
@@ -76,6 +77,7 @@ def load_command(
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
+    with_alerts: common.WithAlerts = False,
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
@@ -99,6 +101,8 @@ def load_command(
 ) -> None:
     """Fill stations from a dataset, every message once and in order. Safe to run again: it goes on.
 
+    Of held-out days (--split holdout) the alerts are left out, since they are what is to be predicted.
+
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where, which)
@@ -107,8 +111,8 @@ def load_command(
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
     pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
+    chosen = loading.choose(dataset, split(tables), answers=with_alerts)
     if dry_run:
-        chosen = loading.choose(dataset, split(tables))
         rehearse(
             where,
             dataset,
@@ -126,7 +130,7 @@ def load_command(
     report = metered_load(
         dataset,
         who,
-        split(tables),
+        chosen,
         pace,
         mode=mode,
         way=way,
@@ -139,6 +143,8 @@ def load_command(
         give(msgspec.to_builtins(report))
     else:
         tell(summary(report))
+        for line in answer_lines(dataset, report.left_out):
+            tell(line)
     if report.interrupted:
         tell("interrupted: run the same command again to go on from what is stored")
         raise typer.Exit(130)
@@ -158,6 +164,7 @@ def verify_command(
     server: common.Server = None,
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
+    with_alerts: common.WithAlerts = False,
     context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
@@ -173,14 +180,17 @@ def verify_command(
 ) -> None:
     """Read stations back and compare them with a dataset, message by message.
 
+    Held-out alerts (--split holdout) are compared if the broker has any, and with --with-alerts they must be there.
+
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
     dataset = store.open_dataset(where, which)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
-    comparisons = metered_verify(dataset, who, split(tables))
+    left_out: dict[str, int | None] = {}
+    comparisons = metered_verify(dataset, who, loading.choose(dataset, split(tables), answers=with_alerts), left_out)
     ok = all(c.ok for c in comparisons.values())
     if json:
-        give({"ok": ok, "stations": msgspec.to_builtins(comparisons)})
+        give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": left_out})
     else:
         names = list(Comparison.__dataclass_fields__)
         grid = Table("station", box=None, pad_edge=False)
@@ -189,6 +199,8 @@ def verify_command(
         for name, c in comparisons.items():
             grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in names))
         Console().print(grid)
+        for line in answer_lines(dataset, left_out):
+            tell(line)
     if not ok:
         wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)
         raise MismatchError(
@@ -239,7 +251,7 @@ def consume_command(
 def metered_load(
     dataset: store.Dataset,
     who: Access,
-    names: list[str] | None,
+    tables: Sequence[SchemaTable],
     pace: Pace,
     *,
     mode: Mode = Mode.AUTO,
@@ -250,7 +262,6 @@ def metered_load(
     replicas: int = 1,
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
-    tables = loading.choose(dataset, names)
     began, before = time.perf_counter(), -1
     with meter("loading messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
 
@@ -278,9 +289,10 @@ def metered_load(
         )
 
 
-def metered_verify(dataset: store.Dataset, who: Access, names: list[str] | None) -> dict[str, Comparison]:
-    """Verify with a progress meter."""
-    tables = loading.choose(dataset, names)
+def metered_verify(
+    dataset: store.Dataset, who: Access, tables: Sequence[SchemaTable], left_out: dict[str, int | None]
+) -> dict[str, Comparison]:
+    """Verify with a progress meter; ``left_out`` as ``verify`` has it."""
     done = 0
     with meter("verifying messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
 
@@ -290,7 +302,7 @@ def metered_verify(dataset: store.Dataset, who: Access, names: list[str] | None)
             show(done, name)
 
         async def main(stop: asyncio.Event) -> dict[str, Comparison]:
-            return await until_stopped(verify(dataset, who, tables, progress), stop)
+            return await until_stopped(verify(dataset, who, tables, progress, left_out), stop)
 
         return run(main)
 

@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Struct
 
 import zakar
+from zakar.dataset.content import fingerprint
+from zakar.dataset.schema import ANSWERS
 from zakar.errors import MismatchError
 
 FORMAT = 1
@@ -40,7 +42,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
 
     ``days`` are its days, from ``first_day`` on. ``phrases`` is the SHA-256 of the phrase table behind the posts.
     ``maps`` are public tables of what does not change from day to day; no station carries them. ``notes`` say what
-    keys of the scenario mean, and where their values come from, by the key's path.
+    keys of the scenario mean, and where their values come from, by the key's path. ``withheld`` are tables that whoever
+    gets this dataset is to predict: it is of held-out days, and handed out without them.
     """
 
     format: int
@@ -56,6 +59,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     first_day: int = 1
     maps: dict[str, TableEntry] = {}
     notes: dict[str, str] = {}
+    withheld: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:
@@ -112,13 +116,27 @@ def decode_private(content: bytes, source: str) -> PrivateManifest:
 
 
 def held_out(public: Manifest, private: PrivateManifest) -> Manifest:
-    """Return the description of a dataset's held-out days in the form of a dataset's own."""
+    """Return the description of a dataset's held-out days in the form of a dataset's own.
+
+    Its fingerprint is that of the tables that may be handed out: stations show it, and one over the answers too would
+    tell whoever guesses them that the guess is right.
+    """
+    open_tables = {name: entry.sha256 for name, entry in private.holdout.items() if name not in ANSWERS}
     return msgspec.structs.replace(
         public,
         first_day=public.days + 1,
         days=private.holdout_days,
         tables=private.holdout,
-        fingerprint=private.holdout_fingerprint,
+        fingerprint=fingerprint(open_tables),
+    )
+
+
+def handed_out(held_out: Manifest) -> Manifest:
+    """Return the description of held-out days as they are handed out: without the answers."""
+    return msgspec.structs.replace(
+        held_out,
+        tables={name: entry for name, entry in held_out.tables.items() if name not in ANSWERS},
+        withheld=tuple(name for name in held_out.tables if name in ANSWERS),
     )
 
 

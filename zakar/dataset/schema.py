@@ -109,6 +109,7 @@ PREDICTIONS = Table(
 )
 
 PUBLIC = (TWEETS, READINGS, ALERTS)  # in the order in which stations are filled
+ANSWERS = frozenset({ALERTS.name})  # public tables that tell of held-out days what is to be predicted
 
 CLASSIC_TRUTH = (
     Table(

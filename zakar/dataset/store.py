@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from zakar.dataset import content, manifest, schema, wire
 from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import ISLAND_MAP, PUBLIC, Table
+from zakar.dataset.schema import ANSWERS, ISLAND_MAP, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
@@ -41,7 +41,7 @@ class Part:
 
 
 class Split(enum.StrEnum):
-    """Which days of a dataset: those that are released, or those that are held out."""
+    """Which days of a dataset: those that are released, or those that are held out, in its private part."""
 
     TRAIN = "train"
     HOLDOUT = "holdout"
@@ -59,7 +59,14 @@ class Dataset:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The public tables as they are here, in the order in which stations are filled."""
-        return tuple(table.having(self.manifest.tables[table.name].columns) for table in PUBLIC)
+        here = self.manifest.tables
+        return tuple(table.having(here[table.name].columns) for table in PUBLIC if table.name in here)
+
+    @property
+    def answers(self) -> tuple[Table, ...]:
+        """The public tables that tell what is to be predicted, here or not; none of released days."""
+        names = ANSWERS if self.split is Split.HOLDOUT else self.manifest.withheld
+        return tuple(table for table in PUBLIC if table.name in names)
 
     @property
     def local(self) -> Path | None:
@@ -80,7 +87,7 @@ def _paths(dataset: Dataset, table: Table, entry: TableEntry) -> list[str]:
 
 def published(manifest: Manifest) -> list[tuple[Table, TableEntry]]:
     """Return the tables that are published, maps included, as they are in this dataset, and what is said of each."""
-    entries = [(table, manifest.tables[table.name]) for table in PUBLIC]
+    entries = [(table, manifest.tables[table.name]) for table in PUBLIC if table.name in manifest.tables]
     entries += [(ISLAND_MAP, entry) for name, entry in manifest.maps.items() if name == ISLAND_MAP.name]
     return [(table.having(entry.columns), entry) for table, entry in entries]
 
@@ -221,8 +228,9 @@ def entry(table: Table, parts: list[Part]) -> TableEntry:
 def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
     """Open a dataset in a folder or at an object-store URL, and hold its files against its manifest.
 
-    Looks at sizes, row counts and columns, not at content. Raises ConfigError if there is no dataset, or no held-out
-    part where that is asked for, and MismatchError naming the file that is missing, truncated or foreign.
+    Looks at sizes, row counts and columns, not at content. Held-out days that were handed out are a dataset of their
+    own, whose split is either. Raises ConfigError if there is no dataset, or no held-out part where that is asked for,
+    and MismatchError naming the file that is missing, truncated or foreign.
     """
     filesystem, root = _locate(where)
     path = posixpath.join(root, manifest.NAME)
@@ -232,13 +240,16 @@ def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
         raise ConfigError(
             f"{shown(where)}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
         ) from error
+    if found.withheld:
+        split = Split.TRAIN
     if split is Split.HOLDOUT:
         found = manifest.held_out(found, _private(filesystem, root, where))
         if found.days == 0:
             raise ConfigError(f"{shown(where)}: no days are held out here; scenario `{found.name}` has none")
     dataset = Dataset(filesystem, root, found, split)
     for table in PUBLIC:
-        _checked(dataset, table, found.tables.get(table.name))
+        if table.name not in found.withheld or table.name in found.tables:
+            _checked(dataset, table, found.tables.get(table.name))
     return dataset
 
 

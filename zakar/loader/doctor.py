@@ -1,7 +1,7 @@
 """What a server offers, what a dataset needs of it, and what lacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zakar.broker import account as accounts
 from zakar.broker import control as controls
@@ -16,7 +16,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import preview as previews
 from zakar.loader import transport
-from zakar.loader.load import sample
+from zakar.loader.load import choose, left_out, sample, stored
 from zakar.loader.opening import Mode
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
@@ -64,12 +64,14 @@ class Findings:
     """What was found: the server's offer, and, for a dataset, what a load would do and take.
 
     ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice.
+    ``left_out`` are the tables of answers that a load leaves out, and how many messages their stations hold.
     """
 
     offer: Offer
     seen: Preview | None = None
     seconds: float | None = None
     days_that_fit: int | None = None
+    left_out: dict[str, int | None] = field(default_factory=dict)
 
     @property
     def batch(self) -> bool:
@@ -92,13 +94,13 @@ async def examine(
     pace: Pace = _PACE,
     name: str = "zakar doctor",
 ) -> Findings:
-    """Look at a server, and at what a load of a dataset's ``tables``, all by default, would do; change nothing.
+    """Look at a server, and at what a load of a dataset's ``tables``, by default as ``choose`` says, would do.
 
-    The link is measured with messages that go to no station. Raises ServerError if the server cannot be reached or
-    is lost, or does not have ``mode`` or ``replicas``; that it lacks JetStream is a finding. MismatchError for a
-    damaged dataset.
+    Nothing is changed. The link is measured with messages that go to no station. Raises ServerError if the server
+    cannot be reached or is lost, or does not have ``mode`` or ``replicas``; that it lacks JetStream is a finding.
+    MismatchError for a damaged dataset.
     """
-    tables = tables or (dataset.tables if dataset is not None else ())
+    tables = tables or (choose(dataset, None) if dataset is not None else ())
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     access = await transport.choose(access, way, lambda: payloads)
     control = controls.of(access)
@@ -121,6 +123,7 @@ async def examine(
                 recreate=recreate,
                 replicas=replicas,
             )
+            found = replace(found, left_out=await stored(connection, left_out(dataset, tables)))
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from zakar.broker import control as controls
+from zakar.broker import station
 from zakar.broker.access import Access
-from zakar.broker.connection import LOST, ApiError, connected
+from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -21,7 +22,19 @@ from zakar.loader.producer import Pace
 from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
 
-__all__ = ["LoadReport", "Mode", "Pace", "Progress", "StationReport", "Transport", "choose", "load", "sample"]
+__all__ = [
+    "LoadReport",
+    "Mode",
+    "Pace",
+    "Progress",
+    "StationReport",
+    "Transport",
+    "choose",
+    "left_out",
+    "load",
+    "sample",
+    "stored",
+]
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
 
@@ -68,15 +81,49 @@ class LoadReport:
     connections: int
     interrupted: bool
     stations: dict[str, StationReport] = field(default_factory=dict)
+    left_out: dict[str, int | None] = field(default_factory=dict)  # tables of answers, and what their stations hold
 
 
-def choose(dataset: Dataset, names: Sequence[str] | None) -> tuple[Table, ...]:
-    """Return a dataset's tables by name, all of them by default. Raises ConfigError for a name that is none."""
+def choose(dataset: Dataset, names: Sequence[str] | None, *, answers: bool = False) -> tuple[Table, ...]:
+    """Return a dataset's tables by name; by default all, but of held-out days those alone that are not to be predicted.
+
+    ``answers``: those too that are. Raises ConfigError for a name that is none, or tells answers nobody asked for.
+    """
     known = [table.name for table in dataset.tables]
+    told = [table.name for table in dataset.answers]
+    if answers and not told:
+        raise ConfigError("--with-alerts: for held-out days, with --split holdout; released ones have their alerts")
+    if answers and (missing := [name for name in told if name not in known]):
+        raise ConfigError(f"--with-alerts: {', '.join(missing)} was not handed out with this dataset")
     for name in names or ():
-        if name not in known:
+        if name not in known and name not in told:
             raise ConfigError(f"--tables: `{name}` is no table; there are {', '.join(known)}")
-    return tuple(table for table in dataset.tables if names is None or table.name in names)
+        if name in told and not answers:
+            here = "give --with-alerts too, if that is meant" if name in known else "they were not handed out"
+            raise ConfigError(f"--tables: the held-out {name} are what is to be predicted; {here}")
+    return tuple(
+        table
+        for table in dataset.tables
+        if (names is None or table.name in names) and (answers or table.name not in told)
+    )
+
+
+def left_out(dataset: Dataset, tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Return the tables of answers that are not among ``tables``; none of released days."""
+    chosen = {table.name for table in tables}
+    return tuple(table for table in dataset.answers if table.name not in chosen)
+
+
+async def stored(connection: Connection, tables: Sequence[Table]) -> dict[str, int | None]:
+    """Return how many messages the stations of tables hold, by the table's name; None where the server does not say."""
+    found: dict[str, int | None] = {}
+    for table in tables:
+        try:
+            streams = await station.partitions(connection, table.station)
+            found[table.name] = sum(stream.messages for stream in streams)
+        except ApiError:
+            found[table.name] = None
+    return found
 
 
 async def load(
@@ -125,6 +172,7 @@ async def load(
         )
         try:
             openings = await until_stopped(preparing, stop)
+            others = await until_stopped(stored(connection, left_out(dataset, tables)), stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
@@ -145,7 +193,7 @@ async def load(
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
         used = _used(mode, openings, control.slow(connection))
-        return _report(works, openings, used, access, pace, seconds, stop)
+        return replace(_report(works, openings, used, access, pace, seconds, stop), left_out=others)
 
 
 def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:

@@ -68,7 +68,7 @@ def by_day(dataset: Dataset, table: Table, of: int) -> list[tuple[np.ndarray, np
     days = dataset.manifest.days
     records, size = np.zeros(of * days, np.int64), np.zeros(of * days, np.int64)
     for batch in store.batches(dataset, table):
-        day = np.clip(batch[table.day].to_numpy(), 1, days) - 1
+        day = np.clip(batch[table.day].to_numpy() - dataset.manifest.first_day, 0, days - 1)
         place = (_of_batch(batch, of) - 1) * days + day
         records += np.bincount(place, minlength=of * days)
         size += np.bincount(place, _lengths(batch), minlength=of * days).astype(np.int64)

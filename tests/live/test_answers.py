@@ -1,0 +1,130 @@
+"""What is to be predicted is not handed out: held-out days are loaded, verified and looked at without their alerts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import simulated
+from helpers import zakar
+
+from zakar.broker.server import Server
+from zakar.dataset import store
+from zakar.dataset.store import Split
+
+OPEN = {"zakar-tweets", "zakar-temperature-readings"}
+
+
+@pytest.fixture(scope="module")
+def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some days of an island, and some more held out, alerts among them."""
+    out = tmp_path_factory.mktemp("island") / "dataset"
+    simulated("island", out, days=120)
+    assert store.open_dataset(str(out), Split.HOLDOUT).manifest.tables["fire_alerts"].rows > 0
+    return out
+
+
+def command(broker: Server, name: str, *words: str) -> "tuple[int, dict[str, object], str]":
+    done = zakar(name, *words, "--server", broker.url, "--json")
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
+
+
+def test_a_load_of_held_out_days_leaves_no_alert_anywhere_on_the_broker(island: Path, broker: Server) -> None:
+    code, report, _ = command(broker, "load", str(island), "--split", "holdout")
+    assert code == 0
+    assert report["left_out"] == {"fire_alerts": 0}
+    assert set(report["stations"]) == OPEN
+    _, found, _ = command(broker, "doctor")
+    assert found["account"]["streams"] == 3  # posts, readings, and an empty one for predictions
+    consumed = zakar("consume", "zakar-fire-alerts", "--server", broker.url)
+    assert (consumed.returncode, consumed.stdout) == (1, "")
+    for station in OPEN:
+        lines = zakar("consume", station, "--server", broker.url).stdout.splitlines()
+        assert len(lines) == report["stations"][station]["records"] > 0
+        assert "notification_day" not in lines[0]
+
+
+def test_load_says_in_a_line_what_it_left_out_and_so_do_dry_run_doctor_and_verify(island: Path, broker: Server) -> None:
+    held = ("--split", "holdout", "--server", broker.url)
+    said = "left out: fire_alerts, which is to be predicted; --with-alerts is for those too"
+    for words in (("load", "--dry-run"), ("doctor",), ("load",), ("verify",)):
+        done = zakar(words[0], str(island), *words[1:], *held)
+        assert done.returncode == 0, done.stderr
+        assert said in (done.stdout + done.stderr).splitlines(), words
+        assert "fire-alerts  " not in done.stdout, words
+
+
+def test_dry_run_and_doctor_plan_what_the_load_does(island: Path, broker: Server) -> None:
+    held = (str(island), "--split", "holdout")
+    _, rehearsed, _ = command(broker, "load", *held, "--dry-run")
+    _, looked, _ = command(broker, "doctor", *held)
+    _, loaded, _ = command(broker, "load", *held)
+    for plan in (rehearsed, looked):
+        assert {name: o["sends"] for name, o in plan["stations"].items()} == {
+            **{name: o["sent"] for name, o in loaded["stations"].items()},
+            "zakar-fire-predictions": 0,
+        }
+        assert plan["left_out"] == {"fire_alerts": 0}
+
+
+def test_alerts_are_loaded_by_an_option_that_says_so_later_too(island: Path, broker: Server) -> None:
+    held = (str(island), "--split", "holdout")
+    assert command(broker, "load", *held)[0] == 0
+    code, verified, _ = command(broker, "verify", *held, "--with-alerts")
+    assert code == 1  # they are not there yet
+    assert verified["stations"]["zakar-fire-alerts"]["stored"] == 0
+    code, report, _ = command(broker, "load", *held, "--with-alerts")
+    rows = store.open_dataset(str(island), Split.HOLDOUT).manifest.tables["fire_alerts"].rows
+    assert (code, report["sent"], report["left_out"]) == (0, rows, {})
+    assert command(broker, "verify", *held, "--with-alerts")[0] == 0
+
+
+def test_verify_compares_answers_that_were_loaded_and_warns_of_them(island: Path, broker: Server) -> None:
+    held = (str(island), "--split", "holdout")
+    assert command(broker, "load", *held, "--with-alerts")[0] == 0
+    rows = store.open_dataset(str(island), Split.HOLDOUT).manifest.tables["fire_alerts"].rows
+    code, verified, _ = command(broker, "verify", *held)
+    assert (code, verified["left_out"]) == (0, {"fire_alerts": rows})
+    assert verified["stations"]["zakar-fire-alerts"]["stored"] == rows
+    for name in ("load", "verify", "doctor"):
+        done = zakar(name, *held, "--server", broker.url)
+        assert done.returncode == 0
+        assert f"`zakar-fire-alerts` holds {rows:,} messages" in done.stdout + done.stderr
+
+
+def test_verify_tells_answers_that_are_others(island: Path, broker: Server) -> None:
+    assert command(broker, "load", str(island), "--tables", "fire_alerts")[0] == 0  # those of the released days
+    assert command(broker, "load", str(island), "--split", "holdout")[0] == 0
+    code, verified, said = command(broker, "verify", str(island), "--split", "holdout")
+    assert (code, verified["stations"]["zakar-fire-alerts"]["different"] > 0) == (1, True)
+    assert "zakar-fire-alerts" in said
+
+
+@pytest.mark.parametrize("name", ["load", "verify"])
+@pytest.mark.parametrize("tables", ["fire_alerts", "tweets,fire_alerts"])
+def test_answers_named_as_tables_need_the_option_too(island: Path, broker: Server, name: str, tables: str) -> None:
+    done = zakar(name, str(island), "--split", "holdout", "--tables", tables, "--server", broker.url)
+    assert done.returncode == 2
+    assert "--with-alerts" in done.stderr
+    assert command(broker, "doctor")[1]["account"]["streams"] == 0
+    tables = ("--tables", tables, "--with-alerts")
+    assert command(broker, "load", str(island), "--split", "holdout", *tables)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["load", "verify", "doctor"])
+def test_the_option_is_of_no_use_for_released_days_and_says_so(island: Path, broker: Server, name: str) -> None:
+    done = zakar(name, str(island), "--with-alerts", "--server", broker.url)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "released ones have their alerts" in done.stderr
+
+
+def test_a_station_does_not_tell_who_guesses_the_answers_that_he_is_right(island: Path, tmp_path: Path) -> None:
+    """The mark on a station is the same whatever the alerts are."""
+    other = Path(shutil.copytree(island, tmp_path / "other"))
+    path = other / "private" / "manifest.json"
+    values = json.loads(path.read_bytes())
+    values["holdout"]["fire_alerts"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(values), encoding="utf-8")
+    one, two = (store.open_dataset(str(folder), Split.HOLDOUT).manifest.fingerprint for folder in (island, other))
+    assert one == two != values["holdout_fingerprint"]
