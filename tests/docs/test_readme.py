@@ -53,6 +53,7 @@ def test_every_scenario_is_described():
         "benchmarks/README.md",
         "docs/participants.md",
         "docs/lab.md",
+        "docs/lab-answers.md",
     ],
 )
 def test_links_within_the_project_lead_somewhere(document: str):

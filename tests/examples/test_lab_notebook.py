@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib import pyplot
 
-from zakar.lab import run
-from zakar.lab.lessons import LESSONS
+from zakar.lab import preset, run, sdk
+from zakar.lab.lesson import Claim, Curve, Graph
+from zakar.lab.lessons import LESSONS, connections, consuming, limits, nonblocking, partitions, saturation, wire
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "lab.ipynb"
 PARAMETERS = re.compile(r"^LESSONS = \[.*\]$", re.MULTILINE)
@@ -53,6 +55,45 @@ def test_the_timetable_fills_ninety_minutes_without_a_gap(notebook: dict[str, An
     ends = [int(end) for _, end in spans]
     assert [int(start) for start, _ in spans] == [0, *ends[:-1]]
     assert ends[-1] == 90
+
+
+# Each lesson's section, and the link that it measures over, quick.
+LINKS = {
+    "2 Non-blocking": nonblocking.FAR,
+    "3 Saturation": preset.read(saturation.SLOW),
+    "4 Limits": limits.SLOW,
+    "5 Connections": preset.read(connections.LINKS[0]),
+    "6 Partitions": preset.read(partitions.LINK),
+    "7 Bytes": preset.read(wire.LINK),
+    "8 Consuming": preset.read(consuming.LINK),
+}
+
+
+@pytest.mark.parametrize("title", LINKS)
+def test_the_class_is_told_the_link_that_is_measured_over(notebook: dict[str, Any], title: str) -> None:
+    (text,) = (text for text in cells(notebook, "markdown") if text.startswith(f"## {title}\n"))
+    settings = LINKS[title].settings
+    assert f"{settings.round_trip * 1e3:g} ms" in text
+    if title != "6 Partitions":  # as in lesson 5
+        rates = {f"{way.rate / 1e6:g} Mbit/s" for way in (settings.up, settings.down)}
+        assert any(rate in text for rate in rates)
+
+
+def test_the_class_is_told_the_deadline_of_lesson_4_and_the_sdks_own(notebook: dict[str, Any]) -> None:
+    (text,) = (text for text in cells(notebook, "markdown") if text.startswith("## 4 Limits\n"))
+    assert f"an ack is due in {limits.DEADLINE:g} s; the SDK waits {sdk.ACK_SECONDS:g} s" in text
+
+
+def test_lines_of_theory_in_a_picture_differ_from_each_other(notebook: dict[str, Any]) -> None:
+    (drawing,) = (text for text in cells(notebook, "code") if "def draw(graph)" in text)
+    pyplot.switch_backend("agg")
+    places: dict[str, Any] = {}
+    exec(drawing, places)  # noqa: S102 - the notebook's own cell
+    lines = tuple(Curve(name, (1.0, 2.0), (1.0, y)) for y, name in enumerate("abc"))
+    places["draw"](Graph("title", "x", "y", (), lines, (Claim("the article", 1.0),)))
+    drawn = [(line.get_linestyle(), line.get_color()) for line in pyplot.gca().lines]
+    pyplot.close("all")
+    assert len(set(drawn)) == len(drawn) == 4
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -30,12 +31,21 @@ def filled(bench: Bench) -> Iterator[str]:
         yield place
 
 
-@pytest.mark.parametrize(("partitions", "producers"), [(1, 2), (2, 2), (2, None)])
+@pytest.mark.parametrize(
+    ("partitions", "work", "processes", "producers"),
+    [
+        (1, steady.by_sdk, 2, 2),
+        (2, steady.by_sdk, 2, 2),
+        (2, partial(steady.by_sdk, producers=3), 1, 3),
+        (2, partial(steady.by_own, partitions=2), 1, None),
+    ],
+    ids=["one partition", "two partitions", "one object", "zakar"],
+)
 def test_a_broker_received_all_that_was_sent_evenly_and_no_more_than_the_link_takes(
-    bench: Bench, partitions: int, producers: int | None
+    bench: Bench, partitions: int, work: steady.Producing, processes: int, producers: int | None
 ):
     home = preset.read("home")
-    found = steady.received(bench, bench.crew, home, partitions, producers, Pacing(2, 0.5, 0.3))
+    found = steady.received(bench, bench.crew, home, partitions, work, processes, Pacing(2, 0.5, 0.3))
     assert sum(found.stored) == found.sent > 0
     assert len(found.stored) == partitions
     if producers:

@@ -98,7 +98,17 @@ def test_where_theory_holds_fewer_bytes_are_said_to_make_more_messages():
     assert f"the most went by {SQUEEZED}, 12,000 a second, the fewest by {SDK}, 500" in lesson.seen
     assert "the fewer bytes, the more messages. Rate over bytes is off by 4% at most" in lesson.seen
     assert lesson.unseen == ()
-    assert f"1 Mbit/s take 500 ({SDK}), 833 ({EACH}), 1,000 ({BATCH}), 12,500 ({SQUEEZED})" in lesson.prediction
+    assert f"over `slow-dsl`, 1 Mbit/s take 500 ({SDK}), 830 ({EACH}), 1,000 ({BATCH}), 12,500 ({SQUEEZED})" in (
+        lesson.prediction
+    )
+
+
+def test_text_curve_and_table_of_theory_have_the_same_figures_at_the_bytes_that_were_counted():
+    lesson = wire.concluded("slow-dsl", 1e6, wires(), over(900, size=14.0))
+    (graph,) = lesson.graphs
+    (curve,) = graph.curves
+    assert [(point.x, point.expected) for point in graph.points] == list(zip(curve.xs, curve.ys, strict=True))
+    assert all(f"{y:,.0f} (" in lesson.prediction for y in curve.ys)
 
 
 def test_where_the_lightest_is_not_the_quickest_it_was_not_bytes_and_what_fell_short_is_told():

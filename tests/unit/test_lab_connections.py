@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from links import link
 
 from zakar.lab import preset, steady, theory
 from zakar.lab.lessons import connections
@@ -18,7 +19,7 @@ def found(rate: float, producer_cores: float = 0.4, server_cores: float = 0.1) -
 
 def scaling(rates: dict[int, float], capacity: float = math.inf, producer_cores: float = 0.4) -> Scaling:
     sdk = {number: found(rate, producer_cores) for number, rate in rates.items()}
-    return Scaling("continent", capacity, sdk, found(20_000))
+    return Scaling(link("continent", 0.25, capacity), sdk, {4: found(3_000)}, found(20_000))
 
 
 LINEAR = {1: 1_400, 2: 2_800, 4: 5_500, 8: 11_000}
@@ -81,4 +82,25 @@ def test_producers_that_something_else_held_back_are_unseen_without_blaming_the_
 def test_the_articles_line_is_drawn_from_what_one_producer_brought():
     graph = connections.concluded([scaling(BENT, capacity=5_000)], cores=2).graphs[0]
     assert [(claim.x, claim.y) for claim in graph.claims] == [(1, 1_400), (2, 2_800), (4, 5_600)]
-    assert [point.expected for point in graph.points] == [None, 2_800, 5_000, 5_000, None]
+    assert [point.expected for point in graph.points] == [None, 2_800, 5_000, 5_000, None, None]
+
+
+def test_producers_of_one_object_are_measured_on_its_one_connection_and_stand_beside_the_others():
+    lesson = connections.concluded([scaling(LINEAR)], cores=2)
+    assert "4 producers of one object, on one connection, brought 3,000." in lesson.seen
+    (shared,) = (point for point in lesson.graphs[0].points if point.series == connections.SHARED)
+    assert (shared.x, shared.median) == (4, 3_000)
+    assert ("4 of one SDK object", "3,000", "0.40", "0.10") in lesson.tables[0].rows
+
+
+def test_theory_is_that_of_each_link_that_was_measured_and_of_no_other():
+    near = Scaling(link("mine", 0.04, 1_000), {1: found(900.0)}, {}, found(950))
+    lesson = connections.concluded([scaling(LINEAR), near], cores=2)
+    assert "Over `continent` one brings 2,000 a second at most (250 ms), and the link takes any number." in (
+        lesson.prediction
+    )
+    assert "Over `mine` one brings 12,500 a second at most (40 ms)" in lesson.prediction
+    assert "take 1,000 a second, however many send them" in lesson.prediction
+    assert "20 Mbit/s" not in lesson.prediction
+    without = Scaling(preset.read("same-machine"), {1: found(9_000.0)}, {}, found(200_000))
+    assert "`same-machine` has no round trip to wait for" in connections.concluded([without], cores=2).prediction

@@ -3,7 +3,9 @@
 import math
 
 import pytest
+from links import link
 
+from zakar.lab import preset
 from zakar.lab.lesson import Lesson
 from zakar.lab.lessons import partitions
 from zakar.lab.steady import Received
@@ -17,7 +19,7 @@ def concluded(eight: tuple[float, float, float], server_cores: float, capacity: 
     """The lesson where eight producers bring so many times what one does, on 1, 2 and 4 partitions."""
     rates = {(number, 8): times * 1_400 for number, times in zip((1, 2, 4), eight, strict=True)}
     grid = {place: found(rate, server_cores=server_cores) for place, rate in {(1, 1): 1_400, **rates}.items()}
-    return partitions.concluded("continent", capacity, grid, {4: found(20_000)}, cores=4)
+    return partitions.concluded(link("continent", 0.25, capacity), grid, {4: found(20_000)}, cores=4)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_intervals_that_overlap_do_not_show_that_a_second_partition_relieved_a_b
     grid = {(1, 1): found(1_400, server_cores=1.0), (4, 8): found(9_000)}
     grid[1, 8] = Received((4_000, 9_000), 0.8, 1.0, 100, (100,))
     grid[2, 8] = Received((8_000, 9_500), 0.8, 1.0, 100, (50, 50))
-    assert "it did not relieve" in partitions.concluded("continent", math.inf, grid, {}, cores=4).seen
+    assert "it did not relieve" in partitions.concluded(link("continent", 0.25), grid, {}, cores=4).seen
 
 
 def test_producers_that_were_not_linear_on_one_partition_are_told_with_why():
@@ -73,6 +75,30 @@ def test_the_articles_graph_is_drawn_relative_to_one_producer_on_one_partition()
         ("4 partitions", 8, pytest.approx(7.6)),
     ]
     assert [(claim.x, claim.y) for claim in relative.claims] == [(1, 1), (2, 2), (4, 4), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (
+            link("far", 0.25),
+            "Over `far` 8 producers bring 16,000 at most, 500 each in 250 ms, so one partition is enough",
+        ),
+        (
+            link("near", 0.02),
+            "Over `near` 8 producers bring 200,000 at most, 500 each in 20 ms, which may be more than",
+        ),
+        (link("slow", 0.02, 900), "Over `slow` 8 producers bring 900 at most"),
+        (
+            preset.read("same-machine"),
+            "`same-machine` has no round trip to wait for, so 8 producers may come near that",
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_theory_is_that_of_the_link_that_was_measured(where, said: str):
+    grid = {place: found(1_400) for place in ((1, 1), (1, 8), (2, 8), (4, 8))}
+    assert said in partitions.concluded(where, grid, {}, cores=4).prediction
 
 
 def test_what_each_partition_holds_is_told():

@@ -314,3 +314,20 @@ def test_a_browser_shows_the_page_without_complaint_on_desk_and_phone(tmp_path: 
                 assert looked.value(OVERLAPS) == []
         assert looked.complaints == []
         assert all(url == path.as_uri() or url.startswith("data:") for url in looked.asked)
+
+
+WIDE = Table("Who was busy", tuple(f"a column of many words, number {n}" for n in range(8)), (("17",) * 8,) * 3)
+HIDDEN = "[...document.querySelectorAll('td')].filter(td => td.getBoundingClientRect().right > innerWidth).length"
+
+
+@pytest.mark.slow
+def test_no_column_of_a_table_is_out_of_sight_on_a_phone_and_each_figure_has_its_columns_name(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page([record(msgspec.structs.replace(PARTITIONS, tables=(WIDE,)))], []), encoding="utf-8")
+    with browser(tmp_path / "profile") as looked:
+        looked.open(path, 390, False)
+        looked.value("document.querySelectorAll('details').forEach(details => details.open = true) ?? 0")
+        assert looked.value("document.querySelectorAll('.numbers td').length") >= 24
+        assert looked.value(HIDDEN) == 0
+        names = looked.value("[...document.querySelectorAll('td')].map(td => getComputedStyle(td, '::before').content)")
+        assert '"a column of many words, number 7"' in names

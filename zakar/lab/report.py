@@ -12,6 +12,7 @@ from zakar.lab.lesson import Graph, Lesson, Machine, Record
 from zakar.lab.pictures import least_to_most, number
 from zakar.page import canvas, template
 
+ARTICLE = "https://memphis.dev/blog/producing-messages-at-warp-speed-best-practices-for-optimizing-your-producers/"
 _COLUMNS = ("measured", "median", "least to most", "theory", "of theory")
 
 
@@ -43,6 +44,7 @@ def page(records: Sequence[Record], lessons: Sequence[str]) -> str:
     environment = template.environment(Path(__file__).parent)
     environment.filters["commands"] = _commands
     return environment.get_template("report.html").render(
+        article=ARTICLE,
         shown=len({record.lesson.name for record in records}),
         parts=parts,
         machines=machines,

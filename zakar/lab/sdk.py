@@ -16,6 +16,7 @@ from zakar.errors import ConfigError
 from zakar.lab.sent import Sent, spread, warming
 
 _DRAIN_POLL = 0.005
+ACK_SECONDS = 15.0  # that the SDK waits for an ack unless it is told otherwise
 USER, PASSWORD = "root", "memphis"
 
 
@@ -31,7 +32,13 @@ def _sdk(part: str = "") -> Any:
 
 
 def produce(
-    url: str, place: str, messages: int, size: int, rounds: int, options: dict[str, Any], ack_timeout: float = 15.0
+    url: str,
+    place: str,
+    messages: int,
+    size: int,
+    rounds: int,
+    options: dict[str, Any],
+    ack_timeout: float = ACK_SECONDS,
 ) -> list[Sent]:
     """Put ``messages`` of ``size`` bytes into a station by the SDK, so many times; ``options`` are its `produce`'s.
 

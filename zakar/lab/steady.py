@@ -8,8 +8,9 @@ import math
 import statistics
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import pyarrow as pa
 from msgspec import Struct
@@ -38,7 +39,7 @@ SIZE, LIMIT = 512, 500  # of the article: bytes of a payload, and the SDK's conc
 
 
 class Spell(Struct, frozen=True):
-    """A producer's time at work, between two times of ``time.time()``.
+    """A process's time at work, between two times of ``time.time()``.
 
     ``cores``: how many it kept busy, on average. ``sent``: messages, of which some may have failed.
     """
@@ -47,6 +48,9 @@ class Spell(Struct, frozen=True):
     ended: float
     cores: float
     sent: int
+
+
+Producing = Callable[[str, str, float], Spell]  # address, station, until when: what a process does
 
 
 class Pacing(Struct, frozen=True):
@@ -82,28 +86,35 @@ class Received(Struct, frozen=True):
         return self.producer_cores + self.server_cores
 
 
-def by_sdk(url: str, place: str, until: float) -> Spell:
-    """Put messages into a station by the SDK until a time; runs in a process of its own."""
-    return asyncio.run(_by_sdk(url, place, until))
+def by_sdk(url: str, place: str, until: float, producers: int = 1) -> Spell:
+    """Put messages into a station by ``producers`` of one SDK object until a time; runs in a process of its own."""
+    return asyncio.run(_by_sdk(url, place, until, producers))
 
 
-async def _by_sdk(url: str, place: str, until: float) -> Spell:
+async def _by_sdk(url: str, place: str, until: float, producers: int) -> Spell:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of tasks that time out
     memphis = await sdk.connected(url)
-    producer = await memphis.producer(station_name=place, producer_name="lab")
-    payload, sent = bytearray(b"x" * SIZE), 0
+    names = ["lab", *(f"lab-{number}" for number in range(2, producers + 1))]
+    sharing = [await memphis.producer(station_name=place, producer_name=name) for name in names]
     began, busy = time.time(), time.process_time()
-    while time.time() < until:
-        await producer.produce(payload, nonblocking=True, concurrent_task_limit=LIMIT)
-        sent += 1
+    sent = sum(await asyncio.gather(*(_sent_by(producer, until) for producer in sharing)))
     spell = _spell(began, busy, sent)
-    while producer.background_tasks:  # noqa: ASYNC110 - it tells nobody
+    while any(producer.background_tasks for producer in sharing):  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(_DRAIN_POLL)
     await memphis.close()
     return spell
 
 
-def by_own(url: str, place: str, until: float, partitions: int) -> Spell:
+async def _sent_by(producer: Any, until: float) -> int:
+    """Have one of the SDK's producers send until a time; return how many messages it sent."""
+    payload, sent = bytearray(b"x" * SIZE), 0
+    while time.time() < until:
+        await producer.produce(payload, nonblocking=True, concurrent_task_limit=LIMIT)
+        sent += 1
+    return sent
+
+
+def by_own(url: str, place: str, until: float, partitions: int = 1) -> Spell:
     """Put messages into all partitions of a station over one connection by zakar's own producer, at the link's pace.
 
     Raises as the loader does. Otherwise as ``by_sdk``.
@@ -150,18 +161,17 @@ def _imported() -> None:
 
 
 def received(
-    bench: Bench, crew: Executor, usual: Preset, partitions: int, producers: int | None, pacing: Pacing
+    bench: Bench, crew: Executor, usual: Preset, partitions: int, work: Producing, processes: int, pacing: Pacing
 ) -> Received:
-    """Let so many producers of the SDK fill an empty station at once over a link; say what the broker received.
+    """Let so many processes fill a station by ``work`` at once over a link; say what the broker received.
 
-    ``producers`` None is zakar's own, one for all partitions. Where they take so long to connect that they were not all
-    at work for most of the intervals, they do it all again with more time. Raises ServerError if they never are, and as
-    the producers do.
+    Where they take so long to connect that they were not all at work for most of the intervals, they do it all again
+    with more time. Raises ServerError if they never are, and as the producers do.
     """
     for patience in _PATIENCE:
-        found = _tried(bench, crew, usual, partitions, producers, pacing, patience)
-        if len(found.rates) > pacing.number // 2:
-            return found
+        tried = _tried(bench, crew, usual, partitions, work, processes, pacing, patience)
+        if len(tried.rates) > pacing.number // 2:
+            return tried
     raise ServerError("the producers were never all at work at once: this machine is too busy for this lesson")
 
 
@@ -170,23 +180,21 @@ def _tried(
     crew: Executor,
     usual: Preset,
     partitions: int,
-    producers: int | None,
+    work: Producing,
+    processes: int,
     pacing: Pacing,
     patience: float,
 ) -> Received:
     """Give the producers ``patience`` times as long as they should need to connect; then as ``received``."""
     settings = (bench.link or usual).settings
     with bench.station(partitions) as place, bench.across(usual) as url:
-        connecting = _CONNECTING + _CONNECTING_EACH * (producers or 1)
+        connecting = _CONNECTING + _CONNECTING_EACH * processes
         connecting += _CONNECTING_TRIPS * (settings.round_trip if settings else 0)
         until = time.time() + patience * connecting + pacing.warming + pacing.number * pacing.seconds + _MARGIN
         times = [until - _MARGIN - left * pacing.seconds for left in range(pacing.number, -1, -1)]
-        if producers is None:
-            working = [crew.submit(by_own, url, place, until, partitions)]
-        else:
-            working = [crew.submit(by_sdk, url, place, until) for _ in range(producers)]
+        working = [crew.submit(work, url, place, until) for _ in range(processes)]
         samples = bench.ask(lambda connection: _sampled(connection, bench, place, partitions, times))
-        spells = [work.result() for work in working]
+        spells = [task.result() for task in working]
         stored = bench.ask(lambda connection: _counts(connection, place, partitions))
     since, end = max(spell.began for spell in spells) + pacing.warming, min(spell.ended for spell in spells)
     rates = between([(when, count) for when, count, _ in samples], since, end)

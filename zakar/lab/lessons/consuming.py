@@ -14,7 +14,7 @@ from zakar.lab.preset import Preset
 from zakar.lab.pull import Acks, Got
 
 SDK, PULL = "Memphis SDK", "zakar, pulls on a durable"
-_LINK = "home"
+LINK = "home"
 _SIZES = (1, 10, 100, 1_000)
 _CONSUMERS, _QUICK_CONSUMERS = (2, 4, 8), (4,)
 _SHARED, _ACKED, _AWAITED = 10, 100, 10  # messages a fetch: of several consumers, with other acks, with awaited ones
@@ -85,7 +85,7 @@ class Consumed:
 
 def lesson(bench: Bench) -> Lesson:
     """Fetch what a partition holds in several ways."""
-    link = bench.link or preset.read(_LINK)
+    link = bench.link or preset.read(LINK)
     with bench.station() as place:
         bench.tell(f"consuming: {_STORED:,} messages are put into a station")
         bench.call(own.produce, bench.url, stream_name(place), _STORED, _PAYLOAD, 1, batch=True)

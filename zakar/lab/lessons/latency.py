@@ -34,7 +34,7 @@ def concluded(bare: dict[str, Point], far: Sequence[Point]) -> Lesson:
         question="How many messages a second does a producer send that waits for each acknowledgement?",
         prediction=(
             "One a round trip: N messages take N times the round trip, which is the link's and the time that the "
-            "broker itself takes. At 33 ms that makes 30 a second."
+            f"broker itself takes.{_prediction(far)}"
         ),
         seen=_seen(bare, far),
         graphs=(
@@ -50,12 +50,24 @@ def concluded(bare: dict[str, Point], far: Sequence[Point]) -> Lesson:
             ),
         ),
         unseen=tuple(text for point in far if (text := _unseen(point))),
-        article="Against the home network 11,000 messages a second were seen, against the cloud 30.",
+        article=(
+            "Against the home network 11,000 messages a second were seen, against the cloud 30. Its worked figures: "
+            "10,000 messages one after the other take 1 s where the round trip is 0.1 ms, and 100 s where it is 10 ms."
+        ),
         further=(
             f"Without a link, 10,000 messages take the SDK {ten_thousand:.1f} s here. How long do they take at 250 ms?",
             "How long is the round trip to your own cloud? `zakar doctor --server URL` says it.",
         ),
     )
+
+
+def _prediction(far: Sequence[Point]) -> str:
+    """Say what that makes of the round trips that were measured."""
+    trips = sorted({point.x for point in far})
+    if not trips:
+        return ""
+    rates = ", ".join(f"{theory.blocking(trip / 1e3):,.3g}" for trip in trips)
+    return f" At {', '.join(f'{trip:g}' for trip in trips)} ms that makes {rates} a second."
 
 
 def _links(bench: Bench) -> list[Settings]:

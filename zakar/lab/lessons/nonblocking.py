@@ -16,7 +16,7 @@ SLIDING, HALVED = "one more for each ack", "zakar drained to half"
 SDK, AUTO = "the Memphis SDK", "zakar, its own window"
 POLL = 0.1  # seconds between two looks of the SDK at what has drained
 
-_FAR = Preset(
+FAR = Preset(
     "60-ms",
     "a broker 60 ms away, 20 Mbit/s up",
     Settings(up=Direction(0.030, rate=20e6), down=Direction(0.030, rate=100e6)),
@@ -82,7 +82,7 @@ class Limits:
 
 def lesson(bench: Bench) -> Lesson:
     """Send with ever more messages in flight."""
-    preset = bench.link or _FAR
+    preset = bench.link or FAR
     limits = _limits(bench, preset.settings)
     with crossing(bench.url, preset) as url:
         found = {
@@ -125,9 +125,12 @@ def concluded(limits: Limits, found: Mapping[str, Rates], auto: Sequence[float],
         ),
         tables=(_table(limits),),
         unseen=_unseen(limits),
-        article="Against the cloud, not waiting made 22,000 messages a second of 30.",
+        article=(
+            "With C messages in flight N take N times the round trip / C. Against the cloud, not waiting made 22,000 "
+            "messages a second of 30."
+        ),
         further=(
-            "Try `--link continent`: the round trip is four times as long. What must the window be to fill that link?",
+            "Try `--link continent`, 250 ms and 100 Mbit/s. What must the window be to fill that link?",
             "A window drained to half fills the link with twice the bandwidth-delay product only. Which would you use?",
         ),
     )

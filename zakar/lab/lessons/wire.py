@@ -14,7 +14,7 @@ from zakar.lab.sent import Sent
 
 SDK, EACH, BATCH, SQUEEZED = "Memphis SDK", "zakar, an ack each", "zakar, fast ingest", "zakar, fast ingest, compressed"
 WAYS = (SDK, EACH, BATCH, SQUEEZED)
-_LINK = "slow-dsl"
+LINK = "slow-dsl"
 _LIMIT = 500  # in flight, of the SDK
 _COUNTED, _SQUEEZED = 1_000, 12_000  # messages; compressed ones by whole pieces
 _SECONDS, _QUICK_SECONDS = 2.5, 1.2  # of a measurement, about
@@ -51,7 +51,7 @@ class Rate:
 
 def lesson(bench: Bench) -> Lesson:
     """Count what a message is on the wire, then send messages over a slow link."""
-    link = bench.link or preset.read(_LINK)
+    link = bench.link or preset.read(LINK)
     bench.tell("bytes: a small dataset is simulated")
     messages = samples.messages()
     wires = [_counted(bench, kind, way, payloads) for kind, payloads in messages.items() for way in WAYS]
@@ -111,15 +111,15 @@ def concluded(link: str, bits: float, wires: Sequence[Wire], over: Sequence[Rate
         name="bytes",
         title="Count the bytes",
         question="How many bytes is a message on the wire, and what does a slow uplink make of it?",
-        prediction=_prediction(link, bits, wires),
+        prediction=_prediction(link, bits, over),
         seen=_seen(link, wires, over),
         graphs=tuple(
-            _graph(link, bits, kind, [rate for rate in over if rate.kind == kind])
+            _graph(link, kind, {wire.way: wire.up for wire in _of(wires, kind)}, over)
             for kind in dict.fromkeys(rate.kind for rate in over)
         ),
         tables=(_sizes(wires), *(_anatomy(kind, wires) for kind in dict.fromkeys(wire.kind for wire in wires))),
         unseen=tuple(text for rate in over if (text := _short(link, rate, wires))),
-        article="The article counts some 660 bytes for a payload of 512, and leaves it at that.",
+        article="The article counts some 660 bytes for a payload of 512, headers and metadata, and leaves it at that.",
         further=(
             "TCP and IP put 40 to 52 bytes more before each packet, which holds several messages. What if it held one?",
             "A subject of 60 characters instead of 14: what does that make of the table?",
@@ -128,14 +128,19 @@ def concluded(link: str, bits: float, wires: Sequence[Wire], over: Sequence[Rate
     )
 
 
-def _prediction(link: str, bits: float, wires: Sequence[Wire]) -> str:
+def _prediction(link: str, bits: float, over: Sequence[Rate]) -> str:
     text = (
         "A full link takes its rate over the bytes of a message, headers and all: half the bytes, twice the messages."
     )
     if not math.isfinite(bits):
         return f"{text} `{link}` has no rate that could be full, so bytes should matter little there."
-    rates = ", ".join(f"{theory.link_rate(bits, wire.up):,.0f} ({wire.way})" for wire in _of(wires, "readings"))
-    return f"{text} Of readings, {bits / 1e6:g} Mbit/s take {rates} a second, by their bytes as they were counted."
+    rates = ", ".join(
+        f"{rate.expected:,.0f} ({rate.way})" for rate in over if rate.kind == "readings" and rate.expected
+    )
+    return (
+        f"{text} Of the readings that were sent over `{link}`, {bits / 1e6:g} Mbit/s take {rates} a second, by their "
+        "bytes as they were counted and the round trip until the last ack."
+    )
 
 
 def _of(wires: Sequence[Wire], kind: str) -> list[Wire]:
@@ -182,15 +187,19 @@ def _short(link: str, rate: Rate, wires: Sequence[Wire]) -> str:
     return f"{text}."
 
 
-def _graph(link: str, bits: float, kind: str, rates: Sequence[Rate]) -> Graph:
-    xs = tuple(sorted(rate.bytes for rate in rates))
-    curve = Curve("the link's rate over bytes", xs, tuple(theory.link_rate(bits, x) for x in xs))
+def _graph(link: str, kind: str, counted: Mapping[str, float], over: Sequence[Rate]) -> Graph:
+    """Draw the rates of one kind by the bytes ``counted`` by way, those that theory goes by."""
+    rates = sorted((rate for rate in over if rate.kind == kind), key=lambda rate: counted[rate.way])
+    known = [(counted[rate.way], rate.expected) for rate in rates if rate.expected]
+    curve = (
+        Curve("the link's rate over bytes, and a round trip", *map(tuple, zip(*known, strict=True))) if known else None
+    )
     return Graph(
         title=f"{kind.capitalize()} over `{link}`, by their bytes on the wire",
         x_label="bytes a message on the wire",
         y_label="messages a second",
-        points=tuple(Point(rate.way, rate.bytes, rate.rates, rate.expected) for rate in rates),
-        curves=(curve,) if math.isfinite(bits) else (),
+        points=tuple(Point(rate.way, counted[rate.way], rate.rates, rate.expected) for rate in rates),
+        curves=(curve,) if curve else (),
         x_log=True,
         y_log=True,
     )
