@@ -190,3 +190,96 @@ def test_fuel_as_dry_as_can_be_has_a_fire_weather_index() -> None:
         state = tuple(found[:3])
         assert np.isfinite(isi).all()
         assert np.isfinite(fwi).all()
+
+
+# Other latitudes. Of cffdrs 1.10.0's own tests: latitude, month, temperature, then the code before and after a day
+# without rain of 55.61 % humidity, DMC and DC.
+CFFDRS = """
+-90.0 1 18.6 121.8 123.7 128.85
+-90.0 4 42.9 20.7 23.62 29.13
+-90.0 7 42.9 45 47.4 52.43
+-90.0 10 42.9 69.3 73 77.98
+-17.1 1 42.9 4.5 8.236 13.43
+-17.1 4 42.9 28.8 31.94 37.73
+-17.1 7 42.9 53.1 56.02 62.03
+-17.1 10 42.9 77.4 80.88 86.33
+55.8 1 42.9 12.6 15 20.03
+55.8 4 42.9 36.9 41.64 45.58
+55.8 7 42.9 61.2 65.79 72.63
+55.8 10 42.9 85.5 88.46 93.93
+"""
+
+# What xclim 0.62.0 makes of DMC 30 and DC 200 on a day of 20 degrees and 45 % without rain: latitude, month, DMC, DC.
+XCLIM = """
+45 1 31.4287 203.304
+45 4 32.8134 204.554
+45 7 32.7255 207.304
+45 10 31.7584 204.304
+25 1 31.7364 203.304
+25 4 32.0881 204.554
+25 7 32.22 207.304
+25 10 31.8903 204.304
+5 7 31.9782 204.799
+-25 1 32.22 207.304
+-25 4 31.8683 204.304
+-25 7 31.7364 203.304
+-25 10 32.0661 204.554
+-45 1 32.5277 207.304
+-45 4 31.7364 204.304
+-45 7 31.4287 203.304
+-45 10 32.198 204.554
+"""
+
+
+def numbers(table: str) -> list[list[float]]:
+    return [[float(word) for word in line.split()] for line in table.split("\n")[1:-1]]
+
+
+@pytest.mark.parametrize("row", numbers(CFFDRS))
+def test_codes_of_other_latitudes_are_those_of_the_forest_services_own_tests(row: list[float]) -> None:
+    latitude, month, temperature, before, dmc, dc = row
+    _, *found = danger.fwi(temperature, 55.61, 10, 0, int(month), (85.0, before, before), latitude)[:3]
+    assert [float(code) for code in found] == pytest.approx([dmc, dc], abs=0.06)  # told to four digits
+
+
+@pytest.mark.parametrize("row", numbers(XCLIM))
+def test_codes_are_those_of_xclim_where_all_agree_on_the_band(row: list[float]) -> None:
+    latitude, month, dmc, dc = row
+    _, *found = danger.fwi(20, 45, 10, 0, int(month), (85.0, 30.0, 200.0), latitude)[:3]
+    # xclim has a factor of 1.39 for 1.4 at the equator, of which DC takes half.
+    assert [float(code) for code in found] == pytest.approx([dmc, dc], abs=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "duff", "deep"),
+    [
+        (90, "north of 30 N", "north of 20 N"),
+        (30.01, "north of 30 N", "north of 20 N"),
+        (30, "10 to 30 N", "north of 20 N"),
+        (20, "10 to 30 N", "20 S to 20 N"),
+        (12, "10 to 30 N", "20 S to 20 N"),
+        (10, "10 S to 10 N", "20 S to 20 N"),
+        (-0.0, "10 S to 10 N", "20 S to 20 N"),
+        (-10, "10 to 30 S", "20 S to 20 N"),
+        (-20, "10 to 30 S", "south of 20 S"),
+        (-30, "south of 30 S", "south of 20 S"),
+        (-90, "south of 30 S", "south of 20 S"),
+    ],
+)
+def test_a_latitude_has_the_bands_of_the_forest_services_code(latitude: float, duff: str, deep: str) -> None:
+    lengths = danger.day_lengths(latitude)
+    assert (lengths.duff_band, lengths.deep_band) == (duff, deep)
+    assert lengths.duff.shape == lengths.deep.shape == (12,)
+
+
+def test_a_run_of_days_has_the_day_lengths_of_its_latitude() -> None:
+    weather, months = drawn(60, 2), np.repeat([12, 1], 30)
+    found, last = danger.advance(weather, months, danger.START, -37.0)
+    state = danger.START
+    for day in range(60):
+        today = [
+            values[day] for values in (weather.tmax_c, weather.humidity_percent, weather.wind_kmh, weather.rain_mm)
+        ]
+        state = danger.fwi(*today, months[day], state, -37.0)[:3]
+    np.testing.assert_allclose(last, state, rtol=1e-12)
+    assert (found.dmc[-1] > danger.advance(weather, months, danger.START)[0].dmc[-1]).all()

@@ -48,7 +48,7 @@ def small_island(**changes: Any) -> IslandScenario:
     return config.convert(values, IslandScenario, "island.toml")
 
 
-def sketched(inland: np.ndarray, **maps: np.ndarray) -> Island:
+def sketched(inland: np.ndarray, **maps: Any) -> Island:
     """Return an island whose land ``inland``, (width, height), marks: flat and empty, but for what ``maps`` say."""
     land = np.flatnonzero(inland)
     zeros = np.zeros(len(land), np.float32)
@@ -63,6 +63,7 @@ def sketched(inland: np.ndarray, **maps: np.ndarray) -> Island:
         "town_residents": np.ones(1, np.float32),
         "town": zeros.astype(np.int16),
         "roads": np.empty((0, 2), np.int32),
+        "latitude": 37.0,
     }
     width, height = inland.shape
     return Island(width=width, height=height, land=land, **(bare | maps))

@@ -33,7 +33,8 @@ class Figure:
 
 def summer_sd(history: History) -> float:
     """Return the standard deviation of the summers' (June to August) mean Tmax over the land, K."""
-    summers = [s.mean() for s in _summers(history) if len(s) == 92]
+    whole = 90 if history.island.southern else 92  # days
+    summers = [s.mean() for s in _summers(history) if len(s) >= whole]
     return float(np.std(summers, ddof=1)) if len(summers) > 2 else np.nan
 
 
@@ -52,8 +53,8 @@ def size_exponent(history: History) -> float:
 
 
 def summer_burn_share(history: History) -> float:
-    """Return the share of the burned area that is of fires which started from June to September."""
-    month = history.month[history.fires.day - history.first_day]
+    """Return the share of the burned area that is of fires which started in the north's June to September."""
+    month = history.season_month[history.fires.day - history.first_day]
     area = history.fires.area_ha.astype(float)
     return float(area[(month >= 6) & (month <= 9)].sum() / area.sum()) if area.any() else np.nan
 
@@ -70,7 +71,7 @@ def burn_explained(history: History) -> float:
     DSR = 0.0272 FWI^1.77 (Van Wagner 1987), here the land's mean of each day.
     """
     severity = (0.0272 * history.fwi.astype(np.float64) ** 1.77).mean(axis=1)
-    sums = np.array([severity[history.year == y].sum() for y in _whole_years(history)])
+    sums = np.array([severity[history.season_year == y].sum() for y in _whole_years(history)])
     burned = _burned(history)
     # A year without fire is one of less than a hundredth of a hectare.
     return statistics.correlation(np.log(np.maximum(burned, 0.01)), sums) ** 2
@@ -102,7 +103,7 @@ FIGURES = (
     ),
     Figure(
         "11/summer-share",
-        "June to September's share of burned area",
+        "June to September's share of burned area; in the south that of December to March",
         summer_burn_share,
         0.75,
         0.95,
@@ -203,16 +204,16 @@ def lognormal_ratio(history: History) -> float:
 
 def _summers(history: History) -> list[np.ndarray]:
     """Return the mean Tmax of the summer days of each year."""
-    summer = (history.month >= 6) & (history.month <= 8)
-    return [history.tmax_mean_c[summer & (history.year == y)] for y in np.unique(history.year)]
+    summer = (history.season_month >= 6) & (history.season_month <= 8)
+    return [history.tmax_mean_c[summer & (history.season_year == y)] for y in np.unique(history.season_year)]
 
 
 def _whole_years(history: History) -> list[int]:
-    years, days = np.unique(history.year, return_counts=True)
+    years, days = np.unique(history.season_year, return_counts=True)
     return [int(y) for y, n in zip(years, days, strict=True) if n >= 365]
 
 
 def _burned(history: History) -> np.ndarray:
     """Return the area of the fires that started in each whole year, ha."""
-    year = history.year[history.fires.day - history.first_day]
+    year = history.season_year[history.fires.day - history.first_day]
     return np.array([history.fires.area_ha[year == y].sum(dtype=np.float64) for y in _whole_years(history)])

@@ -77,9 +77,9 @@ def transitions_p(history: History, wet_fraction: tuple[float, ...]) -> float:
     """Return the chance of transitions to wet as far from GWGEN's probabilities, over months and both kinds of day.
 
     p11 = 0.2549 + 0.7451 f after a wet day, p01 = 0.7451 f after a dry one (Sommer and Kaplan 2017), f being the wet
-    fraction of the later day's month.
+    fraction of the later day's month, or of the month that has its season in the north.
     """
-    month = history.month[1:]
+    month = history.season_month[1:]
     before, after = history.wet[:-1], history.wet[1:]
     fraction = np.asarray(wet_fraction)[month - 1]
     chance = 0.7451 * fraction + np.where(before, 0.2549, 0)

@@ -48,6 +48,16 @@ class History:
         return gregorian.month(self.dates)
 
     @cached_property
+    def season_month(self) -> np.ndarray:
+        """Month of each day, 1-12, that has its season in the north."""
+        return gregorian.season_month(self.dates, self.island.southern)
+
+    @cached_property
+    def season_year(self) -> np.ndarray:
+        """Year of each day, the calendar's in the north and from July on in the south: none has a summer cut in two."""
+        return gregorian.season_year(self.dates, self.island.southern)
+
+    @cached_property
     def day_of_year(self) -> np.ndarray:
         """Day of the year of each day, from 1."""
         return gregorian.day_of_year(self.dates)

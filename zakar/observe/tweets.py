@@ -38,7 +38,7 @@ _ID_STEP = 100_000  # numbers of posts that a day has
 _HOURS = np.array(
     [28, 19, 14, 11.5, 11, 13, 22, 36, 46, 50, 52, 55, 60, 57, 53, 52, 54, 58, 63, 69, 73, 72, 62, 44], np.float64
 )
-_BUSIEST_DAY = 213  # of the year: the end of July
+_BUSIEST_DAY = 213  # of the year in the north: the end of July
 
 _NEARNESS = np.exp(-bursts.KM / np.array([[0.7], [1.5], [2.5]]))  # e-folding km of sight, smoke and talk
 _DRIFT = 1.1  # smoke is so much likelier downwind, as a logarithm, than across
@@ -107,7 +107,7 @@ def posts(
     if len(weather.tmax_c) < count:
         raise ValueError(f"posts of day {first} need the weather of day {begin} on")
     sources = bursts.sources(settings, island, people, fires, front, begin, last)
-    drawn = _drawn(settings, calendar, people, seeds, sources, begin, last)
+    drawn = _drawn(settings, calendar, island, people, seeds, sources, begin, last)
     sizes = np.diff(drawn.start)
     row = np.repeat(np.arange(count) + len(weather.tmax_c) - count, sizes)
     day = np.repeat(np.arange(begin, last + 1), sizes)
@@ -141,10 +141,17 @@ def posts(
 
 
 def _drawn(
-    settings: Posts, calendar: DatedCalendar, people: Cast, seeds: Seeds, sources: Sources, first: int, last: int
+    settings: Posts,
+    calendar: DatedCalendar,
+    island: Island,
+    people: Cast,
+    seeds: Seeds,
+    sources: Sources,
+    first: int,
+    last: int,
 ) -> _Draws:
     """Draw all that is random, from one stream a day."""
-    expected = _expected(settings, calendar, np.arange(first, last + 1)).tolist()
+    expected = _expected(settings, calendar, np.arange(first, last + 1), island.southern).tolist()
     bounds = np.searchsorted(sources.day, np.arange(first, last + 2)).tolist()
     shape = 1 / settings.spread**2
     start = [0]
@@ -173,11 +180,12 @@ def _drawn(
     )
 
 
-def _expected(settings: Posts, calendar: DatedCalendar, days: np.ndarray) -> np.ndarray:
+def _expected(settings: Posts, calendar: DatedCalendar, days: np.ndarray, southern: bool) -> np.ndarray:
     """Return the everyday posts expected on each day: more at weekends and in summer, ``per_day`` over a year."""
     dates = calendar.dates(days)
     week = np.where(gregorian.is_weekend(dates), settings.weekend_factor, 1.0) / ((5 + 2 * settings.weekend_factor) / 7)
-    season = 1 + settings.summer_swing * np.cos(2 * np.pi * (gregorian.day_of_year(dates) - _BUSIEST_DAY) / 365.25)
+    summer = np.cos(2 * np.pi * (gregorian.day_of_year(dates) - _BUSIEST_DAY) / 365.25)
+    season = 1 + settings.summer_swing * (-summer if southern else summer)
     expected: np.ndarray = settings.per_day * week * season
     return expected
 

@@ -15,6 +15,18 @@ def month(dates: np.ndarray) -> np.ndarray:
     return months
 
 
+def season_month(dates: np.ndarray, southern: bool) -> np.ndarray:
+    """Return the month, 1-12, that has each date's season in the north: in the south January's is July."""
+    months = month(dates)
+    return (months + 5) % 12 + 1 if southern else months
+
+
+def season_year(dates: np.ndarray, southern: bool) -> np.ndarray:
+    """Return the year of which each date's summer is: in the south years run from July, so that none is cut in two."""
+    years = year(dates)
+    return years + (month(dates) >= 7) if southern else years
+
+
 def day_of_year(dates: np.ndarray) -> np.ndarray:
     """Return the day of the year of each date, from 1."""
     days: np.ndarray = (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1

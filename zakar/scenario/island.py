@@ -59,8 +59,10 @@ class IslandGrid(Grid, frozen=True):
 
 
 class Terrain(Settings, frozen=True):
-    """The island's shape, vegetation, people and roads; its cells are 1 km wide.
+    """The island's place on the earth, shape, vegetation, people and roads; its cells are 1 km wide.
 
+    ``latitude``: degrees, negative in the south. Day lengths of the fire danger follow it, and in the south all that
+    depends on the season is turned by half a year: the weather, lightning, how much people post.
     ``land_share``: of all cells, about. ``hurst``: roughness exponent of the relief, smooth at 1; ``relief_noise``: its
     weight against the dome that makes an island of it. ``..._share`` of a fuel: of the land that is not urban, shrub
     is the rest; ``patch_km``: how wide its patches are. ``people``: in all, of whom ``rural_share`` live outside the
@@ -84,6 +86,7 @@ class Terrain(Settings, frozen=True):
     zipf_exponent: Annotated[float, Meta(ge=0, le=2)]
     urban_density: Annotated[float, Meta(ge=1, le=100_000)]
     road_loops: Annotated[int, Meta(ge=0, le=20)]
+    latitude: Annotated[float, Meta(ge=-90, le=90)] = 37.0
 
     def __post_init__(self) -> None:
         """Refuse fuels that cover more than the land."""
@@ -112,7 +115,8 @@ Months = tuple[Number, Number, Number, Number, Number, Number, Number, Number, N
 class Climate(Settings, frozen=True):
     """The weather: one series for the whole island, from which every cell departs by height, coast and chance.
 
-    Pairs are (deep winter, high summer), a cosine in between; tables of twelve run from January to December.
+    Pairs are (deep winter, high summer), a cosine in between; tables of twelve run from January to December. Months
+    and days of the year are those of the north: at a southern latitude July has what is said of January.
     ``mean_c``, ``amplitude_k``: yearly course of the daily mean at sea level, warmest on day ``warmest_day`` of the
     year. ``range_k``: highest less lowest temperature of a day. ``residual_sd_k``: of the highest temperature from day
     to day. ``year_sd_k``, ``year_rain_cv``: how much warmer or wetter whole years are; a kelvin warmer, the air has
@@ -357,6 +361,9 @@ class SlowAlerts(Settings, frozen=True):
     false_per_day: Annotated[float, Meta(ge=0, le=100)]
 
 
+_NORTHERN_SUMMER = (91, 274)  # days of the year: April to September
+
+
 class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
     """All settings of an island with a geography, and of its observation."""
 
@@ -372,3 +379,10 @@ class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""
         self.terrain.check_grid(self.grid)
+        first, last = _NORTHERN_SUMMER
+        if self.terrain.latitude < 0 and not first <= self.climate.warmest_day <= last:
+            raise ValueError(
+                f"`climate.warmest_day` is {self.climate.warmest_day}, must be in {first}..{last} where "
+                "`terrain.latitude` is below 0: write the climate as that of the north, for its days and months are "
+                "turned by half a year in the south"
+            )

@@ -3,8 +3,8 @@
 Equations and their numbers: Van Wagner and Pickett 1985, "Equations and FORTRAN program for the Canadian Forest Fire
 Weather Index System", Forestry Technical Report 33; Van Wagner 1987, Technical Report 35, for what they mean. As in
 the reference code of the Canadian Forest Service (the R package cffdrs), the moisture scale's constant is
-250 * 59.5 / 101 and not the report's rounded 147.2, which would move FFMC by up to 0.12. Day lengths are those of
-latitudes above 30 degrees north.
+250 * 59.5 / 101 and not the report's rounded 147.2, which would move FFMC by up to 0.12. Day lengths are those of the
+latitude's band: see ``day_lengths``.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,49 @@ START = (85.0, 6.0, 15.0)
 """(FFMC, DMC, DC) of the first day of all: the System's standard values, three days after snow melt."""
 
 SCALE = 250 * 59.5 / 101
-DUFF_DAY_LENGTH = np.array(
-    [6.5, 7.5, 9.0, 12.8, 13.9, 13.9, 12.4, 10.9, 9.4, 8.0, 7.0, 6.0]
-)  # hours that dry, by month
-DEEP_DAY_LENGTH = np.array([-1.6, -1.6, -1.6, 0.9, 3.8, 5.8, 6.4, 5.0, 2.4, 0.4, -1.6, -1.6])  # factor, by month
+CANADA = 46.0  # degrees north: where the System was made
 CHUNK = 2**16  # cell-days at a time: what fits a core's cache, and bounds memory on a large island
+
+
+@dataclass(frozen=True)
+class DayLengths:
+    """How long it dries, January to December, (12,) each.
+
+    ``duff``: effective hours of a day for DMC. ``deep``: the factor of DC's evapotranspiration. ``duff_band`` and
+    ``deep_band``: for which latitudes they were published.
+    """
+
+    duff: np.ndarray
+    deep: np.ndarray
+    duff_band: str
+    deep_band: str
+
+
+# Southern end of a band, its name, January to December; the northernmost first.
+_DUFF = (
+    (30, "north of 30 N", (6.5, 7.5, 9.0, 12.8, 13.9, 13.9, 12.4, 10.9, 9.4, 8.0, 7.0, 6.0)),
+    (10, "10 to 30 N", (7.9, 8.4, 8.9, 9.5, 9.9, 10.2, 10.1, 9.7, 9.1, 8.6, 8.1, 7.8)),
+    (-10, "10 S to 10 N", (9.0,) * 12),
+    (-30, "10 to 30 S", (10.1, 9.6, 9.1, 8.5, 8.1, 7.8, 7.9, 8.3, 8.9, 9.4, 9.9, 10.2)),
+    (-np.inf, "south of 30 S", (11.5, 10.5, 9.2, 7.9, 6.8, 6.2, 6.5, 7.4, 8.7, 10.0, 11.2, 11.8)),
+)
+_DEEP = (
+    (20, "north of 20 N", (-1.6, -1.6, -1.6, 0.9, 3.8, 5.8, 6.4, 5.0, 2.4, 0.4, -1.6, -1.6)),
+    (-20, "20 S to 20 N", (1.4,) * 12),
+    (-np.inf, "south of 20 S", (6.4, 5.0, 2.4, 0.4, -1.6, -1.6, -1.6, -1.6, -1.6, 0.9, 3.8, 5.8)),
+)
+
+
+def day_lengths(latitude: float) -> DayLengths:
+    """Return the day lengths of a latitude, degrees, negative in the south.
+
+    North of 30 degrees those of Van Wagner 1987; bands and factors of other latitudes as in Lawson and Armitage 2008,
+    "Weather guide for the Canadian Forest Fire Danger Rating System", and in cffdrs. Where two bands meet, it is that
+    of the south.
+    """
+    duff_band, duff = next((band, hours) for end, band, hours in _DUFF if latitude > end)
+    deep_band, deep = next((band, factor) for end, band, factor in _DEEP if latitude > end)
+    return DayLengths(np.array(duff), np.array(deep), duff_band, deep_band)
 
 
 @dataclass(frozen=True)
@@ -46,49 +84,58 @@ def fwi(
     rain_mm: ArrayLike,
     month: ArrayLike,
     state: tuple[ArrayLike, ArrayLike, ArrayLike],
+    latitude: float = CANADA,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return today's (FFMC, DMC, DC, ISI, BUI, FWI), float64, from today's weather and yesterday's codes.
 
     ``temperature_c``: air temperature at noon, degrees Celsius. ``humidity_percent``: relative humidity then, 0-100.
     ``wind_kmh``: wind speed then, 10 m above open ground. ``rain_mm``: rain of the 24 hours before. ``month``: 1-12.
     ``state``: yesterday's (FFMC, DMC, DC), START on the first day. Arrays of any shapes that broadcast, or numbers;
-    the results have the shape to which they broadcast. The codes and indices have no unit.
+    the results have the shape to which they broadcast. The codes and indices have no unit. ``latitude``: degrees,
+    negative in the south.
     """
     temperature, humidity, wind, rain, ffmc, dmc, dc = np.broadcast_arrays(
         *(np.asarray(x, np.float64) for x in (temperature_c, humidity_percent, wind_kmh, rain_mm, *state))
     )
     codes = _soak((ffmc, dmc, dc), *_wetting(rain))
-    ffmc, dmc, dc = _dry(codes, *_drying(temperature, humidity, wind, np.asarray(month)))
+    ffmc, dmc, dc = _dry(codes, *_drying(temperature, humidity, wind, np.asarray(month), day_lengths(latitude)))
     return ffmc, dmc, dc, *_indices(ffmc, dmc, dc, wind)
 
 
 def advance(
-    weather: Weather, months: np.ndarray, state: tuple[ArrayLike, ArrayLike, ArrayLike]
+    weather: Weather,
+    months: np.ndarray,
+    state: tuple[ArrayLike, ArrayLike, ArrayLike],
+    latitude: float = CANADA,
 ) -> tuple[Danger, Codes]:
     """Carry the three codes through consecutive days and return all six components, and the last day's codes.
 
     ``weather``: of the days, (days, n). ``months``: (days,), 1-12. ``state``: the codes of the day before, (n,) each,
-    or START. The highest temperature and the humidity and wind of the warmest hour stand for those of noon.
+    or START. ``latitude``: degrees, negative in the south. The highest temperature and the humidity and wind of the
+    warmest hour stand for those of noon.
     """
     days, cells = weather.tmax_c.shape
     ffmc, dmc, dc = (np.full(cells, code, np.float64) for code in state)
     codes = ffmc, dmc, dc
     found = np.empty((6, days, cells), np.float32)
+    lengths = day_lengths(latitude)
     step = max(1, CHUNK // cells)
     for first in range(0, days, step):
         part = slice(first, first + step)
-        codes = _advance_part(weather, months, part, codes, found[:, part])
+        codes = _advance_part(weather, months, lengths, part, codes, found[:, part])
     return Danger(*found), codes
 
 
-def _advance_part(weather: Weather, months: np.ndarray, part: slice, codes: Codes, found: np.ndarray) -> Codes:
+def _advance_part(
+    weather: Weather, months: np.ndarray, lengths: DayLengths, part: slice, codes: Codes, found: np.ndarray
+) -> Codes:
     temperature, humidity, wind, rain = (
         values[part].astype(np.float64)
         for values in (weather.tmax_c, weather.humidity_percent, weather.wind_kmh, weather.rain_mm)
     )
     ffmc, dmc, dc = np.empty((3, *rain.shape))
     wetting = _wetting(rain)
-    drying = _drying(temperature, humidity, wind, months[part, None])
+    drying = _drying(temperature, humidity, wind, months[part, None], lengths)
     rains = np.any(rain > 0.5, axis=1).tolist()
     # Only what depends on yesterday's codes is done day by day.
     for day in range(len(rain)):
@@ -143,7 +190,7 @@ def _soak(
 
 
 def _drying(
-    temperature: np.ndarray, humidity: np.ndarray, wind: np.ndarray, month: np.ndarray
+    temperature: np.ndarray, humidity: np.ndarray, wind: np.ndarray, month: np.ndarray, lengths: DayLengths
 ) -> tuple[np.ndarray, ...]:
     """Return what ``_dry`` needs to know of the air: six arrays of its shape."""
     humidity = np.minimum(np.maximum(humidity, 0), 100)
@@ -158,7 +205,7 @@ def _drying(
     rises = 0.424 * (1 - dryness**1.7) + gusts * (1 - dryness**8)  # equation 7a
     speed = -0.581 * np.log(10) * np.exp(0.0365 * temperature)  # equations 6b and 7b; log 10, as exp is taken of it
 
-    hours, factor = DUFF_DAY_LENGTH[month - 1], DEEP_DAY_LENGTH[month - 1]
+    hours, factor = lengths.duff[month - 1], lengths.deep[month - 1]
     duff = 1.894e-2 * np.maximum(temperature + 1.1, 0) * dryness * hours  # equation 16, times 100 as in 17
     deep = np.maximum(0.36 * np.maximum(temperature + 2.8, 0) + factor, 0) / 2  # equation 22, halved as in 23
     return falls_to, 1 - np.exp(speed * falls), rises_to, 1 - np.exp(speed * rises), duff, deep

@@ -19,8 +19,8 @@ _FUEL_EFFECT = {GRASS: 0.2, SHRUB: 0.3, BROADLEAF: -0.4, CONIFER: 0.1, AGROFORES
 # would tell its first day of its last.
 _FFMC_MEAN, _FFMC_SD = 84.0, 12.0
 
-# Lightning on a day with rain, January to December, and on one without: rain in high summer is mostly thunder, in
-# spring and autumn it seldom is; fires by lightning are most frequent in July and August.
+# Lightning on a day with rain, January to December in the north, and on one without: rain in high summer is mostly
+# thunder, in spring and autumn it seldom is; fires by lightning are most frequent in July and August.
 _STORMS = np.array([0, 0, 0, 0, 0.15, 0.6, 1.6, 1.6, 0.6, 0.1, 0, 0], np.float32)
 _DRY_STORMS = np.array([0, 0, 0, 0, 0, 0.03, 0.03, 0.03, 0, 0, 0, 0], np.float32)
 _STORM_DAYS = 8.2  # sum of these over a year, rain counted for what it puts out
@@ -106,7 +106,7 @@ def lightning_rates(wildfires: Wildfires, island: Island, weather: Weather, date
     """
     where = np.exp(np.clip(island.height_m, 0, 2000) / _UPHILL_M + _of_fuel(island)) * fuel.burnable(island)
     share = where / max(float(where.mean()), 1e-30)
-    month = gregorian.month(dates) - 1
+    month = gregorian.season_month(dates, island.southern) - 1
     storm = np.where(weather.wet, _STORMS[month], _DRY_STORMS[month])
     when = wildfires.lightning_per_100km2 / 100 / _STORM_DAYS * storm
 

@@ -29,7 +29,7 @@ class Island:
     (n,) uint8, index into FUELS. ``residents``: people who live there, (n,) float32. ``coast_km``, ``road_km``:
     distance to the sea and to the nearest road, (n,) float32. ``towns``: places of the settlements, largest first,
     (k,) int32; ``town_residents``: (k,) float32; ``town``: nearest settlement by number, (n,) int16. ``roads``: pairs
-    of places of neighbouring cells that a road joins, (m, 2) int32.
+    of places of neighbouring cells that a road joins, (m, 2) int32. ``latitude``: degrees, negative in the south.
     """
 
     width: int
@@ -45,6 +45,12 @@ class Island:
     town_residents: np.ndarray
     town: np.ndarray
     roads: np.ndarray
+    latitude: float
+
+    @property
+    def southern(self) -> bool:
+        """Whether it lies in the south, where all seasons are turned by half a year."""
+        return self.latitude < 0
 
     @property
     def height_m(self) -> np.ndarray:
@@ -91,6 +97,7 @@ def make(terrain: Terrain, grid: Grid, seeds: Seeds) -> Island:
         town_residents=sizes.astype(np.float32),
         town=distance.argmin(1).astype(np.int16),
         roads=roads.astype(np.int32),
+        latitude=terrain.latitude,
     )
 
 

@@ -98,8 +98,8 @@ def advance(
 ) -> tuple[Weather, WeatherState]:
     """Return the weather of the days ``first`` to ``last``, all of one calendar year, and the last one's state."""
     dates = calendar.dates(np.arange(first, last + 1))
-    months = gregorian.month(dates) - 1
-    summer = _summer(climate, dates)
+    months = gregorian.season_month(dates, island.southern) - 1
+    summer = _summer(climate, dates, island.southern)
     year = int(gregorian.year(dates[0]))
     year_k, year_rain = (state.year_k, state.year_rain) if year == state.year else _year(climate, seeds, first)
 
@@ -134,10 +134,10 @@ def _year(climate: Climate, seeds: Seeds, day: int) -> tuple[float, float]:
     return climate.year_sd_k * warmer, exp(spread * wetter - spread**2 / 2)
 
 
-def _summer(climate: Climate, dates: np.ndarray) -> np.ndarray:
+def _summer(climate: Climate, dates: np.ndarray, southern: bool) -> np.ndarray:
     """Return the season of each date: 1 on the warmest day, -1 half a year later, a cosine in between."""
     summer: np.ndarray = np.cos(2 * pi * (gregorian.day_of_year(dates) - climate.warmest_day) / 365.25)
-    return summer
+    return -summer if southern else summer
 
 
 def _season(pair: Seasons[float], summer: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def _season(pair: Seasons[float], summer: np.ndarray) -> np.ndarray:
 def _regimes(
     climate: Climate, draw: np.random.Generator, months: np.ndarray, state: WeatherState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each day is wet, and whether it is under blocking high pressure; ``months`` from 0.
+    """Return whether each day is wet, and whether it is under blocking high pressure; ``months`` from 0, by season.
 
     Both are chains of two states. Rain: Sommer and Kaplan 2017, GWGEN. Rain ends blocking, so a day is never both.
     """

@@ -81,7 +81,7 @@ def advance(
     days = np.arange(first, last + 1)
     months = gregorian.month(calendar.dates(days))
     air, air_state = weather.advance(scenario.climate, calendar, island, seeds, first, last, state.weather)
-    risk, codes = danger.advance(air, months, state.danger)
+    risk, codes = danger.advance(air, months, state.danger, island.latitude)
     fires, front, fire_state = fire.advance(scenario.fires, calendar, island, air, risk, seeds, first, last, state.fire)
     fires, front = state.fires.joined(fires), state.front.joined(front)
     recent = last - ECHO_DAYS + 1
