@@ -20,7 +20,7 @@ from zakar import scenario as scenarios
 from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import ISLAND_MAP, Table
+from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES, Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
 from zakar.models import classic, expected, island
@@ -83,7 +83,7 @@ def simulate(
         for task in ready:
             task.result()
         handed.unlink()
-        written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, partial), partial)
+        written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, spoken, partial), partial)
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None:
             _write_key(partial / "private" / "key", key)
@@ -282,15 +282,17 @@ def _emitted(
         wait(task for _, task in waiting)  # a worker may still be writing
 
 
-def _maps(scenario: Scenario, folder: Path) -> dict[str, TableEntry]:
-    """Write what does not change from day to day, if the scenario has a map."""
+def _maps(scenario: Scenario, spoken: Any, folder: Path) -> dict[str, TableEntry]:
+    """Write what does not change from day to day, if the scenario has a map. ``spoken``: the scenario's words."""
     if not isinstance(scenario, IslandScenario):
         return {}
-    place = folder / store.folder(ISLAND_MAP, held_out=False)
-    place.mkdir()
-    return {
-        ISLAND_MAP.name: store.entry(ISLAND_MAP, [store.write_part(place, 0, ISLAND_MAP, island.map_rows(scenario))])
-    }
+    maps = {ISLAND_MAP: island.map_rows(scenario), ISLAND_PLACES: island.place_rows(scenario, spoken)}
+    found = {}
+    for table, rows in maps.items():
+        place = folder / store.folder(table, held_out=False)
+        place.mkdir()
+        found[table.name] = store.entry(table, [store.write_part(place, 0, table, rows)])
+    return found
 
 
 def _finish(
@@ -319,6 +321,7 @@ def _finish(
         software=manifest.software(),
         scenario=published_settings(scenario),
         phrases=phrases.digest(phrase_file),
+        language=scenario.about.language or phrases.language(phrase_file),
         maps=maps,
         notes=notes,
     )

@@ -12,7 +12,7 @@ from making import edit_manifest, rewrite
 
 import zakar
 from zakar import scenario
-from zakar.dataset.schema import ISLAND_MAP, MODELS, PREDICTIONS, PUBLIC, truth
+from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
 
 TINY = scenario.find("tiny").read_text(encoding="utf-8")
 
@@ -34,7 +34,7 @@ def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Pat
     printed = json.loads(run(tmp_path, "schema", "--json").stdout)
     carried = {table.name: (table, table.station) for table in (t.full() for t in (*PUBLIC, PREDICTIONS))}
     true = {f"truth/{model}/{table.name}": (table, None) for model in MODELS for table in truth(model)}
-    expected = carried | {ISLAND_MAP.name: (ISLAND_MAP, None)} | true
+    expected = carried | {table.name: (table, None) for table in MAPS} | true
     assert list(printed) == list(expected)
     for name, (table, station) in expected.items():
         assert printed[name]["station"] == station

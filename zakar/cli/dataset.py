@@ -18,7 +18,7 @@ from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
-from zakar.dataset.schema import ISLAND_MAP, MODELS, PREDICTIONS, PUBLIC, truth
+from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ZakarError
@@ -179,13 +179,13 @@ def _sizes(tables: dict[str, TableEntry]) -> dict[str, dict[str, int]]:
 def schema_command(json: Json = False) -> None:
     """Show the tables: columns, units and the keys of their messages; then those that no station carries.
 
-    These are the map of an island and, in `private/`, the truth, which each model has tables of its own for.
+    These are an island's map and places and, in `private/`, the truth, which each model has tables of its own for.
 
     Example: `zakar schema`
     """
     carried = [table.full() for table in (*PUBLIC, PREDICTIONS)]
     stationed = {table.name: (table, table.station, f"station {table.station}") for table in carried}
-    others = {ISLAND_MAP.name: (ISLAND_MAP, None, f"{_place(ISLAND_MAP)}, no station")} | {
+    others = {table.name: (table, None, f"{_place(table)}, no station") for table in MAPS} | {
         f"truth/{model}/{table.name}": (table, None, f"{_place(table)} of model {model}, no station")
         for model in MODELS
         for table in truth(model)

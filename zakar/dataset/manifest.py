@@ -41,6 +41,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     """The published description of a dataset; it says nothing of what is private.
 
     ``days`` are its days, from ``first_day`` on. ``phrases`` is the SHA-256 of the phrase table behind the posts.
+    ``language`` is the code of the posts' language, empty where nobody knows.
     ``maps`` are public tables of what does not change from day to day; no station carries them. ``notes`` say what
     keys of the scenario mean, and where their values come from, by the key's path. ``withheld`` are tables that whoever
     gets this dataset is to predict: it is of held-out days, and handed out without them.
@@ -56,6 +57,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     software: dict[str, str]
     scenario: dict[str, object]
     phrases: str = ""
+    language: str = ""
     first_day: int = 1
     maps: dict[str, TableEntry] = {}
     notes: dict[str, str] = {}

@@ -251,6 +251,20 @@ ISLAND_MAP = Table(
     "What does not change from day to day: the map that anybody can buy.",
 )
 
+ISLAND_PLACES = Table(
+    "island_places",
+    "geospatial_x",
+    (
+        _X,
+        _Y,
+        Column("name", pa.string(), "text", "what posts call it"),
+        _float("residents", "people", "people of the settlement, who live in this cell and around it"),
+    ),
+    "The settlements of the island, each at its centre.",
+)
+
+MAPS = (ISLAND_MAP, ISLAND_PLACES)  # public, and in no station
+
 
 _TRUTH = {"classic": CLASSIC_TRUTH, "island": ISLAND_TRUTH}
 MODELS = tuple(_TRUTH)  # of a world: what a scenario's `model` may be

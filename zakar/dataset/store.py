@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 
 from zakar.dataset import content, manifest, schema, wire
 from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import ANSWERS, ISLAND_MAP, PUBLIC, Table
+from zakar.dataset.schema import ANSWERS, MAPS, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 
 _ROW_GROUP = 65_536
 _WRITTEN = 16_384  # rows handed to the encoder at a time
 _ON_WIRE = frozenset(table.name for table in PUBLIC)
-_PUBLIC = _ON_WIRE | {ISLAND_MAP.name}
+_PUBLIC = _ON_WIRE | {table.name for table in MAPS}
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
@@ -88,7 +88,7 @@ def _paths(dataset: Dataset, table: Table, entry: TableEntry) -> list[str]:
 def published(manifest: Manifest) -> list[tuple[Table, TableEntry]]:
     """Return the tables that are published, maps included, as they are in this dataset, and what is said of each."""
     entries = [(table, manifest.tables[table.name]) for table in PUBLIC if table.name in manifest.tables]
-    entries += [(ISLAND_MAP, entry) for name, entry in manifest.maps.items() if name == ISLAND_MAP.name]
+    entries += [(table, manifest.maps[table.name]) for table in MAPS if table.name in manifest.maps]
     return [(table.having(entry.columns), entry) for table, entry in entries]
 
 

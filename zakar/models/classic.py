@@ -10,7 +10,7 @@ from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, READINGS, TWEETS
 from zakar.models.block import Block, Rows, rows
 from zakar.observe import classic, phrases
 from zakar.observe.phrases import Phrases
-from zakar.scenario import ClassicScenario
+from zakar.scenario import ClassicScenario, island_name
 from zakar.seeds import Seeds
 from zakar.world import classic as world
 from zakar.world.classic import Truth
@@ -21,7 +21,7 @@ TRUTH = CLASSIC_TRUTH
 
 def words(scenario: ClassicScenario, path: Path) -> Phrases:
     """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
-    return phrases.load(path, Seeds(scenario.seed))
+    return phrases.load(path, Seeds(scenario.seed), island_name(scenario))
 
 
 def blocks(scenario: ClassicScenario, seeds: Seeds, block_days: int) -> Iterator[Block]:

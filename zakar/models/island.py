@@ -13,6 +13,7 @@ from zakar.dataset.schema import (
     ALERTS,
     BURNED_CELLS,
     ISLAND_MAP,
+    ISLAND_PLACES,
     ISLAND_TRUTH,
     READINGS,
     SENSOR_FAULTS,
@@ -28,7 +29,7 @@ from zakar.observe import accounts, alerts, chatter, sensors, tweets
 from zakar.observe.accounts import Cast
 from zakar.observe.chatter import Words
 from zakar.observe.sensors import Health, Network
-from zakar.scenario import IslandScenario
+from zakar.scenario import IslandScenario, island_name
 from zakar.seeds import Seeds
 from zakar.world import island, year
 from zakar.world.island import FUELS, Island
@@ -54,7 +55,7 @@ class _Seen:
 
 def words(scenario: IslandScenario, path: Path) -> Words:
     """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
-    return chatter.load(path, scenario.tweets, Seeds(scenario.seed))
+    return chatter.load(path, scenario.tweets, Seeds(scenario.seed), island_name(scenario))
 
 
 def blocks(scenario: IslandScenario, seeds: Seeds, words: Words, block_days: int) -> Iterator[Block]:
@@ -179,3 +180,15 @@ def map_rows(scenario: IslandScenario) -> pa.Table:
         "road": passed,
     }
     return rows(ISLAND_MAP, columns, scenario.grid.height)
+
+
+def place_rows(scenario: IslandScenario, words: Words) -> pa.Table:
+    """Return the rows of the island's places, a settlement each in (x, y) order."""
+    land = island.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    order = np.argsort(land.towns, kind="stable")
+    columns: dict[str, np.ndarray | pa.Array] = {
+        "cell": land.land[land.towns[order]],
+        "name": pa.array([words.names[number % len(words.names)] for number in order.tolist()]),
+        "residents": np.round(land.town_residents[order]),
+    }
+    return rows(ISLAND_PLACES, columns, scenario.grid.height)

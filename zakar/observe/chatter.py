@@ -25,15 +25,19 @@ from zakar import config
 from zakar.errors import ConfigError
 from zakar.observe.wording import (
     FAKED,
+    ISLAND,
     Lines,
     Slots,
     alternatives,
     choose,
+    domain_of,
     expand,
     faked,
     mistype,
+    named,
     pick,
     sentence,
+    unfilled,
     zipf_law,
 )
 from zakar.scenario import Settings
@@ -178,18 +182,19 @@ class Words:
     handles: _Handles
 
 
-def load(path: Path, settings: Posts, seeds: Seeds) -> Words:
-    """Read a phrase table and expand it with draws from ``seeds``.
+def load(path: Path, settings: Posts, seeds: Seeds, island: str = ISLAND) -> Words:
+    """Read a phrase table and expand it with draws from ``seeds``; ``island`` is its name.
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
     # A key changes nothing of what belongs to no day, so the table is expanded once with and without one.
-    return _expanded(config.read_text(path), path, settings, Seeds(seeds.root))
+    return _expanded(config.read_text(path), path, settings, Seeds(seeds.root), island)
 
 
 @lru_cache(maxsize=2)
-def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
-    table = config.convert(config.parse_toml(text, path), IslandPhrases, str(path))
+def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds, island: str) -> Words:
+    table = config.convert(named(config.parse_toml(text, path), island), IslandPhrases, str(path))
+    unfilled((*table.places, *table.closings.hashtags, *table.closings.fire_hashtags), path)
     draw = seeds.stream("chatter")
     wanted = {slot for slot in FAKED if slot == "name" or f"{{{slot}}}" in text} - table.slots.keys()
     made = faked(table.language, int(draw.integers(2**31)), path, wanted)
@@ -225,7 +230,7 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds) -> Words:
         *_closings((), table.closings.hashtags, table.closings.emoji, settings, draw),
         *_closings(table.closings.fire_hashtags, table.closings.hashtags, table.closings.emoji, settings, draw),
     ]
-    links = [f" https://zkr.example/{sign}" for sign in _signs(draw)] + _signs(draw) + [""]
+    links = [f" https://{domain_of(island)}.example/{sign}" for sign in _signs(draw)] + _signs(draw) + [""]
     lead_first, lead_count = _fitting(leads, len(cores), path)
     tail_first, tail_count = _fitting(tails, len(cores) + sum(map(len, leads)), path)
     return Words(

@@ -6,6 +6,7 @@ make up for a short core, so that neither length nor form gives a topic away.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from msgspec import Meta
 
 from zakar import config
 from zakar.errors import ConfigError
-from zakar.observe.wording import Lines, expand, faked, mistype, pick, sentence
+from zakar.observe.wording import ISLAND, Lines, expand, faked, mistype, named, pick, sentence, unfilled
 from zakar.scenario import Settings
 from zakar.seeds import Seeds
 
@@ -111,12 +112,18 @@ def find(name_or_file: str, beside: Path | None = None) -> Path:
     )
 
 
-def load(path: Path, seeds: Seeds) -> Phrases:
-    """Read a phrase table and expand it with draws from ``seeds``.
+def load(path: Path, seeds: Seeds, island: str = ISLAND) -> Phrases:
+    """Read a phrase table and expand it with draws from ``seeds``; ``island`` is its name.
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
-    return _expanded(config.read_text(path), path, seeds)
+    return _expanded(config.read_text(path), path, seeds, island)
+
+
+def language(path: Path) -> str:
+    """Return the code of a phrase table's language, without a country; empty where it says none."""
+    found = config.read_toml(path).get("language")
+    return re.split("[_-]", found)[0].lower() if isinstance(found, str) else ""
 
 
 def digest(path: Path) -> str:
@@ -125,8 +132,9 @@ def digest(path: Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _expanded(text: str, path: Path, seeds: Seeds) -> Phrases:
-    table = config.convert(config.parse_toml(text, path), PhraseFile, str(path))
+def _expanded(text: str, path: Path, seeds: Seeds, island: str) -> Phrases:
+    table = config.convert(named(config.parse_toml(text, path), island), PhraseFile, str(path))
+    unfilled(table.closers.hashtags, path)
     draw = seeds.stream("phrases")
     slots = faked(table.language, int(draw.integers(2**31)), path) | table.slots
 

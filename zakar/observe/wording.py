@@ -2,10 +2,10 @@
 
 import re
 import string
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -16,6 +16,44 @@ Lines = Annotated[tuple[str, ...], Meta(min_length=1)]
 Slots = Mapping[str, tuple[str, ...]]
 
 FAKED = {"name": 300, "handle": 400, "place": 60, "street": 120, "job": 120, "surname": 400}  # how many Faker makes
+
+
+ISLAND = "Zakar"
+
+
+def named(value: Any, island: str) -> Any:
+    """Return values of a phrase table with the island's name in them, wherever they name it.
+
+    {island} is the name, {tag} its small letters and digits, {short} the first three of these, {Short} the same with a
+    capital.
+    """
+    if isinstance(value, str):
+        tag = tag_of(island)
+        for slot, word in (("island", island), ("tag", tag), ("short", tag[:3]), ("Short", tag[:3].title())):
+            value = value.replace(f"{{{slot}}}", word)
+        return value
+    if isinstance(value, dict):
+        return {key: named(each, island) for key, each in value.items()}
+    return [named(each, island) for each in value] if isinstance(value, list) else value
+
+
+def tag_of(island: str) -> str:
+    """Return an island's name as it stands in hashtags: its letters and digits, small."""
+    return "".join(sign for sign in island.lower() if sign.isalnum())
+
+
+def domain_of(island: str) -> str:
+    """Return the name of the island's short links: the consonants of its own, or all of it where they are few."""
+    tag = "".join(sign for sign in tag_of(island) if sign.isascii())
+    consonants = "".join(sign for sign in tag if sign not in "aeiou")
+    return consonants if len(consonants) > 1 else tag or "isle"
+
+
+def unfilled(lines: Iterable[str], path: Path) -> None:
+    """Raise ConfigError naming ``path`` and the first of the lines, which have no slots, with a brace in it."""
+    for line in lines:
+        if "{" in line or "}" in line:
+            raise ConfigError(f"{path}: phrase {line!r} has a slot that cannot be filled here")
 
 
 def faked(language: str, seed: int, path: Path, slots: Collection[str] = FAKED.keys()) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from zakar.scenario.classic import (
 from zakar.scenario.files import (
     Scenario,
     find,
+    island_name,
     names,
     read,
     scenario_of,
@@ -29,9 +30,10 @@ from zakar.scenario.island import (
     Wildfires,
 )
 from zakar.scenario.notes import read_notes
-from zakar.scenario.settings import Grid, Settings
+from zakar.scenario.settings import About, Grid, Settings
 
 __all__ = [
+    "About",
     "Calendar",
     "ClassicScenario",
     "Climate",
@@ -51,6 +53,7 @@ __all__ = [
     "Terrain",
     "Wildfires",
     "find",
+    "island_name",
     "names",
     "read",
     "read_notes",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from zakar.scenario.settings import Fahrenheit, Grid, Named, Settings, Share, Spread
+from zakar.scenario.settings import About, Fahrenheit, Grid, Named, Settings, Share, Spread
 
 DayOfYear = Annotated[int, Meta(ge=1, le=366)]
 Cells = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -114,6 +114,7 @@ class ClassicScenario(Named, frozen=True, tag_field="model", tag="classic"):
     sensors: EveryCellSensors
     tweets: PhraseTweets
     alerts: LateAlerts
+    about: About = About()
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""

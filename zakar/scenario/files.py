@@ -8,6 +8,8 @@ from zakar import config
 from zakar.scenario.classic import ClassicScenario
 from zakar.scenario.island import IslandScenario
 
+_ZAKAR = "Zakar"
+
 Scenario = ClassicScenario | IslandScenario
 
 
@@ -35,6 +37,13 @@ def read(path: Path) -> Scenario:
 def scenario_of(values: object, source: str) -> Scenario:
     """Turn plain values, from a file or a manifest, into a scenario. Raises ConfigError naming what is wrong."""
     return config.convert(values, Scenario, source)  # type: ignore[arg-type]  # a union is no type to mypy
+
+
+def island_name(scenario: Scenario) -> str:
+    """Return what the island is called in posts: as its settings say, Zakar if zakar's own, else as the scenario."""
+    if scenario.about.island:
+        return scenario.about.island
+    return _ZAKAR if scenario.name in names() else scenario.name.replace("-", " ").title()
 
 
 def with_seed(scenario: Scenario, seed: int) -> Scenario:

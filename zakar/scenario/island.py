@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Meta
 
 from zakar.scenario import gregorian
-from zakar.scenario.settings import Grid, Named, Settings, Share
+from zakar.scenario.settings import About, Grid, Named, Settings, Share
 
 
 class DatedCalendar(Settings, frozen=True):
@@ -375,6 +375,7 @@ class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
     sensors: SensorNetwork
     tweets: Posts
     alerts: SlowAlerts
+    about: About = About()
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""

@@ -1,5 +1,6 @@
 """What every scenario has: the base of its sections, and the kinds of number that they hold."""
 
+import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -25,8 +26,41 @@ class Grid(Settings, frozen=True):
         return self.width * self.height
 
 
+Line = Annotated[str, Meta(max_length=300, pattern=r"^[^\x00-\x1f]*$", description="a line of up to 300 characters")]
+
+
+class About(Settings, frozen=True):
+    """What is said of the data that a scenario makes: on its card, in its report and its metadata.
+
+    ``creator``: who makes it available, and ``contact``, an address of theirs: nobody where they are empty.
+    ``licence``: an SPDX identifier, as CC-BY-4.0 is, an address, or words. ``language``: code of the posts' language;
+    empty for that of the phrase table. ``version``, and ``published``, the date, None where it is not said.
+    ``island``: what the island is called in posts; empty for the scenario's name.
+    """
+
+    creator: Line = ""
+    contact: Line = ""
+    licence: Annotated[Line, Meta(min_length=1)] = "CC-BY-4.0"
+    language: Annotated[str, Meta(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$", description="a code, as en is")] = ""
+    version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$", description="three numbers, as 1.0.0 is")] = (
+        "1.0.0"
+    )
+    published: datetime.date | None = None
+    island: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            pattern=r"^([^\W\d_][^{}()|\x00-\x1f]*)?$",
+            description="a name of up to 40 characters, a letter first",
+        ),
+    ] = ""
+
+
 class Named(Settings, frozen=True):
-    """What names a scenario, and the suite that ``zakar check`` holds its datasets against: ``none`` for integrity."""
+    """What names a scenario, and the suite that ``zakar check`` holds its datasets against.
+
+    ``none``: of the content and the baselines alone. What any island must satisfy is in every other suite.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", description="small letters, digits and -, a letter first")]
     title: str
