@@ -229,8 +229,9 @@ def _folded(payload: bytes) -> bytes:
     """Return a message on one line."""
     if b"\n" not in payload:
         return payload
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        payload = msgspec.json.format(payload, indent=-1)
+    if not _deep(payload):  # how deep a parser goes before it gives up depends on the Python version
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            payload = msgspec.json.format(payload, indent=-1)
     return b" ".join(payload.splitlines())
 
 
