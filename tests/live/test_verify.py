@@ -96,21 +96,6 @@ def test_a_stream_that_goes_while_it_is_read_holds_nobody(large: Dataset, access
         assert sum(asyncio.run(main())) < large.manifest.tables["tweets"].rows
 
 
-@pytest.mark.slow
-def test_a_reader_that_pauses_past_its_consumers_life_goes_on(large: Dataset, access: Access):
-    async def main() -> int:
-        await load(large, access, [TWEETS], Pace())
-        read = 0
-        async with publisher(access) as connection:
-            async for payloads in reader.read(connection, station.stream_name(TWEETS.station)):
-                if read == 0:
-                    await asyncio.sleep(45)
-                read += len(payloads)
-        return read
-
-    assert asyncio.run(main()) == large.manifest.tables["tweets"].rows
-
-
 def test_a_connection_cut_while_reading_back_misses_nothing(sample: Dataset, access: Access):
     async def main() -> None:
         await load(sample, access, PUBLIC, Pace())

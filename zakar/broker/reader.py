@@ -1,90 +1,122 @@
 """Read a partition from its first message to its last, in order, by large pulls."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
 
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection, Delivery
-from zakar.broker.station import look, partitions
+from zakar.broker.station import Stream, look, partitions
 from zakar.errors import ServerError
 
-_PULL = 8_192  # messages asked for at once; two pulls are under way, so the server never waits
+_PULL = 8_192  # messages asked for at once; twice as many are under way, so the server never waits
+_WAITING = 512  # pulls that a consumer lets wait, where it does not say
 _EXPIRES = 30.0
+_FORGOTTEN = 5.0  # seconds without a pull, after which the server forgets a consumer that nobody could delete
+_DELETED = 2.0  # seconds that deleting one may take
 _PATIENCE = 60.0
+_REFUSING = 10.0  # seconds in which pulls may end by a status that passes, such as for a leader that changes
 _QUIET = 5  # seconds without a message, after which it is asked anew what there is
 _AGAIN = 0.25  # seconds before another consumer is made
+_UNNAMED = {DENIED, 0}  # where only the other request for a consumer is granted, by which the server names it
+_NO_PLACE = {10026}
+_PLACE = (
+    ": `{}` has no place for one more; wait until another reader is done, delete a consumer, or raise max_consumers"
+)
+_OVER = {"100", "404", "408"}  # statuses of a pull that was not refused
+_PASSES = {"consumer deleted", "leadership change", "server shutdown", "batch completed"}
 
 
 async def read(
     connection: Connection, stream: str, limit: int | None = None, first: int = 1
-) -> AsyncIterator[list[bytes]]:
+) -> AsyncGenerator[list[bytes], None]:
     """Yield the payloads that a partition holds now from sequence ``first`` on, in order, in lists as they come.
 
-    Raises as ``deliveries`` does.
+    Raises as ``deliveries`` does, and is to be closed as that is.
     """
-    async for chunk in deliveries(connection, stream, limit, first):
-        yield [delivery.payload for delivery in chunk]
+    async with aclosing(deliveries(connection, stream, limit, first)) as chunks:
+        async for chunk in chunks:
+            yield [delivery.payload for delivery in chunk]
 
 
 async def deliveries(
     connection: Connection, stream: str, limit: int | None = None, first: int = 1
-) -> AsyncIterator[list[Delivery]]:
+) -> AsyncGenerator[list[Delivery], None]:
     """Yield the messages that a partition holds now from sequence ``first`` on, in order, in lists as they come.
 
     Goes on from the last message received if the connection or the consumer is lost, which happens too when
-    whoever takes the lists pauses. Raises ServerError if the stream vanishes or the server does not answer for a
-    minute, ApiError if it refuses.
+    whoever takes the lists pauses. What was made at the server for it is deleted at the end: whoever stops early closes
+    the generator. Raises ServerError if the stream vanishes or the server does not answer for a minute, ApiError if it
+    refuses, with what it says.
     """
     loop = asyncio.get_running_loop()
     last: int | None = None
     after, left, heard = first - 1, limit, loop.time()
-    while last is None or after < last:
-        try:
-            state = await look(connection, stream)
-            if last is None:
-                last = state.last if state is not None and state.messages else 0
-            elif state is None:
-                raise ServerError(f"`{stream}` is gone: somebody deleted it while it was read")
-            if state is None or state.messages == 0 or state.first > last:
-                return  # nothing, or nothing any more
-            async for reached, messages in _pull(connection, stream, after + 1, last):
-                if left is not None and left <= len(messages):
-                    yield messages[:left]
-                    return
-                yield messages
-                left = None if left is None else left - len(messages)
-                after, heard = reached, loop.time()
-        except LOST as error:
-            if connection.is_closed:
-                raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
-        if last is None or after < last:
-            if loop.time() - heard > _PATIENCE:
-                raise ServerError(f"`{stream}`: no message for {_PATIENCE:g} s while reading")
-            await asyncio.sleep(_AGAIN)
+    consumers: set[str] = set()  # of ours, that the server may still have
+    passing = ""  # what ended the last pull without a message
+    try:
+        while last is None or after < last:
+            try:
+                state = await look(connection, stream)
+                if last is None:
+                    last = state.last if state is not None and state.messages else 0
+                elif state is None:
+                    raise ServerError(f"`{stream}` is gone: somebody deleted it while it was read")
+                if state is None or state.messages == 0 or state.first > last:
+                    return  # nothing, or nothing any more
+                most = last - after if left is None else min(left, last - after)
+                async with aclosing(_pull(connection, state, after + 1, last, most, consumers)) as pulled:
+                    async for reached, messages in pulled:
+                        if left is not None and left <= len(messages):
+                            yield messages[:left]
+                            return
+                        yield messages
+                        left = None if left is None else left - len(messages)
+                        after, heard, passing = reached, loop.time(), ""
+            except _PassingError as error:
+                passing = str(error)
+            except LOST as error:
+                if connection.is_closed:
+                    raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
+            if last is None or after < last:
+                patience = _REFUSING if passing else _PATIENCE
+                if loop.time() - heard > patience:
+                    said = f": the server says: {passing}" if passing else ""
+                    raise ServerError(f"`{stream}`: no message for {patience:g} s while reading{said}")
+                await asyncio.sleep(_AGAIN)
+    finally:
+        await _delete(connection, stream, consumers)
 
 
-async def read_station(connection: Connection, station: str, limit: int | None = None) -> AsyncIterator[list[bytes]]:
+async def read_station(
+    connection: Connection, station: str, limit: int | None = None
+) -> AsyncGenerator[list[bytes], None]:
     """Yield the payloads that a station holds now, one partition after the other, at most ``limit`` of them.
 
-    Raises as ``deliveries`` does.
+    Raises as ``deliveries`` does, and is to be closed as that is.
     """
-    async for _, chunk in station_deliveries(connection, station, limit):
-        yield [delivery.payload for delivery in chunk]
+    async with aclosing(station_deliveries(connection, station, limit)) as chunks:
+        async for _, chunk in chunks:
+            yield [delivery.payload for delivery in chunk]
 
 
 async def station_deliveries(
     connection: Connection, station: str, limit: int | None = None
-) -> AsyncIterator[tuple[str, list[Delivery]]]:
+) -> AsyncGenerator[tuple[str, list[Delivery]], None]:
     """Yield the messages that a station holds now, each list with the name of its stream; at most ``limit`` messages.
 
-    Raises as ``deliveries`` does.
+    Raises as ``deliveries`` does, and is to be closed as that is.
     """
     left = limit
     for stream in await partitions(connection, station):
         if left == 0:
             return
-        async for chunk in deliveries(connection, stream.name, left):
-            yield stream.name, chunk
-            left = None if left is None else left - len(chunk)
+        async with aclosing(deliveries(connection, stream.name, left)) as chunks:
+            async for chunk in chunks:
+                yield stream.name, chunk
+                left = None if left is None else left - len(chunk)
 
 
 def sequence(delivery: Delivery) -> int:
@@ -92,12 +124,27 @@ def sequence(delivery: Delivery) -> int:
     return _sequences(delivery.reply)[0]
 
 
+class _PassingError(Exception):
+    """A pull was ended by a status that a new consumer may not meet."""
+
+
+@dataclass(frozen=True)
+class _Consumer:
+    """A consumer of ours: messages that a pull may ask for, seconds that it may wait, and pulls that may wait."""
+
+    name: str
+    batch: int
+    expires: float
+    waiting: int
+
+
 async def _pull(
-    connection: Connection, stream: str, first: int, last: int
-) -> AsyncIterator[tuple[int, list[Delivery]]]:
+    connection: Connection, stream: Stream, first: int, last: int, most: int, consumers: set[str]
+) -> AsyncGenerator[tuple[int, list[Delivery]], None]:
     """Yield (sequence reached, messages) from ``first`` on until ``last``, a loss, or the end of a pull.
 
-    A pull that ends unfilled says that the consumer is gone or has nothing more for us: not for us to know which.
+    No more than ``most`` messages are asked for. A pull that ends unfilled says that the consumer is gone or has
+    nothing more for us. Raises ApiError with what the server says, if that is a refusal.
     """
     if first > last:
         return
@@ -106,15 +153,18 @@ async def _pull(
     inbox = connection.new_inbox()
     tap = await connection.tap(inbox, arrived.put_nowait)
     try:
-        consumer = await _consumer(connection, stream, first)
-        pull = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        request = b'{"batch":%d,"expires":%d}' % (_PULL, int(_EXPIRES * 1e9))
+        await _delete(connection, stream.name, consumers)  # there may be room for one alone
+        consumer = await _create(connection, stream, first, consumers)
+        pull = f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.{consumer.name}"
+        ahead = min(2 * _PULL, consumer.batch * consumer.waiting)
         asked = received = waited = 0
         ended = False
         while not ended and connection.losses == losses and waited < _QUIET:
-            while asked - received <= _PULL:
+            while asked < most and asked + consumer.batch - received <= ahead:
+                batch = min(consumer.batch, most - asked)
+                request = b'{"batch":%d,"expires":%d}' % (batch, int(consumer.expires * 1e9))
                 await connection.publish(pull, request, reply=inbox)
-                asked += _PULL
+                asked += batch
             try:
                 # Not wait_for: before Python 3.12 it swallows being cancelled where a chunk comes at that moment.
                 async with asyncio.timeout(1.0):
@@ -124,31 +174,79 @@ async def _pull(
                 if denied := connection.denied.pop(pull.lower(), "") or connection.deaf:
                     raise ApiError(DENIED, denied) from None
                 continue
-            messages = [d for d in chunk if d.reply.startswith(b"$JS.ACK.")]
-            ended = len(messages) < len(chunk)
+            messages = [d for d in chunk if _is_message(d)]
             if messages:
                 received += len(messages)
                 reached, pending = _sequences(messages[-1].reply)
-                ended = ended or reached >= last or pending == 0
+                ended = reached >= last or pending == 0
                 yield last if pending == 0 else reached, messages
                 waited = 0
+            if len(messages) < len(chunk) and not ended:
+                _raise_refusal([d for d in chunk if not _is_message(d)])
+                ended = True
     finally:
         await connection.untap(tap)
 
 
-async def _consumer(connection: Connection, stream: str, first: int) -> str:
-    """Create a consumer that the server forgets by itself; return its name."""
+def _is_message(delivery: Delivery) -> bool:
+    return delivery.reply.startswith(b"$JS.ACK.")
+
+
+def _raise_refusal(statuses: list[Delivery]) -> None:
+    """Raise what ended a pull: ApiError for a refusal, _PassingError for what another consumer may not meet.
+
+    A pull whose time is over, or that there was nothing for, is none.
+    """
+    for status in statuses:
+        code, _, text = status.headers.partition(b"\r\n")[0].decode(errors="replace").partition(" ")[2].partition(" ")
+        if code in _OVER:
+            continue
+        if code == "503" or text.lower() in _PASSES:
+            raise _PassingError(text or "no consumer answers there (503)")
+        raise ApiError(int(code) if code.isdigit() else 0, text or "a pull was refused")
+
+
+async def _create(connection: Connection, stream: Stream, first: int, consumers: set[str]) -> _Consumer:
+    """Create a consumer that asks for no more than the stream allows, and note its name before it may be there."""
+    name = secrets.token_hex(4)  # as long as the server's own; it comes with each message
+    idle = min(_FORGOTTEN, stream.consumers_idle) if stream.consumers_idle else _FORGOTTEN
     config = {
+        "name": name,
         "deliver_policy": "by_start_sequence",
         "opt_start_seq": first,
         "ack_policy": "none",
         "replay_policy": "instant",
-        "inactive_threshold": int(_EXPIRES * 1e9),
+        "inactive_threshold": int(idle * 1e9),
         "mem_storage": True,
         "num_replicas": 1,
     }
-    answer = await connection.api(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
-    return str(answer["name"])
+    request = {"stream_name": stream.name, "config": config}
+    consumers.add(name)
+    try:
+        answer = await connection.api(f"CONSUMER.CREATE.{stream.name}.{name}", request)
+    except ApiError as error:
+        consumers.discard(name)
+        if error.code in _NO_PLACE:
+            raise ApiError(error.code, f"{error.description}{_PLACE.format(stream.name)}") from error
+        if error.code not in _UNNAMED:
+            raise
+        del config["name"]
+        answer = await connection.api(f"CONSUMER.CREATE.{stream.name}", request)
+        consumers.add(str(answer["name"]))
+    made = answer["config"]
+    return _Consumer(
+        name=str(answer["name"]),
+        batch=min(_PULL, made.get("max_batch") or _PULL),
+        expires=min(_EXPIRES, made.get("max_expires", 0) / 1e9 or _EXPIRES),
+        waiting=made.get("max_waiting") or _WAITING,
+    )
+
+
+async def _delete(connection: Connection, stream: str, consumers: set[str]) -> None:
+    """Delete what is still there of ``consumers``; where that fails, the server forgets them by itself."""
+    while consumers and connection.is_connected:
+        with contextlib.suppress(ApiError, *LOST):
+            await connection.api(f"CONSUMER.DELETE.{stream}.{consumers.pop()}", patience=_DELETED)
 
 
 def _sequences(reply: bytes) -> tuple[int, int]:

@@ -45,6 +45,9 @@ class Stream:
     counts: bool = False  # holds counters alone, which each message adds to
     max_message: int = -1  # bytes
     copies: bool = False  # other streams, as a mirror of one or from several
+    consumers: int = 0
+    max_consumers: int = -1
+    consumers_idle: float = 0.0  # seconds that consumers may ask to be kept without a pull, at most; 0 for any
 
     @property
     def unbroken(self) -> bool:
@@ -247,4 +250,7 @@ def _stream(answer: Any) -> Stream:
         counts=config.get("allow_msg_counter", False),
         max_message=config.get("max_msg_size", -1),
         copies=bool(config.get("mirror") or config.get("sources")),
+        consumers=state.get("consumer_count", 0),
+        max_consumers=config.get("max_consumers", -1),
+        consumers_idle=(config.get("consumer_limits") or {}).get("inactive_threshold", 0) / 1e9,
     )

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -373,8 +374,8 @@ def _is_replaced(out: Path) -> bool:
 
 
 async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:
-    async with _opened(name, who) as connection:
-        async for text in _texts(reader.read_station(connection, name, limit)):
+    async with _opened(name, who) as connection, aclosing(reader.read_station(connection, name, limit)) as chunks:
+        async for text in _texts(chunks):
             try:
                 await in_thread(partial(write, text))  # whoever reads a pipe may pause
             except BrokenPipeError:  # whoever reads has seen enough

@@ -8,6 +8,7 @@ in flight settle, asks the stream where it stands, and goes on from there.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -391,14 +392,15 @@ async def _compare(job: Job, after: int, last: int) -> None:
     rows = job.payloads(after)
     head = pa.array([], pa.binary())
     try:
-        async for chunk in reader.read(job.connection, job.stream, last - after, after + 1):
-            found = pa.array(chunk, pa.binary())
-            while len(found):
-                head = head if len(head) else next(rows)
-                size = min(len(head), len(found))
-                if not head[:size].equals(found[:size]):
-                    raise StoppedError(_foreign(job.stream, after + 1))
-                head, found, after = head[size:], found[size:], after + size
+        async with aclosing(reader.read(job.connection, job.stream, last - after, after + 1)) as chunks:
+            async for chunk in chunks:
+                found = pa.array(chunk, pa.binary())
+                while len(found):
+                    head = head if len(head) else next(rows)
+                    size = min(len(head), len(found))
+                    if not head[:size].equals(found[:size]):
+                        raise StoppedError(_foreign(job.stream, after + 1))
+                    head, found, after = head[size:], found[size:], after + size
     except (ApiError, ServerError) as error:
         raise StoppedError(f"`{job.stream}`: cannot be read back ({error}); run this again") from error
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,23 +58,26 @@ async def unload(connection: Connection, station: str, out: Path, limit: int | N
     listed: list[NoRow] = []
     further: Counter[str] = Counter()
     with store.written_whole(out) as write:
-        async for block in _blocks(reader.station_deliveries(connection, station, limit)):
-            payloads = [message.payload for _, message in block]
-            if table is not None and schema is None:
-                schema = _having(table, payloads).schema
-            rows = wire.decode(payloads, schema)
-            bad += len(rows.bad)
-            for index, why in rows.bad[: _LISTED - len(listed)]:
-                stream, message = block[index]
-                listed.append(NoRow(stream, reader.sequence(message), why))
-            further.update(rows.further)
-            if rows.table.num_columns:
-                try:
-                    write(rows.table)
-                except ValueError as error:
-                    raise MismatchError(f"station `{station}`: {error}; --format jsonl takes any message") from error
-                schema = rows.table.schema
-                done += rows.table.num_rows
+        async with aclosing(reader.station_deliveries(connection, station, limit)) as chunks:
+            async for block in _blocks(chunks):
+                payloads = [message.payload for _, message in block]
+                if table is not None and schema is None:
+                    schema = _having(table, payloads).schema
+                rows = wire.decode(payloads, schema)
+                bad += len(rows.bad)
+                for index, why in rows.bad[: _LISTED - len(listed)]:
+                    stream, message = block[index]
+                    listed.append(NoRow(stream, reader.sequence(message), why))
+                further.update(rows.further)
+                if rows.table.num_columns:
+                    try:
+                        write(rows.table)
+                    except ValueError as error:
+                        raise MismatchError(
+                            f"station `{station}`: {error}; --format jsonl takes any message"
+                        ) from error
+                    schema = rows.table.schema
+                    done += rows.table.num_rows
         if schema is None and table is None:
             raise MismatchError(f"station `{station}` holds no messages to tell columns from; try --format jsonl")
         if schema is None and table is not None:

@@ -3,6 +3,7 @@
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -89,7 +90,8 @@ async def _partition(
     def report(messages: int) -> None:
         progress(table.station, messages)
 
-    return await compare(expected, reader.read(connection, station.stream_name(table.station, number)), report)
+    async with aclosing(reader.read(connection, station.stream_name(table.station, number))) as stored:
+        return await compare(expected, stored, report)
 
 
 async def compare(
