@@ -106,6 +106,20 @@ async def nack(memphis, station, consumer):
     return [message.get_sequence_number() for message in (*again, *later)]
 
 
+async def headers(memphis, station, consumer):
+    """Read a station until it is dry; return the headers of each message, and what a delay and two acks raised."""
+    source = await memphis.consumer(station_name=station, consumer_name=consumer, max_ack_time_ms=60_000)
+    read, said = [], []
+    while batch := await source.fetch(batch_size=5_000):
+        read += [message.get_headers() for message in batch]
+        if not said:
+            said.append(await complaint(batch[0].delay(0.1)))
+            said += [await complaint(batch[1].ack()) for _ in range(2)]
+            batch = batch[2:]
+        await acknowledge(batch)
+    return [read, said]
+
+
 async def share(memphis, station):
     """Return what two members of a group fetch in turn, and what the second one fetches once the first has left."""
     one, other = [
@@ -249,7 +263,7 @@ async def main(host, port, user, password, call, arguments, options="{}"):
 
 CALLS = {
     call.__name__: call
-    for call in (station, misname, produce, publish, fetch, exhaust, nack, share, destroy, raze, endure, crowd)
+    for call in (station, misname, produce, publish, fetch, exhaust, nack, headers, share, destroy, raze, endure, crowd)
 }
 
 if __name__ == "__main__":

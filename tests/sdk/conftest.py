@@ -13,6 +13,9 @@ from clients import HERE, Broker, Call, Talk, broking, called, run, talk
 from filelock import FileLock
 from helpers import clean
 
+from zakar.dataset import store
+from zakar.dataset.store import Dataset
+
 
 @pytest.fixture(scope="session")
 def python(request: pytest.FixtureRequest) -> str:
@@ -33,6 +36,12 @@ def node() -> str:
     done = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE / "node")
     assert done.returncode == 0, f"npm could not install the Memphis SDK, which these tests run:\n{done.stderr}"
     return node
+
+
+@pytest.fixture(scope="session")
+def sample() -> Dataset:
+    """The committed output of `tiny`."""
+    return store.open_dataset(str(HERE.parents[1] / "data" / "sample"))
 
 
 @pytest.fixture(scope="module")

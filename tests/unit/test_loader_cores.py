@@ -51,6 +51,28 @@ def test_each_frame_says_which_sequence_it_follows(payloads, after):
         assert len(headers) + len(payload) <= built.largest
 
 
+@given(
+    PAYLOADS,
+    st.integers(0, 1_100),
+    st.integers(0, 9),
+    st.booleans(),
+    st.sampled_from(["", "k: v\r\n", "k: v\r\nl:\r\n"]),
+)
+def test_a_batch_has_further_header_lines_and_says_what_it_follows_in_its_first_message_or_not(
+    payloads, start, before, expects, further
+):
+    total = start + before + len(payloads)
+    dialect = FastBatch("s$1.final", "_INBOX.a", start, total, 500, further, expects=expects)
+    built = dialect.build(_array(payloads), start + before)
+    frames_ = _parsed(bytes(built.data))
+    for n, (_, reply, headers, payload) in enumerate(frames_, before + 1):
+        operation = 2 if n == before + len(payloads) else 0 if n == 1 else 1
+        assert (reply, payload) == (f"_INBOX.a.b.500.fail.{n}.{operation}.$FI", payloads[n - before - 1])
+        lines = (f"Nats-Expected-Last-Sequence: {start}\r\n" if n == 1 and expects else "") + further
+        assert headers == (f"NATS/1.0\r\n{lines}\r\n".encode() if lines else b"")
+        assert len(headers) + len(payload) <= built.largest
+
+
 @given(PAYLOADS, st.integers(0, 1_100), st.lists(st.from_regex("[a-z$-]{1,9}: [a-z]{0,9}", fullmatch=True), max_size=3))
 def test_further_header_lines_stand_in_every_frame(payloads, after, lines):
     further = "".join(f"{line}\r\n" for line in lines)

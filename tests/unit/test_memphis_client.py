@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar.broker import control, memphis_client
+from zakar.broker import memphis_client
 from zakar.broker.access import Access, memphis_access
 from zakar.errors import ConfigError
 
@@ -49,7 +49,7 @@ def test_a_message_names_its_producer_as_the_sdk_names_it():
     (told,) = _recorded(memphis_client.PRODUCER_CREATIONS)
     lines = memphis_client.header_lines(json.loads(told)["connection_id"])
     assert message == f'NATS/1.0\r\n{lines}\r\n{{"day":1}}'.encode()
-    assert len(lines) == control.of(Access(("memphis://u:p@h",))).header_bytes
+    assert len(lines) == memphis_client.Memphis("u").header_bytes
 
 
 @given(WORDS, WORDS, st.integers(0, 10**9))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import simulated, tiny
 
-from zakar.broker import account
+from zakar.broker import account, memphis_client
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.station import Stream
@@ -257,6 +257,10 @@ def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
     dialect = FastBatch("a$1.final", inbox, 0, records + 1, 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2
+    named = memphis_client.header_lines("01234567")
+    batch, each = FastBatch("a$1.final", inbox, 0, records + 1, 4_000, named), AckEach("a$1.final", inbox, named)
+    last = (batch if mode == "batch" else each).build(pa.array([b"x" * 61], pa.binary()), records - 1)
+    assert len(last.data) <= need.frame_bytes(target, mode, len(named)) <= len(last.data) + 2
     assert need.frame_bytes(replace(target, records=0), mode) == 0
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from zakar.broker import station
+from zakar.broker import memphis_client, station
 from zakar.broker.access import Access, memphis_access
 from zakar.broker.connection import Connection
 from zakar.broker.memphis_client import Memphis
@@ -58,10 +59,22 @@ class Control(Protocol):
 
 @dataclass(frozen=True)
 class JetStream:
-    """Stations made by JetStream's own API, one stream after the other."""
+    """Stations made by JetStream's own API, one stream after the other.
 
+    ``run``: what messages call the connection that they came by, where SDKs of Memphis are served; empty where not.
+    """
+
+    run: str = ""
     theirs: bool = False
-    header_bytes: int = 0
+
+    @property
+    def header_bytes(self) -> int:
+        """What the header lines that each message must carry come to."""
+        return len(self._lines)
+
+    @property
+    def _lines(self) -> str:
+        return memphis_client.header_lines(self.run) if self.run else ""
 
     def slow(self, connection: Connection) -> str:
         """Return why there is no fast ingest; empty if there is."""
@@ -98,9 +111,12 @@ class JetStream:
     async def producing(self, connection: Connection, stations: Collection[str]) -> AsyncIterator[str]:
         """Announce nobody: JetStream does not ask who produces."""
         del connection, stations
-        yield ""
+        yield self._lines
 
 
-def of(access: Access) -> Control:
-    """Return who makes stations where ``access`` leads. Raises ConfigError."""
-    return Memphis(str(memphis_access(access).user)) if access.memphis else JetStream()
+async def of(access: Access, connection: Connection) -> Control:
+    """Return who makes stations where ``access`` and its ``connection`` lead. Raises ConfigError."""
+    if access.memphis:
+        return Memphis(str(memphis_access(access).user))
+    # As short as it may be: it is a good part of what each message takes, and nobody looks a connection up by it.
+    return JetStream(secrets.token_hex(4) if await memphis_client.answers(connection) else "")

@@ -24,11 +24,13 @@ STATION_DESTRUCTIONS = "$memphis_station_destructions"
 PRODUCER_CREATIONS = "$memphis_producer_creations"
 PRODUCER_DESTRUCTIONS = "$memphis_producer_destructions"
 
+PRODUCED_BY, CONNECTION_ID = "$memphis_producedBy", "$memphis_connectionId"  # headers of each message
 PRODUCER = "zakar"
 # Retention: so many messages, the most that the broker's database takes. One by age would forget a dataset one day,
 # one by size would do so without a word once a station is full.
 MESSAGES_MOST = 2**31 - 1
 _PATIENCE = 20.0  # seconds, as the SDK has it
+_MOMENT = 2.0  # seconds for whoever answers SDKs beside a server, since others may hear what is asked and say nothing
 _FAREWELL = 1.0
 _ID = str(uuid.UUID(int=0))
 
@@ -94,7 +96,21 @@ def producer_destruction(name: str, user: str, connection_id: str) -> bytes:
 
 def header_lines(connection_id: str) -> str:
     """Return the header lines by which a message shows who produced it."""
-    return f"$memphis_producedBy: {PRODUCER}\r\n$memphis_connectionId: {connection_id}\r\n"
+    return f"{PRODUCED_BY}: {PRODUCER}\r\n{CONNECTION_ID}: {connection_id}\r\n"
+
+
+async def answers(connection: Connection) -> bool:
+    """Whether somebody answers Memphis's SDKs where ``connection`` leads; not if this user may not ask.
+
+    Asks for the end of a producer that never was, unless a stream would store that.
+    """
+    try:
+        if await station.capturing(connection, PRODUCER_DESTRUCTIONS):
+            return False
+        request = producer_destruction(PRODUCER, PRODUCER, _ID)
+        return await connection.ask(PRODUCER_DESTRUCTIONS, request, _MOMENT) == b""
+    except (ApiError, *LOST):
+        return False
 
 
 def _spaced(request: object) -> bytes:

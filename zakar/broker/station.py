@@ -197,17 +197,23 @@ def alone(connection: Connection) -> bool:
     return bool(said.get("jetstream")) and not said.get("cluster")
 
 
-async def fence(connection: Connection, stream: str, metadata: dict[str, str]) -> Stream:
+async def fence(connection: Connection, stream: str, metadata: dict[str, str], *, reopened: bool = True) -> Stream:
     """End every fast batch into a partition, and write ``metadata``; return the partition as it is then.
 
-    Fast ingest is switched off and on again: late frames of earlier batches are refused from then on. Raises
-    ApiError.
+    Fast ingest is switched off and, if ``reopened``, on again: late frames of earlier batches are refused from then on,
+    and where it stays off, those that begin one. Raises ApiError.
     """
     config = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
     config["metadata"] = {**config.get("metadata", {}), **metadata}
-    for allowed in (False, True):
+    for allowed in (False, True)[: 1 + reopened]:
         answer = await connection.api(f"STREAM.UPDATE.{stream}", {**config, "allow_batched": allowed})
     return _stream(answer)
+
+
+async def grow(connection: Connection, stream: str, max_bytes: int) -> Stream:
+    """Give a partition another size, changing nothing else. Raises ApiError."""
+    answer = await connection.api(f"STREAM.INFO.{stream}")
+    return await change(connection, {**answer["config"], "max_bytes": max_bytes})
 
 
 async def delete(connection: Connection, stream: str) -> None:

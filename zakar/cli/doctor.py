@@ -13,6 +13,7 @@ from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.link import Link
+from zakar.broker.memphis import messages
 from zakar.cli import common
 from zakar.cli.common import Json, access, answer_lines, give, run, tell
 from zakar.dataset import schema, store
@@ -153,6 +154,7 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
         f"station stream `{o.stream}` {o.why}; load elsewhere, or start over with --recreate"
         for o in seen.refusals.values()
     ]
+    lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in found.bare]
     lines += seen.shortages
     days = found.days_that_fit
     if days is not None:
@@ -222,6 +224,7 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         **_switched(found),
     }
     if account is not None:
+        rows["Memphis SDKs"] = _sdks(offer)
         rows["dedupe"] = _dedupe(offer)
         rows["storage"] = (
             f"{mib(account.used)} used, {mib(account.committed)} spoken for, of {_limit(account.max_bytes, mib)}; "
@@ -238,6 +241,12 @@ def _dedupe(offer: Offer) -> str:
             "a Memphis broker goes by the header msg-id; `zakar broker --memphis` ignores it, and goes by Nats-Msg-Id"
         )
     return f"by the header {offer.dedupe_header}; that of Memphis's SDKs, msg-id, is ignored"
+
+
+def _sdks(offer: Offer) -> str:
+    if offer.header_bytes:
+        return f"served here; each message carries the headers that they read, {offer.header_bytes} bytes"
+    return "not served here, as far as this user may ask; `zakar broker --memphis` serves them"
 
 
 def _show(rows: dict[str, str]) -> None:
@@ -288,6 +297,7 @@ def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "jetstream": offer.account is not None,
         "fast_ingest": offer.fast_ingest,
         "dedupe_header": offer.dedupe_header,
+        "memphis_sdks": offer.header_bytes > 0,
         **_switches(found),
         "account": None if offer.account is None else _account(offer.account),
     }

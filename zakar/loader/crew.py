@@ -76,7 +76,8 @@ async def fill(
                     opening.owner,
                     opening.lead,
                     opening.judged,
-                    further,
+                    further if opening.headers else "",
+                    opening.fresh,
                 )
 
                 def report(target: Target = target) -> None:

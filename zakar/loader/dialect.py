@@ -99,20 +99,36 @@ class AckEach:
 
 
 class FastBatch:
-    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every ``flow`` messages or sooner."""
+    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every ``flow`` messages or sooner.
 
-    def __init__(self, subject: str, inbox: str, start: int, total: int, flow: int) -> None:
+    ``further``: header lines of each. The first says what it follows if it ``expects`` anything.
+    """
+
+    def __init__(
+        self, subject: str, inbox: str, start: int, total: int, flow: int, further: str = "", *, expects: bool = True
+    ) -> None:
         self.inbox = f"{inbox}.>"
         self.flow: int | None = flow
         self._subject = subject
         self._start = start
         self._total = total
         self._reply = f"{inbox}.b.{flow}.fail."
+        self._further = further
+        self._expects = expects
         self._ended = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads as the batch's next; the last message of all commits it."""
-        return frames.batched(payloads, after, self._start, self._total, self._subject, self._reply)
+        return frames.batched(
+            payloads,
+            after,
+            self._start,
+            self._total,
+            self._subject,
+            self._reply,
+            self._further,
+            expects=self._expects,
+        )
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
         """Read flow acks, which say that the batch's messages 1 to n are stored, and the PubAck that ends it.

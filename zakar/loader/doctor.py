@@ -11,6 +11,7 @@ from zakar.broker.account import Account
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.broker.link import Link
+from zakar.broker.memphis import messages
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
@@ -18,6 +19,7 @@ from zakar.loader import preview as previews
 from zakar.loader import transport
 from zakar.loader.load import choose, left_out, sample, stored
 from zakar.loader.opening import Mode
+from zakar.loader.outlook import Action
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 from zakar.loader.transport import Transport
@@ -30,6 +32,7 @@ _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 class Offer:
     """What a server offers, and how it is reached: ``compressed``, through a ``websocket``, as a ``memphis`` broker.
 
+    ``header_bytes``: of header lines that each message carries for SDKs of Memphis, 0 where nobody serves them.
     ``slow`` says why there is no fast ingest, ``lacks`` why there is no ``account``; empty where there is.
     """
 
@@ -44,6 +47,7 @@ class Offer:
     websocket: bool = False
     compressed: bool = False
     memphis: bool = False
+    header_bytes: int = 0
 
     @property
     def fast_ingest(self) -> bool:
@@ -65,6 +69,7 @@ class Findings:
 
     ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice.
     ``left_out`` are the tables of answers that a load leaves out, and how many messages their stations hold.
+    ``bare``: streams with messages that lack what SDKs of Memphis read in each, where these are served.
     """
 
     offer: Offer
@@ -72,6 +77,7 @@ class Findings:
     seconds: float | None = None
     days_that_fit: int | None = None
     left_out: dict[str, int | None] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
 
     @property
     def batch(self) -> bool:
@@ -103,8 +109,8 @@ async def examine(
     tables = tables or (choose(dataset, None) if dataset is not None else ())
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
     access = await transport.choose(access, way, lambda: payloads)
-    control = controls.of(access)
     async with connected(access, name) as connection:
+        control = await controls.of(access, connection)
         try:
             offer = await _offer(connection, control, payloads, replicas)
             if access.memphis:
@@ -124,6 +130,7 @@ async def examine(
                 replicas=replicas,
             )
             found = replace(found, left_out=await stored(connection, left_out(dataset, tables)))
+            found = replace(found, bare=await _bare(connection, seen) if offer.header_bytes else ())
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
@@ -134,6 +141,12 @@ async def examine(
         return found
     days = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None)
+
+
+async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:
+    """Return the streams that keep messages without the headers that SDKs of Memphis read. Raises ApiError."""
+    kept = [o.stream for o in seen.stations.values() if o.action in {Action.CONTINUE, Action.NOTHING} and o.stored]
+    return tuple([stream for stream in kept if await messages.bare(connection, stream)])
 
 
 async def _offer(connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int) -> Offer:
@@ -155,4 +168,5 @@ async def _offer(connection: Connection, control: Control, payloads: Sequence[by
         lacks=lacks,
         websocket=url is not None and is_websocket(url.geturl()),
         compressed=connection.compressed,
+        header_bytes=control.header_bytes,
     )

@@ -8,7 +8,9 @@ import pyarrow.compute as pc
 
 from zakar.dataset import wire
 
-_HEADER = "NATS/1.0\r\nNats-Expected-Last-Sequence: "
+_VERSION = "NATS/1.0\r\n"
+_EXPECTED = "Nats-Expected-Last-Sequence: "
+_HEADER = _VERSION + _EXPECTED
 _END = "\r\n"
 
 
@@ -55,47 +57,62 @@ def expecting(payloads: pa.Array, after: int, subject: str, reply: str, further:
     return Frames(_data(joined), _offsets(joined), pc.max(total_size).as_py() or 0)
 
 
-def batched(payloads: pa.Array, after: int, start: int, total: int, subject: str, reply: str) -> Frames:
-    """Frame payloads as messages of a fast batch that begins after sequence ``start``.
+def batched(
+    payloads: pa.Array,
+    after: int,
+    start: int,
+    total: int,
+    subject: str,
+    reply: str,
+    further: str = "",
+    *,
+    expects: bool = True,
+) -> Frames:
+    """Frame payloads as messages of a fast batch that begins after sequence ``start``, with ``further`` header lines.
 
     The batch's message n replies to ``<reply><n>.<operation>.$FI``: 0 starts, with the sequence that it expects
-    to follow, 1 appends, and 2 commits, at stream sequence ``total``.
+    to follow if it ``expects`` one, 1 appends, and 2 commits, at stream sequence ``total``.
     """
     number = pa.array(np.arange(after - start + 1, after - start + 1 + len(payloads))).cast(pa.string())
     size = pc.binary_length(payloads)
+    if further:
+        header = _header(further)
+        verb, total_size = "HPUB", pc.add(size, len(header))
+        counted = wire.spelled(total_size, f".1.$FI {len(header)} ", f"\r\n{header}")
+    else:
+        verb, total_size = "PUB", size
+        counted = wire.spelled(size, ".1.$FI ", "\r\n")
     joined = pc.binary_join_element_wise(
-        f"PUB {subject} {reply}".encode(),
-        _binary(number),
-        _binary(wire.spelled(size, ".1.$FI ", "\r\n")),
-        payloads,
-        b"\r\n",
-        b"",
+        f"{verb} {subject} {reply}".encode(), _binary(number), _binary(counted), payloads, b"\r\n", b""
     )
     pieces = [_data(joined)]
     offsets = _offsets(joined).astype(np.int64)
-    largest = (pc.max(size).as_py() or 0) + len(_HEADER) + len(str(start)) + len(2 * _END)
     # The first and the last are no plain appends: framed apart, and put in their places.
     special = {}
     if after == start:
         special[0] = 0
     if after + len(payloads) == total:
         special[len(payloads) - 1] = 2
+    first = f"{_EXPECTED}{start}{_END}{further}" if expects else further
     for row, operation in sorted(special.items(), reverse=True) if len(payloads) else ():
         batch_number = after - start + 1 + row
-        frame = _operation(
-            payloads[row].as_py(), batch_number, operation, start if batch_number == 1 else None, subject, reply
-        )
+        words = f"{subject} {reply}{batch_number}.{operation}.$FI"
+        frame = _frame(words, first if batch_number == 1 else further, payloads[row].as_py())
         pieces[:1] = [pieces[0][: offsets[row]], memoryview(frame), pieces[0][offsets[row + 1] :]]
         offsets[row + 1 :] += len(frame) - (offsets[row + 1] - offsets[row])
+    largest = (pc.max(size).as_py() or 0) + len(_header(first) if after == start or further else "")
     return Frames(memoryview(b"".join(pieces)) if len(pieces) > 1 else pieces[0], offsets, largest)
 
 
-def _operation(payload: bytes, number: int, operation: int, expected: int | None, subject: str, reply: str) -> bytes:
-    """Frame one message of a batch that is no plain append, with the sequence it expects to follow, if any."""
-    words = f"{subject} {reply}{number}.{operation}.$FI"
-    if expected is None:
+def _header(lines: str) -> str:
+    """Return a message's header with these lines, empty without any."""
+    return f"{_VERSION}{lines}{_END}" if lines else ""
+
+
+def _frame(words: str, lines: str, payload: bytes) -> bytes:
+    """Frame one message for a subject and a reply."""
+    if not (header := _header(lines).encode()):
         return f"PUB {words} {len(payload)}\r\n".encode() + payload + b"\r\n"
-    header = f"{_HEADER}{expected}{2 * _END}".encode()
     return f"HPUB {words} {len(header)} {len(header) + len(payload)}\r\n".encode() + header + payload + b"\r\n"
 
 

@@ -156,9 +156,9 @@ async def load(
     if mode is Mode.BLOCKING:
         pace = replace(pace, in_flight=1)
     access = await until_stopped(transport.choose(access, way, lambda: sample(dataset, tables)), stop)
-    control = controls.of(access)
     async with connected(access, "zakar load", stop) as connection:
         began = time.perf_counter()
+        control = await controls.of(access, connection)
         preparing = opening.prepare(
             connection,
             control,

@@ -69,15 +69,18 @@ def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate
     return max(limits)
 
 
-def frame_bytes(target: Target, mode: str) -> float:
-    """Return the mean number of bytes that a message of a table is sent as, its payload included."""
+def frame_bytes(target: Target, mode: str, header_bytes: int = 0) -> float:
+    """Return the mean number of bytes that a message of a table is sent as, its payload included.
+
+    Each has header lines of so many bytes besides ours.
+    """
     if target.records == 0:
         return 0.0
-    payload = pa.array([b""], pa.binary())
+    payload, further = pa.array([b""], pa.binary()), " " * header_bytes
     dialect = (
-        FastBatch(target.subject, _INBOX, 0, target.records + 1, _FLOW)
+        FastBatch(target.subject, _INBOX, 0, target.records + 1, _FLOW, further)
         if mode == "batch"
-        else AckEach(target.subject, _INBOX)
+        else AckEach(target.subject, _INBOX, further)
     )
     digits = 2  # of the payload's length, where the empty one of the frame has one
     return len(dialect.build(payload, target.records - 1).data) + digits + target.wire_bytes / target.records

@@ -38,6 +38,7 @@ class Opening:
     """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not.
 
     Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
+    ``fresh``: made just now, and nobody can have begun to fill it. ``headers``: whether it has room for header lines.
     """
 
     target: Target
@@ -47,6 +48,8 @@ class Opening:
     why: str = ""
     lead: int = 0
     judged: int = 0
+    fresh: bool = False
+    headers: bool = True
 
 
 async def prepare(
@@ -81,6 +84,7 @@ async def prepare(
         )
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
+    begun = {name for name, stream in there.items() if stream.last == 0}  # perhaps, by a loader that was killed
     if recreate:
         fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=True) for t in targets]
         fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
@@ -100,7 +104,10 @@ async def prepare(
             + ". Load elsewhere, or delete what is there and start over with --recreate"
         )
     # One after the other, since servers take the streams that are being created for none when they look at limits.
-    openings = [await _open(connection, control, t, there.get(t.stream), mode, replicas, patience) for t in targets]
+    openings = [
+        await _open(connection, control, t, there.get(t.stream), mode, replicas, patience, fresh=t.stream not in begun)
+        for t in targets
+    ]
     if not predictions:
         said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
         await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas)
@@ -162,8 +169,13 @@ async def _open(
     mode: Mode,
     replicas: int,
     patience: float,
+    *,
+    fresh: bool,
 ) -> Opening:
-    """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes."""
+    """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes.
+
+    ``fresh``: nobody can have begun to fill it if it is made here.
+    """
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
     slow = control.slow(connection)
@@ -181,27 +193,46 @@ async def _open(
                 f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
                 f"{error}; raise the account's or the server's storage, or load fewer --tables"
             ) from error
-        return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why)
+        return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why, fresh=fresh)
     if found.last == target.records:
         return Opening(target, found.last, batch=False, owner=None, judged=found.last)
+    headers = await _roomy(connection, control, target, found)
+    begun = found.last == 0 and station.OWNER in found.metadata
     try:
         if found.batched or not slow:
-            fenced = await station.fence(connection, target.stream, marked)
+            # The first message of a loader that was killed may be stored wherever it comes, while there is fast ingest.
+            fenced = await station.fence(connection, target.stream, marked, reopened=not begun)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
             lead = plan.late_until(fenced.last)
-            if wanted and lead >= target.records:
+            if wanted and (begun or lead >= target.records):
                 wanted, why = False, "what is left may still be under way from a loader that was killed"
-            return Opening(target, fenced.last, wanted, owner, why, lead, found.last)
+            return Opening(target, fenced.last, wanted, owner, why, lead, found.last, headers=headers)
         adopted = await station.adopt(connection, target.stream, marked)
-        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last)
+        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last, headers=headers)
     except (ApiError, *LOST) as error:
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
         quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
         mark = found.metadata.get(station.OWNER)
         why = f"this user may not update streams: {error}"
-        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last)
+        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last, headers=headers)
+
+
+async def _roomy(connection: Connection, control: Control, target: Target, found: Stream) -> bool:
+    """Return whether a stream that is there has room for its messages with further header lines.
+
+    One of the size that zakar gives where no SDKs are served is given more; what others chose is left alone.
+    """
+    if control.header_bytes == 0 or not 0 < found.max_bytes < target.max_bytes:
+        return True
+    if found.max_bytes != plan.size(target.wire_bytes, target.records, target.stream):
+        return False
+    try:
+        await station.grow(connection, target.stream, target.max_bytes)
+    except ApiError:
+        return False
+    return True
 
 
 async def _quiet(connection: Connection, stream: str, patience: float) -> int:

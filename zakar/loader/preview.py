@@ -126,6 +126,6 @@ def predicted(
     total = 0.0
     for table in tables:
         for o in seen.of(table):
-            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode) + header_bytes
+            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
             total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
     return total

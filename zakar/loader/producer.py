@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -88,7 +88,8 @@ class Job:
     ``lead`` each asks for its own ack, since others may still come. What the stream holds beyond message ``judged`` is
     still to be held against the table. ``estimate`` is what is known of the link,
     ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
-    is set, nothing more is sent. ``further``: header lines of each message; a batch has no place for any.
+    is set, nothing more is sent. ``further``: header lines of each message. ``fresh`` says that the stream was made
+    for this job, so that nobody else can have begun to fill it.
     """
 
     connection: Connection
@@ -104,12 +105,16 @@ class Job:
     lead: int = 0
     judged: int = 0
     further: str = ""
+    fresh: bool = False
 
 
 class _Attempt:
-    """One uninterrupted run of sending, up to message ``end``: its window, and what the server answered to it."""
+    """One uninterrupted run of sending, up to message ``end``: its window, and what the server answered to it.
 
-    def __init__(self, job: Job, start: int) -> None:
+    If it ``expects`` nothing, its batch begins without the header that would be seen in the station's first message.
+    """
+
+    def __init__(self, job: Job, start: int, *, expects: bool = True) -> None:
         subject, inbox = station.subject(job.stream), job.connection.short_inbox()
         pace = job.pace
         # So many that the next ack comes long before a deadline; a ping only repeats the last one.
@@ -121,7 +126,7 @@ class _Attempt:
         batch = job.batch and start >= job.lead
         self.dialect: Dialect = AckEach(subject, inbox, job.further)
         if batch:
-            self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow)
+            self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow, job.further, expects=expects)
         self.start = start
         self.end = min(job.lead, job.total) if job.batch and not batch else job.total
         self.answered = 0  # messages
@@ -129,6 +134,7 @@ class _Attempt:
         self.overdue = 0  # messages whose ack deadline passed
         self.refusal: Refusal | None = None
         self.woken = asyncio.Event()
+        self._expects = expects
         self._connection = job.connection
         self._losses = job.connection.losses
         self._loop = asyncio.get_running_loop()
@@ -140,6 +146,10 @@ class _Attempt:
         """Whether the connection is the one that the attempt began with, and may still publish."""
         connection = self._connection
         return connection.is_connected and connection.losses == self._losses and not connection.denied
+
+    def may_begin(self, stored: int) -> bool:
+        """Whether its first message may still come and be stored wherever that is, given how many are stored."""
+        return stored == 0 and not self._expects
 
     @property
     def settled(self) -> bool:
@@ -191,8 +201,9 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
     if not job.stop.is_set():
         await _compare(job, sound, tally.stored)
         sound = tally.stored
+    fresh = job.fresh and tally.stored == 0
     while tally.stored < job.total and not job.stop.is_set():
-        attempt = _Attempt(job, tally.stored)
+        attempt, fresh = _Attempt(job, tally.stored, expects=not fresh), False
         window = attempt.window
         await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
@@ -211,6 +222,7 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
 
         # In a batch another's message would shift all that follow, so its last acknowledged one tells.
         stored = await _settled(job, attempt, patience)
+        job = replace(job, batch=job.batch and not attempt.may_begin(stored))
         sound = max(sound, min(window.acked, stored) - job.batch)
         await _compare(job, sound, stored)
         sound = stored
@@ -349,7 +361,8 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
     """Return the length of the stream once it has stopped growing, reconnected if need be.
 
     Frames of a batch that a lost connection left behind could still be stored after that, so a batch's stream is
-    fenced again. Raises StoppedError if it cannot be told within ``patience``, or the stream is no longer ours.
+    fenced again; one in which a batch may still begin is left without fast ingest. Raises StoppedError if it cannot be
+    told within ``patience``, or the stream is no longer ours.
     """
     connection, stream, loop = job.connection, job.stream, asyncio.get_running_loop()
     stored = -1
@@ -365,7 +378,9 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
             if found is not None and job.owner and found.metadata.get(station.OWNER) != job.owner:
                 raise StoppedError(f"`{stream}`: {_OTHER}")
             if found is not None and found.last == stored:
-                return (await station.fence(connection, stream, {})).last if job.batch else stored
+                if not job.batch:
+                    return stored
+                return (await station.fence(connection, stream, {}, reopened=not attempt.may_begin(stored))).last
             stored = found.last if found is not None else -1
             if connection.is_connected and found is None:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")

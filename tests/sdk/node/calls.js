@@ -57,9 +57,27 @@ async function listen({ station, consumer, count }) {
   return heard;
 }
 
+// In the manner of the SDK's own example of a consumer: each message is acknowledged, then its headers are read.
+async function headers({ station, consumer, count }) {
+  const source = await memphis.consumer({ stationName: station, consumerName: consumer, consumerGroup: '', pullIntervalMs: 100 });
+  source.setContext({ key: 'value' });
+  const read = [];
+  await new Promise((resolve, reject) => {
+    source.on('error', reject);
+    source.on('message', (message, context) => {
+      message.getData().toString();
+      message.ack();
+      read.push(message.getHeaders());
+      if (read.length === count) resolve();
+    });
+  });
+  await source.destroy();
+  return read;
+}
+
 async function main(host, port, username, password, call, given) {
   await memphis.connect({ host, port: Number(port), username, password, suppressLogs: true });
-  const result = await { produce, pour, fetch, listen }[call](JSON.parse(given));
+  const result = await { produce, pour, fetch, listen, headers }[call](JSON.parse(given));
   console.log(JSON.stringify(result));
   await memphis.close();
   process.exit(0); // a consumer that was destroyed leaves timers behind

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from zakar.broker import station as streams
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
-from zakar.broker.memphis import answers, consumers, names, requests, stations
+from zakar.broker.memphis import answers, consumers, messages, names, requests, stations
 from zakar.broker.memphis.journal import Journal
 from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import (
@@ -92,11 +92,12 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
             for subject in (*requests.SUBJECTS, *UNSUPPORTED)
         ]
         await _check_heard(connection)
-        finishing = asyncio.create_task(_finish(desk))
+        looking = [asyncio.create_task(_finish(desk)), asyncio.create_task(_warn(desk))]
         try:
             yield
         finally:
-            finishing.cancel()
+            for task in looking:
+                task.cancel()
             for subscription in heard:
                 with contextlib.suppress(*LOST):
                     await subscription.unsubscribe()
@@ -134,6 +135,16 @@ async def _finish(desk: _Desk) -> None:
             desk.journal.tell(f"station {station}: made or deleted, as was asked of an earlier responder")
     except (ApiError, RefusedError, *LOST) as error:
         desk.journal.tell(f"stations that are half made or half deleted were left so: {error}")
+
+
+async def _warn(desk: _Desk) -> None:
+    """Name the stations whose messages programs will stumble over: loaded before anybody answered SDKs here."""
+    try:
+        for stream in await streams.every(desk.connection):
+            if streams.OWNER in stream.metadata and await messages.bare(desk.connection, stream.name):
+                desk.journal.tell(f"station stream {stream.name}: its messages {messages.WITHOUT}")
+    except (ApiError, *LOST) as error:
+        desk.journal.tell(f"whether stations were loaded with the headers of Memphis's messages is not known: {error}")
 
 
 async def _take(desk: _Desk, message: Msg) -> None:
