@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 import msgspec
 from msgspec import Struct, inspect
 
+from zakar import location
 from zakar.errors import ConfigError
 
 _T = TypeVar("_T")
@@ -33,6 +34,7 @@ def find(name_or_file: str, within: Path, what: str) -> Path:
 
     Raises ConfigError if there is neither.
     """
+    location.refuse(f"{what} file", name_or_file)
     known = names(within)
     if name_or_file in known:
         return within / f"{name_or_file}.toml"

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import msgspec
@@ -215,6 +215,9 @@ def published_settings(scenario: Scenario) -> dict[str, Any]:
     """Return the settings of a scenario as its dataset tells them: as if no days were held out."""
     values: dict[str, Any] = msgspec.to_builtins(scenario)
     values["calendar"].pop("holdout_days", None)
+    values["tweets"]["phrases"] = PureWindowsPath(
+        values["tweets"]["phrases"]
+    ).name  # a path tells of its maker's machine
     return values
 
 

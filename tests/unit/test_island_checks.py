@@ -593,7 +593,7 @@ def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
     monkeypatch.chdir(own)
     assert not failing(again.repeated(dataset, settings))
     monkeypatch.chdir(elsewhere)
-    with pytest.raises(ConfigError, match=r"`mine\.toml` is not here.* in the folder that the scenario came from"):
+    with pytest.raises(ConfigError, match=r"`mine\.toml` is not here.* in the folder that it is in"):
         again.repeated(dataset, settings)
 
 

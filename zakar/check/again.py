@@ -124,7 +124,7 @@ def _phrase_table(dataset: Dataset, name: str) -> Path:
     except ConfigError as error:
         raise ConfigError(
             f"phrase table `{name}` is not here, and some days are simulated again with it; "
-            "run `zakar check` in the folder that the scenario came from"
+            "run `zakar check` in the folder that it is in"
         ) from error
     if phrases.digest(found) != dataset.manifest.phrases:
         raise ConfigError(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zakar import location
 from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
@@ -34,7 +35,10 @@ def broker_command(
         typer.Option(min=0, max=65535, help="Port of the compressed WebSocket; 0 takes a free one [default: 0]."),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the streams [default: a temporary one].")
+        Path | None,
+        typer.Option(
+            parser=location.local("--store"), help="Folder that keeps the streams [default: a temporary one]."
+        ),
     ] = None,
     listen: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     user: Annotated[str | None, typer.Option(envvar="ZAKAR_USER", help="User name to ask for.")] = None,
@@ -45,8 +49,12 @@ def broker_command(
     token: Annotated[
         str | None, typer.Option(envvar="ZAKAR_TOKEN", help="Token to ask for; better in ZAKAR_TOKEN.")
     ] = None,
-    tlscert: Annotated[Path | None, typer.Option(help="Server certificate.")] = None,
-    tlskey: Annotated[Path | None, typer.Option(help="Key of the server certificate.")] = None,
+    tlscert: Annotated[
+        Path | None, typer.Option(parser=location.local("--tlscert"), help="Server certificate.")
+    ] = None,
+    tlskey: Annotated[
+        Path | None, typer.Option(parser=location.local("--tlskey"), help="Key of the server certificate.")
+    ] = None,
     memphis_too: Annotated[
         bool, typer.Option("--memphis", help="Answer the SDKs of Memphis, so that their programs run.")
     ] = False,
@@ -57,9 +65,16 @@ def broker_command(
     context: Annotated[
         str | None, typer.Option(help="Context of the nats tool that says which server.", rich_help_panel=_BESIDE)
     ] = None,
-    creds: Annotated[Path | None, typer.Option(help="Credentials file.", rich_help_panel=_BESIDE)] = None,
-    nkey: Annotated[Path | None, typer.Option(help="NKey seed file.", rich_help_panel=_BESIDE)] = None,
-    tlsca: Annotated[Path | None, typer.Option(help="Certificate authority to trust.", rich_help_panel=_BESIDE)] = None,
+    creds: Annotated[
+        Path | None, typer.Option(parser=location.local("--creds"), help="Credentials file.", rich_help_panel=_BESIDE)
+    ] = None,
+    nkey: Annotated[
+        Path | None, typer.Option(parser=location.local("--nkey"), help="NKey seed file.", rich_help_panel=_BESIDE)
+    ] = None,
+    tlsca: Annotated[
+        Path | None,
+        typer.Option(parser=location.local("--tlsca"), help="Certificate authority to trust.", rich_help_panel=_BESIDE),
+    ] = None,
     tls_first: Annotated[
         bool,
         typer.Option(
@@ -79,6 +94,8 @@ def broker_command(
 
     Example: `zakar broker --store my-broker`
     """
+    if listen is not None and location.scheme(listen):
+        raise ConfigError("--listen: give an address of this machine without a scheme and a user, such as 127.0.0.1")
     elsewhere: dict[str, Any] = {"--server": server, "--context": context, "--creds": creds, "--nkey": nkey}
     elsewhere |= {"--tlsca": tlsca, "--tls-first": tls_first or None, "--inbox-prefix": inbox_prefix}
     beside = server is not None or context is not None
@@ -124,7 +141,7 @@ def _given(options: dict[str, Any]) -> str:
 
 
 def _path(variable: str) -> Path | None:
-    return Path(text) if (text := os.environ.get(variable)) else None
+    return location.local(variable)(text) if (text := os.environ.get(variable)) else None
 
 
 def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:

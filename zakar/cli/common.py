@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zakar import processes
+from zakar import location, processes
 from zakar.broker import context as contexts
 from zakar.broker.access import DEFAULT_SERVER, Access
 from zakar.dataset import store
@@ -40,7 +40,13 @@ WithAlerts = Annotated[
     ),
 ]
 PageFile = Annotated[
-    Path, typer.Option("--out", metavar="FILE.html", help="File to write the page into; it is replaced.")
+    Path,
+    typer.Option(
+        "--out",
+        parser=location.local("--out"),
+        metavar="FILE.html",
+        help="File to write the page into; it is replaced.",
+    ),
 ]
 _AUTH = "Connection"
 Server = Annotated[
@@ -73,20 +79,50 @@ Token = Annotated[
     str | None, typer.Option("--token", envvar="NATS_TOKEN", help="Token; better in NATS_TOKEN.", rich_help_panel=_AUTH)
 ]
 Creds = Annotated[
-    Path | None, typer.Option("--creds", envvar="NATS_CREDS", help="Credentials file.", rich_help_panel=_AUTH)
+    Path | None,
+    typer.Option(
+        "--creds",
+        parser=location.local("--creds"),
+        envvar="NATS_CREDS",
+        help="Credentials file.",
+        rich_help_panel=_AUTH,
+    ),
 ]
-Nkey = Annotated[Path | None, typer.Option("--nkey", envvar="NATS_NKEY", help="NKey seed file.", rich_help_panel=_AUTH)]
+Nkey = Annotated[
+    Path | None,
+    typer.Option(
+        "--nkey", parser=location.local("--nkey"), envvar="NATS_NKEY", help="NKey seed file.", rich_help_panel=_AUTH
+    ),
+]
 TlsCa = Annotated[
     Path | None,
-    typer.Option("--tlsca", envvar="NATS_CA", help="Certificate authority to trust.", rich_help_panel=_AUTH),
+    typer.Option(
+        "--tlsca",
+        parser=location.local("--tlsca"),
+        envvar="NATS_CA",
+        help="Certificate authority to trust.",
+        rich_help_panel=_AUTH,
+    ),
 ]
 TlsCert = Annotated[
     Path | None,
-    typer.Option("--tlscert", envvar="NATS_CERT", help="Client certificate.", rich_help_panel=_AUTH),
+    typer.Option(
+        "--tlscert",
+        parser=location.local("--tlscert"),
+        envvar="NATS_CERT",
+        help="Client certificate.",
+        rich_help_panel=_AUTH,
+    ),
 ]
 TlsKey = Annotated[
     Path | None,
-    typer.Option("--tlskey", envvar="NATS_KEY", help="Key of the client certificate.", rich_help_panel=_AUTH),
+    typer.Option(
+        "--tlskey",
+        parser=location.local("--tlskey"),
+        envvar="NATS_KEY",
+        help="Key of the client certificate.",
+        rich_help_panel=_AUTH,
+    ),
 ]
 TlsFirst = Annotated[
     bool,
@@ -141,6 +177,8 @@ def access(
         tls_first=tls_first,
         inbox_prefix=inbox_prefix or None,
     )
+    if context:
+        location.refuse("--context", context)
     name = context or (None if servers else contexts.selected())
     return contexts.over(contexts.read(name), given, servers) if name else given
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zakar import location
 from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check, accepted, written
@@ -32,11 +33,12 @@ ScenarioName = Annotated[
 def simulate_command(
     name: ScenarioName = "island",
     *,
-    out: Annotated[Path, typer.Option(help="Folder to write the dataset into.")],
+    out: Annotated[Path, typer.Option(parser=location.local("--out"), help="Folder to write the dataset into.")],
     key: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            parser=location.local("--key"),
             help="Secret behind the held-out days [default: that of the dataset overwritten, else drawn; in private/].",
         ),
     ] = None,
@@ -231,7 +233,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
     suite = str(dataset.manifest.scenario.get("checks", "none"))
     if suite not in SUITES:
         raise MismatchError(
-            f"{store.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
+            f"{location.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
         )
     checks = integrity(dataset)
     blind = suite in NEED_TRUTH and not store.has_truth(dataset)
@@ -258,9 +260,9 @@ def check_command(where: Dataset, json: Json = False) -> None:
     if not json:
         tell(f"{sum(c.ok for c in checks)} of {len(checks)} figures are ok")
     if failed.startswith("content/"):
-        raise MismatchError(f"{store.shown(where)}: {failed}: not what it should be; simulate the dataset again")
+        raise MismatchError(f"{location.shown(where)}: {failed}: not what it should be; simulate the dataset again")
     if failed:
-        raise MismatchError(f"{store.shown(where)}: {failed}: outside what is accepted for `{suite}`")
+        raise MismatchError(f"{location.shown(where)}: {failed}: outside what is accepted for `{suite}`")
 
 
 def _keep(dataset: store.Dataset, checks: Sequence[Check]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from zakar import location
 from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
@@ -22,7 +23,10 @@ from zakar.loader.producer import Pace
 def demo(
     name: ScenarioName = "island",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the dataset [default: data/demo-SCENARIO, made anew].")
+        Path | None,
+        typer.Option(
+            parser=location.local("--out"), help="Folder for the dataset [default: data/demo-SCENARIO, made anew]."
+        ),
     ] = None,
     number: Annotated[int | None, typer.Option("--workers", help="Processes [default: one a core].", min=1)] = None,
     json: Json = False,

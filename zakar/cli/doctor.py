@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from zakar import location
 from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.account import Account
@@ -130,7 +131,7 @@ def refuse(found: Findings, where: str | None) -> None:
         raise ServerError(f"{found.offer.server}: {found.offer.lacks}")
     seen = found.seen
     if seen is not None and not seen.ok:
-        shown = store.shown(where or "")
+        shown = location.shown(where or "")
         raise MismatchError(f"{shown}: cannot be loaded; what is missing, and the fix, is said above")
 
 
@@ -205,7 +206,9 @@ def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
     if days == 0:
         return "there is not room for a single day"
     name = manifest.name if manifest.name in scenarios.names() else "SCENARIO.toml"
-    out = shlex.quote(f"{Path(store.shown(where)).name if '://' in where else where.rstrip('/')}-{days}-days")
+    out = shlex.quote(
+        f"{Path(location.shown(where)).name if location.scheme(where) else where.rstrip('/')}-{days}-days"
+    )
     return (
         f"the first {days:,} of {manifest.days:,} days have room: "
         f"`zakar simulate {name} --seed {manifest.seed} --days {days} --out {out}`, "

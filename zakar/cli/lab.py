@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from zakar import location
 from zakar.cli.common import Json, PageFile, give, new_page, tell
 from zakar.lab import preset, run
 from zakar.lab.lesson import Record
@@ -22,7 +23,7 @@ def run_command(
         str | None, typer.Option(help="A link of configs/links, or a TOML file, in place of the lessons' own.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few settings and repetitions: five minutes for all.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for what was measured.")] = RESULTS,
+    out: Annotated[Path, typer.Option(parser=location.local("--out"), help="Folder for what was measured.")] = RESULTS,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the lab's broker; 0 takes a free one.")] = 0,
     json: Json = False,
 ) -> None:
@@ -60,7 +61,9 @@ def _told(record: Record) -> str:
 
 @app.command("report")
 def report_command(
-    folder: Annotated[Path, typer.Argument(help="Where `zakar lab run` put its results.")] = RESULTS,
+    folder: Annotated[
+        Path, typer.Argument(parser=location.local("FOLDER"), help="Where `zakar lab run` put its results.")
+    ] = RESULTS,
     out: PageFile = PAGE,
     json: Json = False,
 ) -> None:

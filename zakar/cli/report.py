@@ -2,6 +2,7 @@
 
 import time
 
+from zakar import location
 from zakar.cli.common import Dataset, Json, PageFile, give, new_page, tell
 from zakar.dataset import store
 
@@ -29,7 +30,7 @@ def report_command(
     if json:
         give(
             {
-                "dataset": store.shown(where),
+                "dataset": location.shown(where),
                 "out": str(out),
                 "bytes": out.stat().st_size,
                 "sections": list(page.sections),

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from zakar import location
 from zakar.broker import reader, station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
@@ -205,7 +206,7 @@ def verify_command(
     if not ok:
         wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)
         raise MismatchError(
-            f"not the same as {store.shown(where)}: {wrong}; "
+            f"not the same as {location.shown(where)}: {wrong}; "
             "load again if messages are missing, with --recreate if there are others"
         )
 
@@ -216,7 +217,9 @@ def consume_command(
     form: Annotated[Format, typer.Option("--format", help="A JSON object a line, or a table; that needs --out.")] = (
         Format.JSONL
     ),
-    out: Annotated[Path | None, typer.Option(help="File to write [default: standard output].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=location.local("--out"), help="File to write [default: standard output].")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
     context: common.Context = None,
     user: common.User = None,
@@ -239,7 +242,9 @@ def consume_command(
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     if not _STATION.fullmatch(name):
-        raise ConfigError(f"`{name[:80]}` is no station's name; `zakar schema` shows those of the dataset")
+        raise ConfigError(
+            f"`{location.shown(name)[:80]}` is no station's name; `zakar schema` shows those of the dataset"
+        )
     if form is Format.PARQUET:
         if out is None:
             raise ConfigError("--format parquet: give --out the name of a file to write")

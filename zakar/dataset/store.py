@@ -18,16 +18,18 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from zakar import location
 from zakar.dataset import content, manifest, schema, wire
 from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import ANSWERS, MAPS, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
+from zakar.location import shown
 
 _ROW_GROUP = 65_536
 _WRITTEN = 16_384  # rows handed to the encoder at a time
 _ON_WIRE = frozenset(table.name for table in PUBLIC)
+_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")  # whose URLs can be opened
 _PUBLIC = _ON_WIRE | {table.name for table in MAPS}
-_HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
 @dataclass(frozen=True)
@@ -287,26 +289,12 @@ def _content(filesystem: Any, path: str, where: str) -> bytes:
         raise ConfigError(f"{shown(where)}: cannot be read: {_without_secrets(str(error), where)}") from error
 
 
-def shown(where: str) -> str:
-    """Return a folder or an object-store URL as it may be printed: without the user, password and query of a URL."""
-    kind, separator, rest = where.partition("://")
-    if not separator:
-        return where
-    return f"{kind}://{rest[len(_user(rest)) :].partition('?')[0]}"
-
-
-def _user(rest: str) -> str:
-    """Return the user and password, and the @ after them, that a URL has after its ://, if any."""
-    host = rest.partition("/")[0]
-    # Up to the last @, since secrets may hold a / or an @ that ought to have been escaped.
-    return rest[: rest.rfind("@") + 1] if "@" in host or not _HOST.fullmatch(host) else ""
-
-
 def _without_secrets(text: str, where: str) -> str:
     """Return what Arrow says of a URL, which it may repeat; without what is not to be printed of it."""
     rest = where.partition("://")[2]
     text = text.replace(where, shown(where))
-    secrets = {_user(rest)[:-1], _user(rest)[:-1].rpartition(":")[2], rest.partition("?")[2]} - {""}
+    who = location.user(rest)[:-1]
+    secrets = {who, who.rpartition(":")[2], *re.split("[?#]", rest)[1:]} - {""}
     if any(secret in text or unquote(secret) in text for secret in secrets):
         return "what is said of it would show its secrets"
     return text
@@ -436,12 +424,22 @@ def _readable(path: str) -> Iterator[None]:
 
 
 def _locate(where: str) -> tuple[Any, str]:
-    if "://" in where:
-        try:
-            return pafs.FileSystem.from_uri(where)  # type: ignore[no-any-return]
-        except (pa.ArrowException, OSError) as error:
-            raise ConfigError(f"{shown(where)}: cannot be opened: {_without_secrets(str(error), where)}") from error
-    return pafs.LocalFileSystem(), Path(where).absolute().as_posix()
+    """Return the filesystem of a folder or of an object-store URL, and the path there. Raises ConfigError."""
+    kind = location.scheme(where)
+    if not where.strip():
+        raise ConfigError("no dataset: what should be its folder is empty")
+    if not kind:
+        return pafs.LocalFileSystem(), Path(where).absolute().as_posix()
+    begin, separator, rest = where.partition("://")
+    if kind not in _STORES or begin.lower() != kind or not separator:
+        ways = ", ".join(f"{name}://" for name in _STORES)
+        raise ConfigError(
+            f"{shown(where)}: cannot be opened; give a folder, or an address that begins with one of {ways}"
+        )
+    try:
+        return pafs.FileSystem.from_uri(f"{kind}://{rest}")  # type: ignore[no-any-return]
+    except (pa.ArrowException, OSError) as error:
+        raise ConfigError(f"{shown(where)}: cannot be opened: {_without_secrets(str(error), where)}") from error
 
 
 def _listed(dataset: Dataset, table: Table) -> TableEntry | None:

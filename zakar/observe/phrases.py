@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
 
-from zakar import config
+from zakar import config, location
 from zakar.errors import ConfigError
 from zakar.observe.wording import ISLAND, Lines, expand, faked, mistype, named, pick, sentence, unfilled
 from zakar.scenario import Settings
@@ -98,6 +98,8 @@ def find(name_or_file: str, beside: Path | None = None) -> Path:
 
     Raises ConfigError if there is none.
     """
+    if name_or_file:
+        location.refuse("`tweets.phrases`", name_or_file)
     folder = config.folder() / "phrases"
     known = folder / f"{name_or_file}.toml"
     if known.is_file():
