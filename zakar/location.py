@@ -24,7 +24,6 @@ _SIGNED = re.compile(
     r"|(accountkey|sharedaccesssignature)=",
     re.IGNORECASE,
 )
-_HOST = re.compile(r"[^:]*(:[0-9]*)?|\[.*")  # and a port
 
 
 def scheme(text: str) -> str:
@@ -52,7 +51,9 @@ def shown(text: str) -> str:
     if begin.lower() != kind or not separator:
         return f"{kind}:..."
     place, *more = re.split("[?#]", rest, maxsplit=1)
-    if more and "@" in more[0]:  # a password with a ? in it, or a query with an @: which of them, nobody can tell
+    host = place.partition("/")[0]
+    # A password with a ? or a / in it, or an @ in a query or behind a port: which of them, nobody can tell.
+    if (more and "@" in more[0]) or ("@" in place and "@" not in host and ":" in host):
         return f"{begin}://..."
     return f"{begin}://{place[len(user(place)) :]}"
 
@@ -61,7 +62,7 @@ def user(rest: str) -> str:
     """Return the user and password, and the @ after them, that a URL has after its ://, if any."""
     host = rest.partition("/")[0]
     # Up to the last @, since secrets may hold a / or an @ that ought to have been escaped.
-    return rest[: rest.rfind("@") + 1] if "@" in host or not _HOST.fullmatch(host) else ""
+    return rest[: rest.rfind("@") + 1] if "@" in host or ":" in host else ""
 
 
 def local(option: str) -> Callable[[str | Path], Path]:

@@ -119,7 +119,7 @@ def test_whatever_has_a_scheme_is_an_address(scheme: str, before: str, after: st
 @given(st.from_regex(r"[A-Za-z0-9/+=@:]{8,40}", fullmatch=True), st.sampled_from(["s3", "S3", "gs", "ftp", "odd+one"]))
 def test_no_password_of_an_address_is_shown(password: str, scheme: str) -> None:
     shown = location.shown(f"{scheme}://ana:{password}@host/data?sig={password}#{password}")
-    assert shown == (f"{scheme}://..." if "@" in password else f"{scheme}://host/data")
+    assert shown == (f"{scheme}://..." if set("@/") & set(password) else f"{scheme}://host/data")
 
 
 def test_what_is_empty_is_no_path() -> None:
