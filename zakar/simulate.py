@@ -25,6 +25,7 @@ from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
 from zakar.models import classic, expected, island
 from zakar.models.block import Block
+from zakar.models.remarks import remarks
 from zakar.observe import phrases
 from zakar.scenario import IslandScenario, PhraseTweets, Scenario
 from zakar.seeds import Seeds, secret_root
@@ -222,13 +223,17 @@ def published_settings(scenario: Scenario) -> dict[str, Any]:
 
 
 def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
-    """Return what the file ``source`` of a scenario says of its published settings, by the key's path.
+    """Return what is said of a scenario's published settings, by the key's path.
 
-    Raises ConfigError if its comments cannot be read.
+    First what its file ``source`` says, then what the values come to. Raises ConfigError if that file's comments
+    cannot be read.
     """
     values = published_settings(scenario)
     paths = {f"{section}.{key}" for section, keys in values.items() if isinstance(keys, dict) for key in keys}
-    return {path: note for path, note in scenarios.read_notes(source).items() if path in paths | values.keys()}
+    notes = {path: note for path, note in scenarios.read_notes(source).items() if path in paths | values.keys()}
+    for path, remark in remarks(scenario).items():
+        notes[path] = f"{notes[path]}; here {remark}" if path in notes else f"here {remark}"
+    return notes
 
 
 def check_free(out: Path, overwrite: bool) -> None:

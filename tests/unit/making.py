@@ -69,10 +69,10 @@ def sketched(inland: np.ndarray, **maps: Any) -> Island:
     return Island(width=width, height=height, land=land, **(bare | maps))
 
 
-def simulated(out: Path, settings: Scenario, block_days: int = 128) -> Dataset:
-    """Simulate into ``out`` on one thread and open what came out."""
+def simulated(out: Path, settings: Scenario, block_days: int = 128, source: str = "tiny") -> Dataset:
+    """Simulate into ``out`` on one thread, with the comments of a scenario, and open what came out."""
     with ThreadPoolExecutor(1) as executor:
-        simulate(settings, scenario.find("tiny"), out, executor, block_days=block_days)
+        simulate(settings, scenario.find(source), out, executor, block_days=block_days)
     return store.open_dataset(str(out))
 
 

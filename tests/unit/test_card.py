@@ -1,12 +1,16 @@
 """What travels with a dataset: its card, its Croissant metadata, the report of its checks."""
 
+import datetime
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -15,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from making import ROOT
+from making import ROOT, simulated, small_island, tiny
 
 from zakar import scenario
 from zakar.check import record
@@ -25,7 +29,7 @@ from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ISLAND_MAP
 from zakar.errors import ConfigError
-from zakar.simulate import published_notes, published_settings
+from zakar.simulate import published_notes, published_settings, simulate
 
 SCORES = [
     Check("21/threshold", "temperature threshold, AUC", 0.6812345, 0.6, 0.75, "science"),
@@ -41,13 +45,14 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "dataset"))
 
 
-def described(folder: Path, suite: str = "island", **changes: object) -> Manifest:
-    """The manifest of a dataset whose scenario names a suite."""
+def described(folder: Path, model: str = "island", about: dict[str, str] | None = None, **changes: object) -> Manifest:
+    """The manifest of a dataset whose scenario has a model, and says something of the data."""
     found = store.open_dataset(str(folder)).manifest
-    return msgspec.structs.replace(found, scenario={**found.scenario, "checks": suite}, **changes)
+    settings = {**found.scenario, "model": model, "about": {**found.scenario["about"], **(about or {})}}
+    return msgspec.structs.replace(found, scenario=settings, **changes)
 
 
-def with_map(folder: Path) -> Manifest:
+def with_map(folder: Path, about: dict[str, str] | None = None) -> Manifest:
     """Put a map of one cell into a dataset; return what describes it."""
     place = folder / store.folder(ISLAND_MAP, held_out=False)
     place.mkdir()
@@ -56,7 +61,10 @@ def with_map(folder: Path) -> Manifest:
     ]
     rows = pa.table([[value] for value in row], ISLAND_MAP.schema)
     entry = store.entry(ISLAND_MAP, [store.write_part(place, 0, ISLAND_MAP, rows)])
-    return described(folder, maps={ISLAND_MAP.name: entry})
+    return described(folder, about=about, maps={ISLAND_MAP.name: entry})
+
+
+WHOSE = {"creator": "Wildfire Week", "contact": "data@wildfire.example", "published": "2027-01-31"}
 
 
 # The card.
@@ -79,10 +87,8 @@ def test_every_setting_stands_in_the_card_with_the_comment_of_the_scenario_file(
 
 
 def test_the_limits_of_an_island_say_until_when_a_fires_area_is_known(pristine: Path) -> None:
-    made = described(pristine)
-    island = msgspec.structs.replace(made, scenario={**made.scenario, "model": "island"})
-    assert "with the area and the last day known on\n  31 December;" in card.render(island)
-    assert "31 December" not in card.render(made)
+    assert "with the area and the last day known on\n  31 December;" in card.render(described(pristine))
+    assert "31 December" not in card.render(described(pristine, "classic"))
 
 
 def test_a_note_with_a_bar_stays_in_its_cell(pristine: Path) -> None:
@@ -190,7 +196,7 @@ def test_notes_are_the_comments_behind_keys_and_sections(tmp_path: Path) -> None
 def test_mlcroissant_reads_every_row_and_has_nothing_to_remark(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     import mlcroissant
 
-    made = with_map(folder)
+    made = with_map(folder, WHOSE)
     (folder / "croissant.json").write_bytes(croissant.render(made))
     dataset = mlcroissant.Dataset(folder / "croissant.json")
     assert {node.ctx.issues.report() for node in dataset.metadata.nodes()} == {""}
@@ -200,7 +206,7 @@ def test_mlcroissant_reads_every_row_and_has_nothing_to_remark(folder: Path, cap
     for name in names:
         rows = pq.read_table(folder / "public" / name).to_pylist()
         expected = [
-            {f"{name}/{key}": as_read(value) for key, value in {**row, "split": "train"}.items()} for row in rows
+            {f"{name}/{key}": as_read(value) for key, value in {**row, "split": "public"}.items()} for row in rows
         ]
         assert list(dataset.records(name)) == expected
     assert [entry.levelname for entry in caplog.records if entry.levelno >= 30] == []
@@ -209,6 +215,258 @@ def test_mlcroissant_reads_every_row_and_has_nothing_to_remark(folder: Path, cap
 def as_read(value: object) -> object:
     """A value as mlcroissant has it: texts are bytes."""
     return value.encode() if isinstance(value, str) else value
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mlcroissant's, of what it uses of pandas and rdflib
+@pytest.mark.parametrize("model", ["classic", "island"])
+def test_mlcroissant_filters_each_table_by_its_split_and_gets_all_rows_of_that_table_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    import mlcroissant
+
+    small = small_island(calendar={"days": 20, "holdout_days": 5})
+    settings = small if model == "island" else tiny(calendar={"days": 40})
+    dataset = simulated(tmp_path / "dataset", settings, block_days=7)
+    counts = {table.name: entry.rows for table, entry in store.published(dataset.manifest)}
+    assert all(len(entry.files) > 1 for entry in dataset.manifest.tables.values())
+    for name, number in counts.items():
+        fresh = mlcroissant.Dataset(tmp_path / "dataset" / "croissant.json")
+        rows = list(fresh.records(name, filters={f"{name}/split": "public"}))
+        assert len(rows) == number
+        assert {row[f"{name}/split"] for row in rows} <= {b"public"}
+        assert rows == list(mlcroissant.Dataset(tmp_path / "dataset" / "croissant.json").records(name))
+        with pytest.raises(ValueError, match="train"):
+            list(fresh.records(name, filters={f"{name}/split": "train"}))
+    remarks = [entry.getMessage() for entry in caplog.records if entry.levelno >= 30]
+    assert [remark for remark in remarks if "datePublished" not in remark] == []  # nobody said when
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_held_out_days_that_are_handed_out_are_filtered_as_a_test_split(folder: Path) -> None:
+    import mlcroissant
+
+    made = described(folder, about=WHOSE)
+    shutil.rmtree(folder / "public" / "fire_alerts")
+    kept = {name: entry for name, entry in made.tables.items() if name != "fire_alerts"}
+    made = msgspec.structs.replace(made, tables=kept, withheld=("fire_alerts",))
+    (folder / "croissant.json").write_bytes(croissant.render(made))
+    dataset = mlcroissant.Dataset(folder / "croissant.json")
+    assert [record["splits/url"] for record in dataset.records("splits")] == ["cr:TestSplit"]
+    assert len(list(dataset.records("tweets", filters={"tweets/split": "public"}))) == made.tables["tweets"].rows
+
+
+def split_pattern(metadata: dict[str, Any], table: str) -> str:
+    records = next(each for each in metadata["recordSet"] if each["@id"] == table)
+    return next(f for f in records["field"] if f["name"] == "split")["source"]["transform"]["regex"]
+
+
+def test_the_split_of_a_table_names_its_own_files_and_no_others(folder: Path) -> None:
+    metadata = json.loads(croissant.render(with_map(folder)))
+    files = [each["contentUrl"] for each in metadata["distribution"] if each["@type"] == "cr:FileObject"]
+    for table in ("tweets", "temperature_readings", "fire_alerts", "island_map"):
+        pattern = re.compile(split_pattern(metadata, table))
+        matching = [name for name in files if pattern.match(name)]
+        assert matching == [name for name in files if name.startswith(f"public/{table}/")]
+        assert {pattern.match(name)[1] for name in matching} == {"public"}
+
+
+# Whose data it is.
+
+
+def front_matter(text: str) -> dict[str, str]:
+    lines = text.split("---\n")[1].splitlines()
+    return dict(line.split(": ", 1) for line in lines if not line.startswith(" ") and ": " in line)
+
+
+@pytest.mark.parametrize(
+    ("about", "matter", "address"),
+    [
+        ({}, {"license": "cc-by-4.0"}, "https://creativecommons.org/licenses/by/4.0/"),
+        ({"licence": "CC0-1.0"}, {"license": "cc0-1.0"}, "https://spdx.org/licenses/CC0-1.0.html"),
+        ({"licence": "ODbL-1.0"}, {"license": "odbl"}, "https://spdx.org/licenses/ODbL-1.0.html"),
+        (
+            {"licence": "EUPL-1.2"},
+            {
+                "license": "other",
+                "license_name": '"EUPL-1.2"',
+                "license_link": '"https://spdx.org/licenses/EUPL-1.2.html"',
+            },
+            "https://spdx.org/licenses/EUPL-1.2.html",
+        ),
+        (
+            {"licence": "https://event.example/rules"},
+            {
+                "license": "other",
+                "license_name": '"https://event.example/rules"',
+                "license_link": '"https://event.example/rules"',
+            },
+            "https://event.example/rules",
+        ),
+        (
+            {"licence": "for the course only"},
+            {"license": "other", "license_name": '"for the course only"'},
+            "for the course only",
+        ),
+    ],
+)
+def test_the_licence_is_the_scenarios_on_the_card_and_in_croissant(
+    pristine: Path, about: dict[str, str], matter: dict[str, str], address: str
+) -> None:
+    made = described(pristine, about=about)
+    found = front_matter(card.render(made))
+    assert {key: value for key, value in found.items() if key.startswith("license")} == matter
+    assert json.loads(croissant.render(made))["license"] == address
+    licence = about.get("licence", "CC-BY-4.0")
+    assert f"## Licence\n\n{licence}" in card.render(made)
+
+
+def test_nobody_is_named_as_creator_and_no_date_is_made_up(pristine: Path) -> None:
+    made = described(pristine)
+    metadata = json.loads(croissant.render(made))
+    assert metadata.keys().isdisjoint({"creator", "datePublished"})
+    assert "Made available by" not in card.render(made)
+    assert "name zakar as" not in card.render(made)
+
+
+@pytest.mark.parametrize(
+    ("contact", "kind"),
+    [("data@wildfire.example", "email"), ("https://wildfire.example", "url"), ("room 12", "description"), ("", None)],
+)
+def test_creator_contact_version_and_date_are_the_scenarios(pristine: Path, contact: str, kind: str | None) -> None:
+    about = {"creator": "Wildfire Week", "contact": contact, "published": "2027-01-31", "version": "2.1.0"}
+    made = described(pristine, about=about)
+    metadata, text = json.loads(croissant.render(made)), card.render(made)
+    expected = {"@type": "sc:Organization", "name": "Wildfire Week", **({kind: contact} if kind else {})}
+    assert metadata["creator"] == expected
+    assert metadata["datePublished"] == "2027-01-31"
+    assert metadata["version"] == f"2.1.0+{made.fingerprint[:12]}"
+    assert metadata["citeAs"].startswith("Wildfire Week: Zakar in seconds, simulated by zakar ")
+    assert "Made available by Wildfire Week." in text
+    assert "name Wildfire Week as its source" in text
+    assert (f"Contact: {contact}" in text) == bool(contact)
+
+
+def test_zakar_is_named_with_its_version_as_the_software_behind_it(pristine: Path) -> None:
+    made = described(pristine)
+    version = made.software["zakar"]
+    assert f"Simulated by zakar {version}, faker " in card.render(made)
+    assert f"Simulated by zakar {version}" in json.loads(croissant.render(made))["rai:dataCollection"]
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "language"), [("en", "", "en"), ("de_AT", "", "de"), ("en", "pt-BR", "pt-BR"), ("no", "", "no")]
+)
+def test_the_language_is_that_of_the_phrase_table_or_what_the_scenario_says(
+    tmp_path: Path, own: str, said: str, language: str
+) -> None:
+    table = (ROOT / "configs" / "phrases" / "en.toml").read_text(encoding="utf-8")
+    (tmp_path / "own.toml").write_text(table.replace('language = "en"', f'language = "{own}"'), encoding="utf-8")
+    text = scenario.find("tiny").read_text(encoding="utf-8").replace('phrases = "en"', 'phrases = "own.toml"')
+    source = tmp_path / "mine.toml"
+    source.write_text(f'{text}\n[about]\nlanguage = "{said}"\n'.replace("days = 120", "days = 9"), encoding="utf-8")
+    with ThreadPoolExecutor(1) as executor:
+        made = simulate(scenario.read(source), source, tmp_path / "dataset", executor)
+    assert made.language == language
+    assert (
+        front_matter((tmp_path / "dataset" / "README.md").read_text(encoding="utf-8"))["language"] == f'["{language}"]'
+    )
+    assert json.loads((tmp_path / "dataset" / "croissant.json").read_bytes())["inLanguage"] == language
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('creator = "a\\nb"', "`about.creator`"),
+        ("creator = 7", "`about.creator`"),
+        ('licence = ""', "`about.licence`"),
+        ('version = "one"', "three numbers, as 1.0.0 is"),
+        ('published = "soon"', "a date, as 2016-01-01 is"),
+        ('language = "English"', "a code, as en is"),
+        ('author = "me"', "`about.author` is not a known key"),
+    ],
+)
+def test_what_cannot_be_said_of_data_is_refused_by_key(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{scenario.find('tiny').read_text(encoding='utf-8')}\n[about]\n{line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        scenario.read(path)
+
+
+# Notes that are true of any values.
+
+ADELAIDE = {
+    "calendar": {"first_date": datetime.date(2031, 7, 1), "days": 500, "holdout_days": 0},
+    "grid": {"width": 20, "height": 10},
+    "terrain": {"latitude": -35.0, "people": 9000, "settlements": 5, "land_share": 0.4},
+    "climate": {"mean_c": 12.0, "warmest_day": 200, "blocking_months": [7, 8]},
+    "sensors": {"sensors_per_cell": 2.0},
+}
+
+
+@pytest.fixture(scope="module")
+def of_adelaide() -> dict[str, str]:
+    return published_notes(small_island(**ADELAIDE), scenario.find("island"))
+
+
+def test_notes_say_what_the_values_come_to(of_adelaide: dict[str, str]) -> None:
+    here = {path: note.rpartition("here ")[2] for path, note in of_adelaide.items() if re.search("(^|; )here ", note)}
+    assert here == {
+        "calendar.days": "1.4 years, to 11 November 2032",
+        "grid.height": "200 cells in all",
+        "terrain.latitude": "35 S, day lengths of the fire danger for south of 30 S (DMC) and south of 20 S (DC); "
+        "southern seasons: all are turned by half a year",
+        "terrain.land_share": "about 80 square kilometres",
+        "terrain.people": "about 110 a square kilometre of land",
+        "climate": "in the south July has what is said of January",
+        "climate.warmest_day": "18 January",
+        "climate.wet_fraction": "in the south July has what is said of January",
+        "climate.wet_day_mm": "in the south July has what is said of January",
+        "climate.blocking_months": "January, February",
+        "sensors.sensors_per_cell": "about 160 in all",
+    }
+
+
+@pytest.mark.parametrize(
+    ("latitude", "words"),
+    [
+        (37.0, "37 N, day lengths of the fire danger for north of 30 N (DMC) and north of 20 N (DC)"),
+        (15.5, "15.5 N, day lengths of the fire danger for 10 to 30 N (DMC) and 20 S to 20 N (DC)"),
+    ],
+)
+def test_the_card_says_which_day_lengths_a_latitude_has(latitude: float, words: str) -> None:
+    notes = published_notes(small_island(terrain={"latitude": latitude}), scenario.find("island"))
+    assert notes["terrain.latitude"].endswith(f"; here {words}")
+
+
+# What a note says of a number is true of any: none counts years, cells, sensors or shares that follow from others.
+@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(r"seven|three years", r"\b650\b", r"\b450\b", r"\b2549\b", "(^|; )here ", "August", "about 130", "95 %"),
+        *("^the 900 readings", "configs/phrases/", r"\(D\)", r"rank\^-1", "Mediterranean$"),
+    ],
+)
+def test_no_comment_of_a_shipped_scenario_states_what_follows_from_values(name: str, told: str) -> None:
+    notes = scenario.read_notes(scenario.find(name))
+    wrong = {path: note for path, note in notes.items() if re.search(told, note)}
+    assert {path for path in wrong if "18.5 is usual" not in wrong[path]} == set()
+    description = scenario.read(scenario.find(name)).description
+    assert not re.search(r"[0-9]+ x|even years|[0-9]+ days|Mediterranean", description)
+
+
+def test_the_card_and_croissant_count_days_years_cells_and_records_themselves(tmp_path: Path) -> None:
+    settings = small_island(**ADELAIDE | {"calendar": {**ADELAIDE["calendar"], "days": 40}})
+    dataset = simulated(tmp_path / "dataset", settings, source="island")
+    text = (tmp_path / "dataset" / "README.md").read_text(encoding="utf-8")
+    counted = f"40 days (0.1 years) on 20 x 10 cells, {dataset.manifest.records:,} records."
+    assert counted in text
+    assert counted in json.loads((tmp_path / "dataset" / "croissant.json").read_bytes())["description"]
+    assert "southern seasons" in text
+    for false in ("seven years", "30 x 30", "36-38 N |", "650", "5 August", "2,557"):
+        assert false not in text.lower()
 
 
 def test_croissant_has_the_size_and_checksum_of_every_published_file(folder: Path) -> None:

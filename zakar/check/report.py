@@ -16,6 +16,7 @@ from zakar.check import digest, pictures, record, settings
 from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings, Times
 from zakar.check.figure import accepted, written
 from zakar.dataset import store
+from zakar.dataset.about import about
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.page import canvas, template
@@ -116,6 +117,7 @@ def report(dataset: Dataset) -> Report:
     page = _environment().get_template("report.html")
     html = page.render(
         manifest=dataset.manifest,
+        about=about(dataset.manifest),
         description=scenario.description,
         island=isinstance(scenario, IslandScenario),
         facts=_facts(dataset, scenario),

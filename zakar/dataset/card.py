@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from zakar.dataset import store
+from zakar.dataset.about import about, size
+from zakar.dataset.croissant import NAME as CROISSANT
+from zakar.dataset.croissant import SPLIT
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import PREDICTIONS, Table
 
 NAME = "README.md"
 
 _BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
-_SUITES_WITH_BASELINES = ("island",)
+_MODELS_WITH_BASELINES = ("island",)
 _BEGIN, _END = "<!-- baselines -->", "<!-- end of baselines -->"
 
 _SIZES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11, 10**12)  # as dataset hubs name them
@@ -30,11 +33,11 @@ _LIMITS = {
 - Cells are 1 km wide and steps a day long: no hours of weather, no fire line within a cell.
 - One weather for the whole island, from which places depart by height, coast and a little chance: no winds of valleys
   or of the sea, one wind direction a day, no clouds, no snow, and no trend of the climate over the years.
-- Fire danger is the Canadian Fire Weather Index, calculated from the warmest hour where that system asks for noon, and
-  not calibrated to this vegetation.
+- Fire danger is the Canadian Fire Weather Index, calculated from the warmest hour where that system asks for noon, with
+  day lengths of a whole band of latitude, and not calibrated to this vegetation.
 - Fire passes from a cell to its neighbours: no embers that leap over one, and no wind of a fire's own. The rates of
   spread were published for smaller cells and shorter steps, and are scaled.
-- A fire that burns over New Year, which is rare, stands in the list of fires with the area and the last day known on
+- A fire that burns over New Year stands in the list of fires with the area and the last day known on
   31 December; what it burned afterwards is in the list of burned cells alone. The same goes for where the days end.
 - Crews are a chance of holding a fire, not people who can be in one place only.
 - Smoke has no plume: no sensor measures it, and those who write of it are likelier downwind, within 6 km.
@@ -85,8 +88,9 @@ def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
         str(manifest.scenario.get("description", "")),
         "",
         "Simulated data: no real place, person or post.",
-        f"{manifest.days:,} days, {manifest.records:,} records, scenario `{manifest.name}`, seed {manifest.seed}.",
+        f"{size(manifest)} Scenario `{manifest.name}`, seed {manifest.seed}.",
         "",
+        *_people(manifest),
         *_tables(manifest),
         *_splits(manifest),
         *_loading(manifest),
@@ -94,10 +98,7 @@ def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
         *_limits(manifest),
         *_baselines(manifest, figures),
         *_provenance(manifest),
-        "## Licence",
-        "",
-        "CC-BY-4.0: use it for anything, and name zakar as the source.",
-        "",
+        *_licence(manifest),
     ]
     return "\n".join(lines)
 
@@ -118,15 +119,19 @@ def _front_matter(manifest: Manifest) -> list[str]:
         configs += [
             f"  - config_name: {table.name}",
             "    data_files:",
-            "      - split: train",
+            f"      - split: {_split(manifest)}",
             f"        path: {store.folder(table, held_out=False).as_posix()}/*.parquet",
         ]
-    language = _language(manifest)
+    known = about(manifest)
+    other = [f"license_name: {_value(known.licence)}"] if known.hub_licence == "other" else []
+    if other and known.licence_address:
+        other.append(f"license_link: {_value(known.licence_address)}")
     return [
         "---",
         f"pretty_name: {_value(manifest.title)}",
-        "license: cc-by-4.0",
-        *([f"language: [{language}]"] if language else []),
+        f"license: {known.hub_licence}",
+        *other,
+        *([f"language: [{_value(manifest.language)}]"] if manifest.language else []),
         "tags: [wildfire, simulation, synthetic, streaming]",
         f"size_categories: [{_value(_size(manifest.records))}]",
         "task_categories: [tabular-classification, time-series-forecasting, text-classification]",
@@ -137,11 +142,31 @@ def _front_matter(manifest: Manifest) -> list[str]:
     ]
 
 
-def _language(manifest: Manifest) -> str:
-    """Return the code of the language of the posts, where the phrase table is called by it; else nothing."""
-    tweets = manifest.scenario.get("tweets")
-    name = str(tweets.get("phrases", "")) if isinstance(tweets, dict) else ""
-    return name if len(name) == 2 and name.isalpha() and name.islower() else ""
+def _people(manifest: Manifest) -> list[str]:
+    """Return who makes the data available, if that is said."""
+    known = about(manifest)
+    lines = [
+        *([f"Made available by {known.creator}."] if known.creator else []),
+        *([f"Contact: {known.contact}"] if known.contact else []),
+        *([f"Published on {known.published}."] if known.published else []),
+    ]
+    return [*"\n\n".join(lines).split("\n"), ""] if lines else []
+
+
+def _licence(manifest: Manifest) -> list[str]:
+    known = about(manifest)
+    address = f": {known.licence_address}" if known.licence_address not in {"", known.licence} else ""
+    whose = f"name {known.creator} as its source" if known.creator else "name its source"
+    asks = [f"Use it for anything, and {whose}."] if known.licence == "CC-BY-4.0" else []
+    return [
+        "## Licence",
+        "",
+        f"{known.licence}{address}",
+        "",
+        *[*asks, ""][: 2 * len(asks)],
+        "The words of the posts come from a phrase table: those of zakar's own are CC-BY-4.0.",
+        "",
+    ]
 
 
 def _size(records: int) -> str:
@@ -198,15 +223,24 @@ def _dictionary(table: Table) -> list[str]:
 def _splits(manifest: Manifest) -> list[str]:
     calendar = manifest.scenario.get("calendar")
     dated = calendar.get("first_date") if isinstance(calendar, dict) else None
-    date = f" Day {manifest.first_day} is {dated}." if dated else ""
+    date = f" Day 1 is {dated}." if dated else ""
+    days = f"all days, {manifest.first_day:,} to {manifest.first_day + manifest.days - 1:,}.{date}"
+    if manifest.withheld:
+        withheld = ", ".join(f"`{name}`" for name in manifest.withheld)
+        return ["## Splits", "", f"One, `{_split(manifest)}`: {days}", f"To be predicted: {withheld} are withheld.", ""]
     return [
         "## Splits",
         "",
-        f"One, `train`: all days, {manifest.first_day} to {manifest.first_day + manifest.days - 1:,}.{date}",
+        f"One, `{_split(manifest)}`: {days}",
         "To validate, cut by time and keep whole years: neighbouring days and cells are alike, and a random cut shows",
         "a model the answers.",
         "",
     ]
+
+
+def _split(manifest: Manifest) -> str:
+    """Return the name of the one split: of days to learn from, or of days whose alerts are withheld."""
+    return "test" if manifest.withheld else "train"
 
 
 def _loading(manifest: Manifest) -> list[str]:
@@ -225,7 +259,7 @@ def _loading(manifest: Manifest) -> list[str]:
         "```python",
         "import datasets, pathlib",
         "",
-        f'print(datasets.load_dataset(str(pathlib.Path.cwd()), "{first}", split="train")[0])',
+        f'print(datasets.load_dataset(str(pathlib.Path.cwd()), "{first}", split="{_split(manifest)}")[0])',
         "```",
         "",
         "```python",
@@ -234,7 +268,15 @@ def _loading(manifest: Manifest) -> list[str]:
         f'duckdb.read_parquet("public/{first}/*.parquet").limit(5).show()',
         "```",
         "",
-        "`croissant.json` describes the files for tools that read Croissant, such as `mlcroissant`.",
+        "`croissant.json` describes the files for tools that read Croissant, such as `mlcroissant`. To them the split",
+        f"is called `{SPLIT}`, after its folder, since that is what they can filter by:",
+        "",
+        "```python",
+        "import itertools, mlcroissant",
+        "",
+        f'rows = mlcroissant.Dataset("{CROISSANT}").records("{first}", filters={{"{first}/split": "{SPLIT}"}})',
+        "print(list(itertools.islice(rows, 5)))",
+        "```",
         "",
     ]
 
@@ -243,14 +285,15 @@ def _parameters(manifest: Manifest) -> list[str]:
     """Return the table of the scenario's keys; a section's own note stands in the row of its name."""
     rows = []
     for section, keys in manifest.scenario.items():
-        if isinstance(keys, dict):
+        if isinstance(keys, dict) and section != "about":  # that is told elsewhere
             rows.append(_row(f"**{section}**", "", manifest.notes.get(section, "")))
             paths = {f"{section}.{key}": value for key, value in keys.items()}
             rows += [_row(f"`{path}`", _value(value), manifest.notes.get(path, "")) for path, value in paths.items()]
     return [
         "## Parameters and their sources",
         "",
-        "The settings that made this data, and what the scenario file says of them: meaning, unit, source.",
+        "The settings that made this data, and what the scenario file says of them: meaning, unit, source. What",
+        "follows the word `here` is calculated from the values.",
         "",
         "| key | value | note |",
         "|---|---|---|",
@@ -265,7 +308,7 @@ def _limits(manifest: Manifest) -> list[str]:
 
 
 def _baselines(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
-    if manifest.scenario.get("checks") not in _SUITES_WITH_BASELINES:
+    if manifest.scenario.get("model") not in _MODELS_WITH_BASELINES:
         return []
     return ["## Baselines", "", *_scores(manifest, figures), ""]
 
@@ -304,7 +347,7 @@ def _provenance(manifest: Manifest) -> list[str]:
     return [
         "## Provenance",
         "",
-        f"Made by {software}.",
+        f"Simulated by {software}.",
         "All settings are in `manifest.json`, under `scenario`; the same scenario, seed and software make the",
         "same content. Fingerprint of the decoded content:",
         "",

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-import zakar
 from zakar.dataset import store
+from zakar.dataset.about import about, size
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.schema import Column, Table
 
 NAME = "croissant.json"
+SPLIT = "public"  # the value to filter by
 
 _TERMS = (
     *("annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes", "extract"),
@@ -22,7 +23,6 @@ _TERMS = (
     *("key", "md5", "parentField", "path", "readLines", "recordSet", "references", "regex", "repeated", "replace"),
     *("samplingRate", "sdVersion", "separator", "source", "subField", "transform", "unArchive"),
 )
-# The specification also lists "value"; mlcroissant 1.1 reads it at schema.org, where it is without.
 _CONTEXT: dict[str, object] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -45,41 +45,56 @@ def render(manifest: Manifest) -> bytes:
 
     A file set and a record set a table, and each file with its size and SHA-256.
     """
-    tables = store.published(manifest)
+    tables, known, software = store.published(manifest), about(manifest), f"zakar {manifest.software['zakar']}"
+    contact = {known.contact_kind: known.contact} if known.contact else {}
+    creator = {"@type": "sc:Organization", "name": known.creator, **contact}
+    described = str(manifest.scenario.get("description") or manifest.title)
     metadata = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": manifest.title,
-        "description": str(manifest.scenario.get("description") or manifest.title),
-        "license": "https://creativecommons.org/licenses/by/4.0/",
+        "description": f"{described} {size(manifest)}",
+        "license": known.licence_address or known.licence,
         "url": "README.md",
-        "creator": {"@type": "sc:Organization", "name": "zakar"},
-        "datePublished": zakar.__date__,
-        "version": f"{manifest.software['zakar']}+{manifest.fingerprint[:12]}",
-        "citeAs": f"{manifest.title}, simulated by zakar {manifest.software['zakar']}, seed {manifest.seed}, "
-        f"fingerprint {manifest.fingerprint}",
+        **({"creator": creator} if known.creator else {}),
+        **({"datePublished": known.published} if known.published else {}),
+        **({"inLanguage": manifest.language} if manifest.language else {}),
+        "version": f"{known.version}+{manifest.fingerprint[:12]}",
+        "citeAs": f"{known.creator + ': ' if known.creator else ''}{manifest.title}, simulated by {software}, "
+        f"seed {manifest.seed}, fingerprint {manifest.fingerprint}",
+        "rai:dataCollection": f"Simulated by {software}: no real place, person or post. All settings and their sources "
+        "are in README.md.",
         "keywords": ["wildfire", "simulation", "synthetic", "streaming"],
         "isLiveDataset": False,
         "distribution": [part for table, entry in tables for part in _distribution(table, entry)],
-        "recordSet": [_SPLITS, *(_record_set(table, entry) for table, entry in tables)],
+        "recordSet": [_splits(manifest), *(_record_set(table, entry) for table, entry in tables)],
     }
     return msgspec.json.format(msgspec.json.encode(metadata), indent=2) + b"\n"
 
 
-_SPLITS = {
-    "@type": "cr:RecordSet",
-    "@id": "splits",
-    "name": "splits",
-    "description": "All days are meant to learn from.",
-    "dataType": "cr:Split",
-    "key": {"@id": "splits/name"},
-    "field": [
-        {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
-        {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": ["sc:URL", "cr:Split"]},
-    ],
-    "data": [{"splits/name": "train", "splits/url": "cr:TrainingSplit"}],
-}
+def _splits(manifest: Manifest) -> dict[str, object]:
+    """Return the one split. Tools filter by a piece of a file's path, so it is called after the folder."""
+    if manifest.withheld:
+        url, words = (
+            "cr:TestSplit",
+            f"All days are to be predicted: {', '.join(manifest.withheld)} of them are withheld.",
+        )
+    else:
+        url, words = "cr:TrainingSplit", "All days are meant to learn from."
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "splits",
+        "name": "splits",
+        "description": words,
+        "dataType": "cr:Split",
+        "key": {"@id": "splits/name"},
+        "field": [
+            {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
+            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": ["sc:URL", "cr:Split"]},
+        ],
+        "data": [{"splits/name": SPLIT, "splits/url": url}],
+    }
 
 
 def _distribution(table: Table, entry: TableEntry) -> Iterator[dict[str, object]]:
@@ -116,13 +131,22 @@ def _record_set(table: Table, entry: TableEntry) -> dict[str, object]:
 
 
 def _split(table: Table) -> dict[str, Any]:
+    """Return a table's field of its split: a regular expression over the paths of its own files and of no others.
+
+    To filter, mlcroissant replaces the group by a value and takes the files whose paths match. It applies the
+    expression to what it has found by it too, so all behind the group may be missing.
+    """
     return {
         "@type": "cr:Field",
         "@id": f"{table.name}/split",
         "name": "split",
         "description": "the split, the same for all rows",
         "dataType": "sc:Text",
-        "value": "train",
+        "source": {
+            "fileSet": {"@id": _files(table)},
+            "extract": {"fileProperty": "fullpath"},
+            "transform": {"regex": f"^({SPLIT})(?:/{table.name}/part-.*)?$"},
+        },
         "references": {"field": {"@id": "splits/name"}},
     }
 
