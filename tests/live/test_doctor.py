@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,11 @@ import trustme
 from helpers import free_port, publisher
 from operators import tiered
 
-from zakar import scenario
 from zakar.__main__ import main
 from zakar.broker import link, station
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.dataset import store
+from zakar.dataset.days import first
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
@@ -25,7 +23,6 @@ from zakar.loader.doctor import examine
 from zakar.loader.load import Progress, load
 from zakar.loader.outlook import Action
 from zakar.loader.producer import Pace
-from zakar.simulate import simulate
 
 QUOTA = """
 accounts {{ team {{
@@ -225,12 +222,7 @@ def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
     sample: Dataset, tmp_path: Path, limits: str
 ):
     def loaded(access: Access, days: int, *, recreate: bool) -> None:
-        path = scenario.find("tiny")
-        with ThreadPoolExecutor(1) as executor:
-            simulate(
-                scenario.with_days(scenario.read(path), days), path, tmp_path / f"{days}", executor, overwrite=True
-            )
-        asyncio.run(load(store.open_dataset(str(tmp_path / f"{days}")), access, PUBLIC, Pace(), recreate=recreate))
+        asyncio.run(load(first(sample, days), access, PUBLIC, Pace(), recreate=recreate))
 
     async def delete(access: Access) -> None:
         async with publisher(access) as connection:
@@ -255,7 +247,7 @@ def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_
         code, out, err = command(*words)
         assert code == 1
         assert "storage: a load needs 7.2 MiB and the account has 5.0 MiB left" in out
-        assert re.search(r"`zakar simulate tiny --seed 2023 --days (\d+) --out \S+-\1-days`, then `zakar load", out)
+        assert re.search(r"the first \d+ of 120 days have room: `zakar load \S+ --days \d+`$", out, re.MULTILINE)
         assert len(err.splitlines()) == 1
         code, out, _ = command(*words, "--json")
         found = json.loads(out)
@@ -277,14 +269,12 @@ def test_the_command_for_the_days_that_fit_loads_them_as_was_asked_for(
             words += ["--recreate"]
         code, out, _ = command("load", str(sample.root), *who, *words, "--dry-run")
         assert code == 1
-        simulated, loaded = re.findall(r"`zakar ([^`]+)`", out)
+        (loaded,) = re.findall(r"`zakar ([^`]+)`", out)
         assert loaded.endswith(" ".join(words))
-        days = int(re.findall(r"--days (\d+)", simulated)[0])
-        for number in (days, days + 1):
-            made = re.sub(r"--days \d+ --out \S+", f"--days {number} --out {tmp_path / str(number)}", simulated)
-            assert command(*made.split())[0] == 0
-            options = loaded.split()[2:] if number == days else [*words, "--recreate"]
-            assert command("load", str(tmp_path / str(number)), *options, *who)[0] == (0 if number == days else 3)
+        days = int(re.findall(r"--days (\d+)", loaded)[0])
+        assert command(*loaded.split(), *who)[0] == 0
+        more = loaded.replace(f"--days {days}", f"--days {days + 1}").split()
+        assert command(*more, *who)[0] == 3
 
 
 def test_not_a_single_day_may_fit_and_too_few_streams_be_allowed(sample: Dataset, command):

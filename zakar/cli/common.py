@@ -39,6 +39,12 @@ WithAlerts = Annotated[
         help="With --split holdout: the held-out alerts too. They are the answers: who reads them knows.",
     ),
 ]
+Days = Annotated[
+    int | None,
+    typer.Option(
+        "--days", metavar="N", help="The first N days alone, with the alerts that are told by then [default: all]."
+    ),
+]
 PageFile = Annotated[
     Path,
     typer.Option(

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -10,7 +9,6 @@ import typer
 from rich.console import Console
 
 from zakar import location
-from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.link import Link
@@ -18,6 +16,7 @@ from zakar.broker.memphis import messages
 from zakar.cli import common
 from zakar.cli.common import Json, access, answer_lines, give, run, tell
 from zakar.dataset import schema, store
+from zakar.dataset.days import first
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
@@ -31,8 +30,8 @@ from zakar.stopping import until_stopped
 _DOES = {
     Action.CREATE: "create with {size}",
     Action.RECREATE: "delete {stored:,} messages, create anew with {size}",
-    Action.CONTINUE: "go on after {stored:,} messages",
-    Action.NOTHING: "nothing: all is there",
+    Action.CONTINUE: "go on after {stored:,} messages{enlarged}",
+    Action.NOTHING: "nothing: all is there{beyond}",
     Action.REFUSE: "REFUSE: {why}",
     Action.DELETE: "delete {stored:,} messages and the stream",
 }
@@ -44,6 +43,7 @@ def doctor_command(
     ] = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
+    days: common.Days = None,
     server: common.Server = None,
     context: common.Context = None,
     user: common.User = None,
@@ -65,7 +65,7 @@ def doctor_command(
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
-    dataset = store.open_dataset(where, which) if where is not None else None
+    dataset = first(store.open_dataset(where, which), days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
     found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))
     missing = lacking(found, dataset, where)
@@ -159,8 +159,9 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     lines += seen.shortages
     days = found.days_that_fit
     if days is not None:
-        there = {Action.CONTINUE, Action.NOTHING, Action.RECREATE, Action.DELETE}
-        recreate = any(o.action in there for table in schema.PUBLIC for o in seen.of(table))
+        asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in seen.stations.values())
+        recreate = asked or found.starts_over
+        options += " --with-alerts" if dataset.answers and not found.left_out else ""
         lines.append(_shorter(dataset, where, days, options + (" --recreate" if recreate else "")))
     return lines
 
@@ -186,7 +187,9 @@ def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -
 
 
 def _line(o: Outlook) -> str:
-    line = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes))
+    beyond = f", and {o.stored - o.records:,} messages of later days" if o.records < o.stored else ""
+    enlarged = f", with {mib(o.max_bytes)} in place of what it has" if o.enlarged else ""
+    line = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes), beyond=beyond, enlarged=enlarged)
     line += f", needs {mib(o.needs)}" if o.needs > 1 and o.needs != o.max_bytes else ""
     return line + (f"; {o.sends:,} messages, mode {o.mode}" if o.sends else "")
 
@@ -200,19 +203,12 @@ def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: i
 
 
 def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
-    manifest = dataset.manifest
-    if dataset.answers:
-        return "there is not room for the held-out days"
     if days == 0:
         return "there is not room for a single day"
-    name = manifest.name if manifest.name in scenarios.names() else "SCENARIO.toml"
-    out = shlex.quote(
-        f"{Path(location.shown(where)).name if location.scheme(where) else where.rstrip('/')}-{days}-days"
-    )
+    held_out = " --split holdout" if dataset.split is Split.HOLDOUT else ""
     return (
-        f"the first {days:,} of {manifest.days:,} days have room: "
-        f"`zakar simulate {name} --seed {manifest.seed} --days {days} --out {out}`, "
-        f"then `zakar load {out}{options}`"
+        f"the first {days:,} of {dataset.whole.manifest.days:,} days have room: "
+        f"`zakar load {shlex.quote(location.shown(where))}{held_out} --days {days}{options}`"
     )
 
 

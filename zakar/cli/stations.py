@@ -6,6 +6,7 @@ import enum
 import math
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from zakar.cli import common
 from zakar.cli.common import Dataset, Json, access, answer_lines, give, meter, run, split, tell
 from zakar.cli.doctor import rehearse
 from zakar.dataset import store, wire
+from zakar.dataset.days import first
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
@@ -35,7 +37,7 @@ from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
 from zakar.loader.plan import PARTITIONS_MOST
 from zakar.loader.producer import Pace
 from zakar.loader.unload import Unloaded, unload
-from zakar.loader.verify import Comparison, verify
+from zakar.loader.verify import COUNTS, Comparison, verify
 from zakar.loader.window import IN_FLIGHT_MOST
 from zakar.stopping import in_thread, until_stopped
 
@@ -80,6 +82,7 @@ def load_command(
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
+    days: common.Days = None,
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Delete the tables' stations first; predictions are never touched."),
@@ -103,11 +106,12 @@ def load_command(
 ) -> None:
     """Fill stations from a dataset, every message once and in order. Safe to run again: it goes on.
 
-    Of held-out days (--split holdout) the alerts are left out, since they are what is to be predicted.
+    With --days, of its first days alone; more days later, or none said, add the others. Of held-out days (--split
+    holdout) the alerts are left out, since they are what is to be predicted.
 
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = store.open_dataset(where, which)
+    dataset = first(store.open_dataset(where, which), days)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
@@ -167,6 +171,7 @@ def verify_command(
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
+    days: common.Days = None,
     context: common.Context = None,
     user: common.User = None,
     password: common.Password = None,
@@ -182,11 +187,12 @@ def verify_command(
 ) -> None:
     """Read stations back and compare them with a dataset, message by message.
 
-    Held-out alerts (--split holdout) are compared if the broker has any, and with --with-alerts they must be there.
+    With --days, a station must hold those days; what it holds beyond is compared too. Held-out alerts (--split holdout)
+    are compared if the broker has any, and with --with-alerts they must be there.
 
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = store.open_dataset(where, which)
+    dataset = first(store.open_dataset(where, which), days)
     who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     left_out: dict[str, int | None] = {}
     comparisons = metered_verify(dataset, who, loading.choose(dataset, split(tables), answers=with_alerts), left_out)
@@ -194,12 +200,11 @@ def verify_command(
     if json:
         give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": left_out})
     else:
-        names = list(Comparison.__dataclass_fields__)
         grid = Table("station", box=None, pad_edge=False)
-        for field in names:  # a thousandfold more would still be whole on 80 columns
+        for field in COUNTS:  # a thousandfold more would still be whole on 80 columns
             grid.add_column("doubled" if field == "duplicates" else field.replace("_", " "), justify="right")
         for name, c in comparisons.items():
-            grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in names))
+            grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in COUNTS))
         Console().print(grid)
         for line in answer_lines(dataset, left_out):
             tell(line)
@@ -207,8 +212,21 @@ def verify_command(
         wrong = ", ".join(name for name, c in comparisons.items() if not c.ok)
         raise MismatchError(
             f"not the same as {location.shown(where)}: {wrong}; "
+            f"{_fewer(where, dataset, comparisons)}"
             "load again if messages are missing, with --recreate if there are others"
         )
+
+
+def _fewer(where: str, dataset: store.Dataset, comparisons: dict[str, Comparison]) -> str:
+    """Say that stations hold fewer days than they are compared with, where that is so; else nothing."""
+    days = {c.days for c in comparisons.values() if not c.ok and c.days and c.days < dataset.manifest.days}
+    if not days:
+        return ""
+    held = " or ".join(f"{number:,}" for number in sorted(days))
+    return (
+        f"loaded with the first {held} of {dataset.whole.manifest.days:,} days: "
+        f"`zakar verify {shlex.quote(location.shown(where))} --days {max(days)}` compares those; "
+    )
 
 
 def consume_command(
@@ -316,7 +334,8 @@ def metered_verify(
 def summary(report: LoadReport) -> str:
     """Say in a line what a load did."""
     if report.sent == 0 and not report.interrupted:
-        return f"all {report.records:,} messages are stored already; nothing was sent"
+        beyond = f", and {report.beyond:,} of later days" if report.beyond else ""
+        return f"all {report.records:,} messages are stored already{beyond}; nothing was sent"
     again = f", {report.already_stored:,} were stored already" if report.already_stored else ""
     trouble = f"; {report.timeouts:,} time-outs, {report.retries:,} sent again, {report.reconnects} reconnects"
     return (

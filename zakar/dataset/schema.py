@@ -25,7 +25,8 @@ class Column:
 class Table:
     """A table. ``day`` names the column that its rows are sorted by first.
 
-    ``extras`` are columns that come after the others where a scenario has them.
+    ``extras`` are columns that come after the others where a scenario has them. ``told`` names the column of the day on
+    which anybody gets to know of a row, where that is not its ``day``.
     """
 
     name: str
@@ -33,6 +34,12 @@ class Table:
     columns: tuple[Column, ...]
     doc: str
     extras: tuple[Column, ...] = ()
+    told: str = ""
+
+    @property
+    def known(self) -> str:
+        """The column of the day from which a row can be known."""
+        return self.told or self.day
 
     def full(self) -> "Table":
         """Return the table with all its extras as columns."""
@@ -99,6 +106,7 @@ ALERTS = Table(
         _Y,
     ),
     "Fires as the slow official system reports them.",
+    told="notification_day",
 )
 PREDICTIONS = Table(
     "fire_predictions",

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -51,12 +49,21 @@ class Split(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Dataset:
-    """An opened dataset, or its held-out part: its manifest, and where its files are."""
+    """An opened dataset, or its held-out part: its manifest, and where its files are.
+
+    A dataset of its first days alone has a manifest that says so, and knows the ``longer`` one.
+    """
 
     filesystem: Any
     root: str
     manifest: Manifest
     split: Split = Split.TRAIN
+    longer: "Dataset | None" = None
+
+    @property
+    def whole(self) -> "Dataset":
+        """The dataset of all days."""
+        return self.longer or self
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -305,7 +312,10 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
 
     Skips files and row groups before ``start`` without decoding them.
     """
+    left = dataset.manifest.tables[table.name].rows - start
     for path, file in zip(dataset.files(table.name), dataset.manifest.tables[table.name].files, strict=True):
+        if left <= 0:
+            return
         if start >= file.rows:
             start -= file.rows
             continue
@@ -319,20 +329,10 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
                 else:
                     groups.append(group)
             for batch in parquet.iter_batches(rows, row_groups=groups):
-                if start < batch.num_rows:
-                    yield batch.slice(start).cast(table.schema)
+                if start < batch.num_rows and left > 0:
+                    yield batch.slice(start, left).cast(table.schema)
+                    left -= batch.num_rows - start
                 start = max(0, start - batch.num_rows)
-
-
-def by_day(dataset: Dataset, table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of each day of a public table and the bytes of their wire objects, each of shape (days,)."""
-    rows, size = np.zeros(dataset.manifest.days, np.int64), np.zeros(dataset.manifest.days, np.int64)
-    for batch in batches(dataset, table, rows=_ROW_GROUP):
-        day = np.clip(batch[table.day].to_numpy() - dataset.manifest.first_day, 0, len(rows) - 1)
-        rows += np.bincount(day, minlength=len(rows))
-        lengths = pc.binary_length(wire.encode(batch)).to_numpy()
-        size += np.bincount(day, lengths, minlength=len(size)).astype(np.int64)
-    return rows, size
 
 
 def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:

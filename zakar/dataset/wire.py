@@ -69,6 +69,11 @@ def size(batch: pa.RecordBatch) -> int:
     return total
 
 
+def lengths(batch: pa.RecordBatch) -> np.ndarray:
+    """Return the bytes of each wire object that ``encode`` makes of a batch, shape (rows,)."""
+    return np.diff(np.frombuffer(encode(batch).buffers()[1], np.int32)[: batch.num_rows + 1])
+
+
 def _digits(values: np.ndarray) -> int:
     """Return the number of characters of integers in decimal, signs included."""
     negative = values < 0

@@ -78,6 +78,7 @@ async def fill(
                     opening.judged,
                     further if opening.headers else "",
                     opening.fresh,
+                    opening.beyond,
                 )
 
                 def report(target: Target = target) -> None:

@@ -67,15 +67,17 @@ class Offer:
 class Findings:
     """What was found: the server's offer, and, for a dataset, what a load would do and take.
 
-    ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice.
-    ``left_out`` are the tables of answers that a load leaves out, and how many messages their stations hold.
-    ``bare``: streams with messages that lack what SDKs of Memphis read in each, where these are served.
+    ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice,
+    and whether a load of them ``starts_over``, since they do only once the stations are deleted. ``left_out`` are the
+    tables of answers that a load leaves out, and how many messages their stations hold. ``bare``: streams with messages
+    that lack what SDKs of Memphis read in each, where these are served.
     """
 
     offer: Offer
     seen: Preview | None = None
     seconds: float | None = None
     days_that_fit: int | None = None
+    starts_over: bool = False
     left_out: dict[str, int | None] = field(default_factory=dict)
     bare: tuple[str, ...] = ()
 
@@ -139,8 +141,9 @@ async def examine(
     found = replace(found, seen=seen, seconds=seconds)
     if not seen.shortages or seen.refusals:
         return found
-    days = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
-    return replace(found, days_that_fit=days if days < dataset.manifest.days else None)
+    fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
+    days, starts_over = fitting
+    return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
 
 
 async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:

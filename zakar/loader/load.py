@@ -62,7 +62,10 @@ class StationReport:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did; the keys of ``zakar load --json``."""
+    """What a load did; the keys of ``zakar load --json``.
+
+    ``days``: how many of the dataset's were asked for; ``beyond``: messages of later days that stations hold already.
+    """
 
     records: int
     sent: int
@@ -80,6 +83,8 @@ class LoadReport:
     in_flight_limit: int
     connections: int
     interrupted: bool
+    days: int
+    beyond: int
     stations: dict[str, StationReport] = field(default_factory=dict)
     left_out: dict[str, int | None] = field(default_factory=dict)  # tables of answers, and what their stations hold
 
@@ -193,7 +198,8 @@ async def load(
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
         used = _used(mode, openings, control.slow(connection))
-        return replace(_report(works, openings, used, access, pace, seconds, stop), left_out=others)
+        made = _report(works, openings, used, access, pace, seconds, stop, dataset.manifest.days)
+        return replace(made, left_out=others)
 
 
 def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:
@@ -227,6 +233,7 @@ def _report(
     pace: Pace,
     seconds: float,
     stop: asyncio.Event,
+    days: int,
 ) -> LoadReport:
     filled = [(o.target, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
     tallies = [tally for _, tally in filled]
@@ -252,6 +259,8 @@ def _report(
         in_flight_limit=pace.in_flight or max(tally.limit for tally in tallies),
         connections=len(works),
         interrupted=stop.is_set() and any(tally.stored < target.records for target, tally in filled),
+        days=days,
+        beyond=sum(o.beyond for o in openings),
         stations=stations,
     )
 

@@ -22,11 +22,15 @@ _INBOX = "_INBOX." + 8 * "x"  # as long as a connection's short inbox
 
 @dataclass(frozen=True)
 class Days:
-    """A stream's messages by day: ``messages`` and the bytes of their payloads, each of shape (days,)."""
+    """A stream's messages by day: ``messages`` and the bytes of their payloads, each of shape (days,).
+
+    ``has`` are the bytes that it has been given already.
+    """
 
     stream: str
     messages: np.ndarray
     wire_bytes: np.ndarray
+    has: int = 0
 
 
 def whole_days(
@@ -34,8 +38,8 @@ def whole_days(
 ) -> int:
     """Return how many days, from the first on, can be loaded into ``room`` bytes of storage, at most all there are.
 
-    Every stream is counted ``copies`` times with the size that it would be created with, which may not exceed
-    ``largest``; ``besides`` are bytes that are needed anyway. None stands for no limit.
+    Every stream is counted ``copies`` times with the size that it would be given, which may not exceed ``largest``,
+    less what it has; ``besides`` are bytes that are needed anyway. None stands for no limit.
     """
     messages = [np.cumsum(table.messages) for table in tables]
     wire_bytes = [np.cumsum(table.wire_bytes) for table in tables]
@@ -46,7 +50,7 @@ def whole_days(
             plan.size(int(size[last]), int(number[last]), table.stream)
             for table, number, size in zip(tables, messages, wire_bytes, strict=True)
         ]
-        needs = sum(sizes) * copies + besides
+        needs = sum(max(0, size - table.has) for table, size in zip(tables, sizes, strict=True)) * copies + besides
         return (room is not None and needs > room) or (largest is not None and max(sizes) > largest)
 
     days = min((len(table.messages) for table in tables), default=0)

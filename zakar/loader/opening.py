@@ -39,6 +39,7 @@ class Opening:
 
     Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
     ``fresh``: made just now, and nobody can have begun to fill it. ``headers``: whether it has room for header lines.
+    ``beyond`` the target's messages there are as many of later days.
     """
 
     target: Target
@@ -50,6 +51,7 @@ class Opening:
     judged: int = 0
     fresh: bool = False
     headers: bool = True
+    beyond: int = 0
 
 
 async def prepare(
@@ -126,8 +128,13 @@ async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
 async def targets_of(dataset: Dataset, table: Table, partitions: int, header_bytes: int) -> list[Target]:
     """Return the partitions that carry a table, whose messages have so many bytes of headers besides ours."""
     # In a thread, since it may read the whole table.
-    shares = await asyncio.to_thread(partition.shares, dataset, table, partitions)
-    return [plan.target(dataset.manifest, table, share, header_bytes) for share in shares]
+    shares = whole = await asyncio.to_thread(partition.shares, dataset, table, partitions)
+    if dataset.whole is not dataset:
+        whole = await asyncio.to_thread(partition.shares, dataset.whole, table, partitions)
+    return [
+        plan.target(dataset.manifest, table, share, header_bytes, of_all_days.records)
+        for share, of_all_days in zip(shares, whole, strict=True)
+    ]
 
 
 def check_options(connection: Connection, control: Control, mode: Mode, replicas: int) -> None:
@@ -194,8 +201,12 @@ async def _open(
                 f"{error}; raise the account's or the server's storage, or load fewer --tables"
             ) from error
         return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why, fresh=fresh)
-    if found.last == target.records:
-        return Opening(target, found.last, batch=False, owner=None, judged=found.last)
+    if found.last >= target.records:
+        beyond = found.last - target.records
+        return Opening(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
+    if (enlarged := plan.enlarged(target, found)) is not None:
+        await _enlarge(connection, target, enlarged)
+        found = replace(found, max_bytes=enlarged)
     headers = await _roomy(connection, control, target, found)
     begun = found.last == 0 and station.OWNER in found.metadata
     try:
@@ -235,6 +246,17 @@ async def _roomy(connection: Connection, control: Control, target: Target, found
     return True
 
 
+async def _enlarge(connection: Connection, target: Target, size: int) -> None:
+    """Give a stream that was made for fewer days room for these. Raises ServerError."""
+    try:
+        await station.grow(connection, target.stream, size)
+    except ApiError as error:
+        raise ServerError(
+            f"`{target.stream}` was made for fewer days, and the server does not give it the {size / 2**20:,.0f} MiB "
+            f"that it needs now: {error}; raise the account's or the server's storage, or load fewer --days"
+        ) from error
+
+
 async def _quiet(connection: Connection, stream: str, patience: float) -> int:
     """Wait until no fast batch can be under way any more, where we may not end it; return the stream's length.
 
@@ -254,7 +276,7 @@ async def _quiet(connection: Connection, stream: str, patience: float) -> int:
 
 def _row(dataset: Dataset, target: Target, sequence: int) -> bytes | None:
     """Return the wire object that belongs at a stream sequence, None where there is none."""
-    if not 0 < sequence <= target.records:
+    if not 0 < sequence <= target.most:
         return None
-    batch = next(partition.batches(dataset, target.table, target.number, target.of, sequence - 1))
+    batch = next(partition.batches(dataset.whole, target.table, target.number, target.of, sequence - 1))
     return bytes(wire.encode(batch.slice(0, 1))[0].as_py())

@@ -29,7 +29,8 @@ class Outlook:
 
     ``max_bytes`` is the size that its stream is, or would be, created with, -1 for none; ``needs`` the bytes of the
     account's storage that it takes beyond what is committed; ``frees`` those that deleting it would give back;
-    ``least`` those that its messages take in a stream at least. ``why`` says what a refusal is for.
+    ``least`` those that its messages take in a stream at least. ``why`` says what a refusal is for,
+    ``enlarged`` whether a stream that is gone on with is first given its ``max_bytes``, and ``has`` what it has now.
     """
 
     stream: str
@@ -42,6 +43,8 @@ class Outlook:
     frees: int = 0
     least: int = 0
     why: str = ""
+    enlarged: bool = False
+    has: int = 0
 
     @property
     def sends(self) -> int:
@@ -69,13 +72,18 @@ def outlook(
     frees = _frees(found, account)
     if recreate:
         return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)
-    there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees)
+    has = max(found.max_bytes, found.bytes)
+    there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees, has=has)
     if refusal is not None:
         return replace(there, action=Action.REFUSE, why=refusal.found)
-    if found.last == target.records:
+    if found.last >= target.records:
         return replace(there, action=Action.NOTHING)
-    # A stream with a size has been given it already.
-    needs = 0 if found.max_bytes > 0 else max(0, size - found.bytes) * account.counts(found)
+    # A stream with a size has been given it already, and is given a larger one if it was made for fewer days.
+    enlarged = plan.enlarged(target, found)
+    if enlarged is not None:
+        there = replace(there, max_bytes=enlarged, enlarged=True)
+    beyond = there.max_bytes - found.max_bytes if found.max_bytes > 0 else max(0, size - found.bytes)
+    needs = beyond * account.counts(found)
     if mode == "batch" and plan.late_until(found.last) >= target.records:
         mode = "nonblocking"
     return replace(there, action=Action.CONTINUE, needs=needs, mode=mode)
@@ -126,9 +134,10 @@ def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -
             f"storage: a load needs {mib(needs)} and the account has {mib(left)} left; raise the account's limit, "
             "delete what is not needed, or load fewer days"
         )
-    creates = [o for o in stations if o.action in {Action.CREATE, Action.RECREATE}]
     largest = account.max_stream_bytes
-    for o in creates:
+    for o in stations:
+        if o.action not in {Action.CREATE, Action.RECREATE} and not (o.action is Action.CONTINUE and o.enlarged):
+            continue
         if largest is not None and o.max_bytes > largest:
             yield (
                 f"storage: `{o.stream}` needs {mib(o.max_bytes)} and the account allows a stream {mib(largest)}; "

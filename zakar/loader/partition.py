@@ -8,6 +8,7 @@ import mmh3
 import numpy as np
 import pyarrow as pa
 
+from zakar.dataset import days as day_by_day
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -36,6 +37,15 @@ def _number(x: int, y: int, of: int) -> int:
     return 1 + int(mmh3.hash(f"({x},{y})", _SEED, signed=False)) % of
 
 
+def first(dataset: Dataset, table: Table, number: int, of: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield a partition's first ``rows`` rows, in order."""
+    for batch in batches(dataset, table, number, of):
+        yield batch[:rows]
+        rows -= batch.num_rows
+        if rows <= 0:
+            return
+
+
 def batches(dataset: Dataset, table: Table, number: int, of: int, start: int = 0) -> Iterator[pa.RecordBatch]:
     """Yield a partition's rows from its row ``start`` on, in order."""
     if of == 1:
@@ -57,26 +67,21 @@ def shares(dataset: Dataset, table: Table, of: int) -> list[Share]:
     for batch in store.batches(dataset, table):
         partition = _of_batch(batch, of)
         records += np.bincount(partition, minlength=of + 1)
-        size += np.bincount(partition, _lengths(batch), minlength=of + 1).astype(np.int64)
+        size += np.bincount(partition, wire.lengths(batch), minlength=of + 1).astype(np.int64)
     return [Share(number, of, int(records[number]), int(size[number])) for number in range(1, of + 1)]
 
 
 def by_day(dataset: Dataset, table: Table, of: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the messages of each day in each partition and the bytes of their payloads, each of shape (days,)."""
     if of == 1:
-        return [store.by_day(dataset, table)]
+        return [day_by_day.by_day(dataset, table)]
     days = dataset.manifest.days
     records, size = np.zeros(of * days, np.int64), np.zeros(of * days, np.int64)
-    for batch in store.batches(dataset, table):
-        day = np.clip(batch[table.day].to_numpy() - dataset.manifest.first_day, 0, days - 1)
+    for batch, day in day_by_day.batches(dataset, table):
         place = (_of_batch(batch, of) - 1) * days + day
         records += np.bincount(place, minlength=of * days)
-        size += np.bincount(place, _lengths(batch), minlength=of * days).astype(np.int64)
+        size += np.bincount(place, wire.lengths(batch), minlength=of * days).astype(np.int64)
     return list(zip(records.reshape(of, days), size.reshape(of, days), strict=True))
-
-
-def _lengths(batch: pa.RecordBatch) -> np.ndarray:
-    return np.diff(np.frombuffer(wire.encode(batch).buffers()[1], np.int32)[: batch.num_rows + 1])
 
 
 def _of_batch(batch: pa.RecordBatch, of: int) -> np.ndarray:

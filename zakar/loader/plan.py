@@ -12,6 +12,7 @@ from zakar.loader.partition import Share
 from zakar.loader.window import IN_FLIGHT_MOST
 
 TABLE, FINGERPRINT, SCENARIO = "zakar.table", "zakar.fingerprint", "zakar.scenario"
+DAYS = "zakar.days"  # how many of the dataset's days, from the first on, a station was last asked to hold
 PARTITIONS_MOST = 1_000
 _SPARE = 1.05  # room over the computed size, for what the store adds
 _AGE_LEAST = 86_400.0  # seconds that a message must live, for a load to be of use
@@ -20,7 +21,10 @@ _PREDICTIONS_BYTES = 256 << 20  # for an account that demands a size
 
 @dataclass(frozen=True)
 class Target:
-    """One partition to be filled with ``records`` messages, whose payloads come to ``wire_bytes``."""
+    """One partition to be filled with ``records`` messages, whose payloads come to ``wire_bytes``.
+
+    They are the first of as many as all days have, ``of_all_days``.
+    """
 
     table: Table
     stream: str
@@ -31,6 +35,12 @@ class Target:
     wire_bytes: int = 0
     number: int = 1  # of the partition,
     of: int = 1  # of so many
+    of_all_days: int = 0
+
+    @property
+    def most(self) -> int:
+        """The messages that a stream may hold already: those of days beyond the ones asked for too."""
+        return max(self.records, self.of_all_days)
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,9 @@ class Refusal:
     found: str
 
 
-def target(manifest: Manifest, table: Table, share: Share | None = None, header_bytes: int = 0) -> Target:
+def target(
+    manifest: Manifest, table: Table, share: Share | None = None, header_bytes: int = 0, of_all_days: int = 0
+) -> Target:
     """Return the partition that carries a table, or a share of it; messages have ``header_bytes`` besides ours."""
     entry = manifest.tables[table.name]
     number, of, records, wire_bytes = share or Share(1, 1, entry.rows, entry.wire_bytes)
@@ -52,10 +64,11 @@ def target(manifest: Manifest, table: Table, share: Share | None = None, header_
         subject=subject(stream),
         records=records,
         max_bytes=size(wire_bytes + records * header_bytes, records, stream),
-        metadata={**metadata(table, manifest), PARTITIONS: str(of)},
+        metadata={**metadata(table, manifest), PARTITIONS: str(of), DAYS: str(manifest.days)},
         wire_bytes=wire_bytes,
         number=number,
         of=of,
+        of_all_days=of_all_days,
     )
 
 
@@ -149,8 +162,8 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
         return refuse(_one_of(has, target))
     if not found.unbroken:
         return refuse(f"has lost messages: {found.messages:,} are left of {found.last:,}")
-    if found.last > target.records:
-        return refuse(f"holds {found.last:,} messages, the table only {target.records:,}")
+    if found.last > target.most:
+        return refuse(f"holds {found.last:,} messages, the table only {target.most:,}")
     if last_row != last_stored:
         return refuse(f"differs from the dataset at message {found.last:,}")
     return None
@@ -158,6 +171,20 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
 
 def _one_of(has: str, target: Target) -> str:
     return f"is one of {has} partitions, not of {target.of}; give --partitions {has}"
+
+
+def days(found: Stream) -> int | None:
+    """Return how many days a stream was last asked to hold; None if it does not say so."""
+    said = found.metadata.get(DAYS, "")
+    return int(said) if said.isascii() and said.isdigit() else None
+
+
+def enlarged(target: Target, found: Stream) -> int | None:
+    """Return the size that a stream must be given, since it was made for fewer days; None if it need not."""
+    made_for = days(found)
+    if made_for is None or made_for >= int(target.metadata[DAYS]) or found.last >= target.records:
+        return None
+    return target.max_bytes if 0 < found.max_bytes < target.max_bytes else None
 
 
 def unmarked(found: Stream) -> bool:

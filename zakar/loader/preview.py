@@ -96,22 +96,25 @@ def days_that_fit(
     account: Account,
     partitions: int = 1,
     header_bytes: int = 0,
-) -> int:
-    """Return how many days of the dataset the account has room for, streams of the same tables deleted before.
+) -> tuple[int, bool]:
+    """Return how many days of the dataset the account has room for, and whether only once the stations are deleted.
 
     Each station is to have so many ``partitions``, each message so many bytes of headers besides ours. Reads all of
     the tables.
     """
     deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
-    frees = sum(o.frees for table in tables for o in seen.of(table) if o.action not in deleted)
-    room = None if seen.left is None else seen.left + frees
+    there = {o.stream: o for table in tables for o in seen.of(table) if o.action not in deleted}
     days = [
         Days(station.stream_name(table.station, number), messages, sizes + messages * header_bytes)
         for table in tables
         for number, (messages, sizes) in enumerate(partition.by_day(dataset, table, partitions), 1)
     ]
-    besides = seen.stations[PREDICTIONS.station].needs
-    return need.whole_days(days, room, account.max_stream_bytes, besides, account.copies)
+    kept = [replace(d, has=there[d.stream].has if d.stream in there else 0) for d in days]
+    besides, largest = seen.stations[PREDICTIONS.station].needs, account.max_stream_bytes
+    if fit := need.whole_days(kept, seen.left, largest, besides, account.copies):
+        return fit, False
+    room = None if seen.left is None else seen.left + sum(o.frees for o in there.values())
+    return need.whole_days(days, room, largest, besides, account.copies), bool(there)
 
 
 def predicted(

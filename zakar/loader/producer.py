@@ -89,7 +89,7 @@ class Job:
     still to be held against the table. ``estimate`` is what is known of the link,
     ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
     is set, nothing more is sent. ``further``: header lines of each message. ``fresh`` says that the stream was made
-    for this job, so that nobody else can have begun to fill it.
+    for this job, so that nobody else can have begun to fill it. Of later days it holds ``beyond`` messages besides.
     """
 
     connection: Connection
@@ -106,6 +106,7 @@ class Job:
     judged: int = 0
     further: str = ""
     fresh: bool = False
+    beyond: int = 0
 
 
 class _Attempt:
@@ -434,11 +435,11 @@ async def _final(job: Job, patience: float) -> None:
             if loop.time() > patience or job.stop.is_set() or job.connection.is_closed:
                 raise StoppedError(f"`{job.stream}`: the server does not say what it holds ({error})") from error
             await asyncio.sleep(_QUIET)
-    if found is None or not found.unbroken or found.last != job.total:
+    if found is None or not found.unbroken or found.last != job.total + job.beyond:
         holds = "nothing" if found is None else f"{found.messages:,} messages, the last with number {found.last:,}"
         raise StoppedError(
-            f"`{job.stream}` should hold {job.total:,} messages and holds {holds}: somebody else wrote, purged or "
-            "deleted; find out who, then load with --recreate"
+            f"`{job.stream}` should hold {job.total + job.beyond:,} messages and holds {holds}: somebody else wrote, "
+            "purged or deleted; find out who, then load with --recreate"
         )
 
 

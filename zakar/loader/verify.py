@@ -1,5 +1,6 @@
 """Compare stations with the dataset, message by message, in Arrow."""
 
+import asyncio
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import pyarrow as pa
 from zakar.broker import reader, station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
+from zakar.broker.station import Stream
 from zakar.dataset import wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -28,7 +30,7 @@ class Comparison:
 
     ``missing``: messages of the table that the station lacks; ``duplicates``: copies beyond those that the
     table has; ``different``: messages that the table does not have; ``out_of_order``: places where the order
-    goes back.
+    goes back. ``days``: how many of the dataset's days the station says it was last asked to hold, if it does.
     """
 
     expected: int
@@ -37,11 +39,15 @@ class Comparison:
     duplicates: int = 0
     out_of_order: int = 0
     different: int = 0
+    days: int | None = None
 
     @property
     def ok(self) -> bool:
         """Whether every message is there once, in order, and nothing else."""
         return not (self.missing or self.duplicates or self.out_of_order or self.different)
+
+
+COUNTS = [field.name for field in dataclasses.fields(Comparison) if field.name != "days"]
 
 
 async def verify(
@@ -53,8 +59,10 @@ async def verify(
 ) -> dict[str, Comparison]:
     """Read the stations of ``tables`` back and compare; return a comparison for each station.
 
-    Answers that are not among them are put into ``left_out``, with how many messages their stations hold, and are
+    Of a dataset's first days alone, a station must hold those; what it holds beyond must be what comes next.
+    Answers that are not among the tables are put into ``left_out``, with how many messages their stations hold, and are
     compared too where those hold any and the dataset has them.
+
     ``progress`` is told a station and the messages read from it since it was last told. Raises ServerError if
     the server cannot be reached or stops answering.
     """
@@ -70,22 +78,46 @@ async def verify(
                 streams = await station.partitions(connection, table.station)
                 of = plan.partitions(streams)
                 last = max(of, *(station.number_of(stream.name) for stream in streams), 0)  # there may be too many
-                found = [await _partition(connection, dataset, table, n, of, progress) for n in range(1, last + 1)]
+                expected = await _expected(dataset, table, of, streams)
+                found = [
+                    await _partition(connection, dataset.whole, table, n, of, expected.get(n), progress)
+                    for n in range(1, last + 1)
+                ]
             except (ApiError, *LOST) as error:
                 why = str(error) or type(error).__name__
                 raise ServerError(f"{access.shown}: reading `{table.station}` failed: {why}") from error
-            fields = (field.name for field in dataclasses.fields(Comparison))
-            comparisons[table.station] = Comparison(*(sum(getattr(c, name) for c in found) for name in fields))
+            sums = {name: sum(getattr(c, name) for c in found) for name in COUNTS}
+            days = plan.days(streams[0]) if streams else None
+            comparisons[table.station] = Comparison(**sums, days=days)
         return comparisons
 
 
+async def _expected(dataset: Dataset, table: Table, of: int, streams: Sequence[Stream]) -> dict[int, int]:
+    """Return how many rows each partition of a station is to hold, where that is not all; it may hold more of them."""
+    if dataset.whole is dataset:
+        return {}
+    lengths = {station.number_of(stream.name): stream.last for stream in streams}
+    shares = await asyncio.to_thread(partition.shares, dataset, table, of)
+    return {share.number: max(share.records, lengths.get(share.number, 0)) for share in shares}
+
+
 async def _partition(
-    connection: Connection, dataset: Dataset, table: Table, number: int, of: int, progress: Callable[[str, int], None]
+    connection: Connection,
+    dataset: Dataset,
+    table: Table,
+    number: int,
+    of: int,
+    rows: int | None,
+    progress: Callable[[str, int], None],
 ) -> Comparison:
-    """Compare one partition of a station with its share of the table."""
+    """Compare one partition of a station with its share of the table, or with the first ``rows`` of that."""
 
     def expected() -> Iterator[pa.Array]:
-        return (wire.encode(batch) for batch in partition.batches(dataset, table, number, of))
+        if rows is None:
+            share = partition.batches(dataset, table, number, of)
+        else:
+            share = partition.first(dataset, table, number, of, rows)
+        return (wire.encode(batch) for batch in share)
 
     def report(messages: int) -> None:
         progress(table.station, messages)
