@@ -12,7 +12,7 @@ from helpers import assert_whole, zakar
 from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
-from zakar.dataset.schema import READINGS, TWEETS
+from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError
 from zakar.loader.load import load
@@ -38,10 +38,24 @@ def test_held_out_days_are_loaded_and_verified_by_their_split(island: Path, brok
     loaded = zakar("load", str(island), "--server", broker.url, "--split", "holdout", "--json")
     assert loaded.returncode == 0, loaded.stderr
     held_out = store.open_dataset(str(island), Split.HOLDOUT).manifest
-    assert json.loads(loaded.stdout)["records"] == held_out.records
+    alerts = held_out.tables[ALERTS.name].rows  # which are what is to be predicted
+    assert json.loads(loaded.stdout)["records"] == held_out.records - alerts
     verified = zakar("verify", str(island), "--server", broker.url, "--split", "holdout", "--json")
     assert json.loads(verified.stdout)["ok"] is True
     assert zakar("verify", str(island), "--server", broker.url).returncode == 1
+
+
+def test_the_first_held_out_days_are_loaded_and_verified(island: Path, broker: Server):
+    words = [str(island), "--server", broker.url, "--split", "holdout", "--days", "2", "--json"]
+    loaded = zakar("load", *words)
+    assert loaded.returncode == 0, loaded.stderr
+    held_out = store.open_dataset(str(island), Split.HOLDOUT)
+    readings = store.read(held_out, READINGS.full())["day"].to_numpy()
+    stations = json.loads(loaded.stdout)["stations"]
+    assert stations[READINGS.station]["records"] == int((readings < held_out.manifest.first_day + 2).sum())
+    assert ALERTS.station not in stations
+    assert json.loads(zakar("verify", *words).stdout)["ok"] is True
+    assert zakar("verify", *words[:5]).returncode == 1
 
 
 def test_a_station_of_released_days_takes_no_held_out_ones(island: Path, access: Access):
