@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from making import simulated, tiny
 
 from zakar.broker import account, memphis_client
+from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.station import Stream
@@ -255,7 +256,7 @@ def test_only_what_surely_lacks_keeps_a_load_from_starting_over(needs, least, ch
 @pytest.mark.parametrize("records", [2, 99_999])
 def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
     target = replace(TARGET, records=records, wire_bytes=records * 61)
-    inbox = Connection().short_inbox()
+    inbox = Connection(Access()).short_inbox()
     dialect = FastBatch("a$1.final", inbox, 0, records + 1, 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2

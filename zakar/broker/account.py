@@ -10,6 +10,10 @@ from zakar.broker.station import Stream
 from zakar.errors import ServerError
 
 
+class NoTierError(ServerError):
+    """The account has JetStream, and no room for streams with so many replicas."""
+
+
 @dataclass(frozen=True)
 class Account:
     """JetStream's limits for an account, and what is used of them; bytes are those of file storage.
@@ -50,7 +54,7 @@ class Account:
 
 
 async def read(connection: Connection, replicas: int = 1) -> Account:
-    """Return the account, for streams with so many replicas. Raises ServerError where there is no JetStream."""
+    """Return the account, for streams with so many replicas. Raises as ``station.info`` and ``parse`` do."""
     answer = await station.info(connection)
     try:
         return parse(answer, await station.every(connection), replicas)
@@ -59,7 +63,7 @@ async def read(connection: Connection, replicas: int = 1) -> Account:
 
 
 def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: int = 1) -> Account:
-    """Read JetStream's account information. Raises ServerError if there is no room for so many replicas.
+    """Read JetStream's account information. Raises NoTierError if there is no room for so many replicas.
 
     ``streams`` are those of the account, None where they may not be listed; ``committed`` is then the most that it
     can be.
@@ -67,7 +71,7 @@ def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: in
     domain, tiers = answer.get("domain", ""), answer.get("tiers") or {}
     if tiers:
         if f"R{replicas}" not in tiers:
-            raise ServerError(
+            raise NoTierError(
                 f"this account may not have streams with {replicas} replicas, only {', '.join(sorted(tiers))}; "
                 "give --replicas one of those"
             )

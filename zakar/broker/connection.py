@@ -8,28 +8,32 @@ subscription are handed over by the chunk that came from the socket, not one at 
 import asyncio
 import contextlib
 import random
+import re
 import secrets
-import ssl
 import uuid
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client, Srv
-from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
+from nats.aio.subscription import Subscription
+from nats.protocol.parser import AWAITING_CONTROL_LINE, ERR_RE, Parser
 
+from zakar.broker import refusal
 from zakar.broker.access import (
     Access,
     check_address,
     credentials,
-    is_here,
     is_websocket,
     memphis_access,
     plain,
     wants_tls,
 )
+from zakar.broker.refusal import PlaintextError, RefusedError
+from zakar.broker.tcp import TcpTransport, objected
 from zakar.broker.websocket import PIECE, WebSocketTransport
 from zakar.errors import ServerError
 from zakar.stopping import until_stopped
@@ -41,6 +45,11 @@ _RECONNECT_MOST = 5.0  # each waits longer than the one before, up to this
 _RECONNECT_GROWTH = 1.5
 DENIED = 403
 _LAST_FLUSH = 1.0
+_LAST_WORDS = 1.0  # seconds to take what was said before a connection broke
+_STATEMENTS = 64
+_READ = 65_536
+_OBJECTION = re.compile(rb"-ERR '([^\r\n]*)'\s*\Z")  # the last line of all
+_T = TypeVar("_T")
 
 
 class Delivery(NamedTuple):
@@ -55,17 +64,6 @@ class Delivery(NamedTuple):
 Tap = Callable[[list[Delivery]], None]
 
 
-class RefusedError(ServerError):
-    """The server does not take these credentials."""
-
-
-class PlaintextError(nats.errors.Error):
-    """TLS is wanted, and the server does not speak it."""
-
-    def __str__(self) -> str:
-        return "the server does not offer TLS"
-
-
 class ApiError(Exception):
     """JetStream's refusal of a request. ``code`` is its ``err_code``, 0 where nobody answers for it."""
 
@@ -78,14 +76,20 @@ class ApiError(Exception):
 class Connection(Client):
     """A nats-py client that sends blocks and hands over tapped messages by the chunk.
 
-    ``losses`` counts lost connections; whoever waits for an answer compares it with what it was.
+    ``losses`` counts lost connections; whoever waits for an answer compares it with what it was. ``verdict`` is the
+    error with which the server ended it for good: whatever is asked, sent or subscribed afterwards raises that.
     ``watchers`` are events that are set at each loss and each return of the connection. ``patience`` is how many
     seconds JetStream has to answer, where nothing else is said.
     """
 
-    def __init__(self, *, needs_tls: bool = False) -> None:
+    def __init__(self, access: Access) -> None:
         super().__init__()
-        self._needs_tls = needs_tls
+        self._access = access
+        self.verdict: ServerError | None = None
+        self.obstacle = ""  # why there is no connection, while none can be made
+        self._statements: deque[tuple[float, str]] = deque(maxlen=_STATEMENTS)  # when, and what the server said
+        self._refusals: Counter[str] = Counter()  # by address, since one let us in
+        self._ending: asyncio.Task[None] | None = None
         self.taps: dict[int, Tap] = {}
         self.losses = 0
         self.patience = _API_TIMEOUT
@@ -93,6 +97,57 @@ class Connection(Client):
         self.denied: dict[str, str] = {}  # what the server said this user may not do, by what it is about
         self.watchers: set[asyncio.Event] = set()
         self._ps = _BulkParser(self)
+
+    def said(self, since: float = 0.0) -> str:
+        """Return what the server said of its own accord since a time of the loop, the first first; empty if nothing."""
+        return refusal.says([text for at, text in self._statements if at >= since])
+
+    def hear(self, text: str) -> None:
+        """Take what the server says of its own accord; end for good where no other connection could go on."""
+        self._statements.append((asyncio.get_running_loop().time(), text))
+        if "permissions violation" in text.lower():
+            self.denied[_about(text)] = text
+        elif verdict := refusal.final(text):
+            expired = refusal.expiry(self._token)
+            self.end(ServerError("; ".join([f"{self._access.shown}: {verdict}", *([expired] if expired else [])])))
+        self.change()
+
+    def change(self) -> None:
+        """Wake whoever waits for a change of the connection."""
+        for event in self.watchers:
+            event.set()
+
+    def end(self, verdict: ServerError) -> None:
+        """Close for good, for a reason that whoever uses the connection is told."""
+        if self.verdict is None:
+            self.verdict = verdict
+            self._ending = asyncio.create_task(super().close())
+
+    def turned_away(self, problem: Exception) -> None:
+        """Take why a server did not let us in again; give up where one refuses these credentials for the second time.
+
+        Once may pass: a server that has just started may not know the account yet.
+        """
+        text = refusal.text_of(problem)
+        self.obstacle = f"no connection: {text}"
+        if not refusal.objects(problem):
+            return
+        self.hear(text)
+        if refusal.refuses(text):
+            address = self._current_server.uri.netloc if self._current_server else ""
+            self._refusals[address] += 1
+            if self._refusals[address] > 1:
+                self.end(refusal.at_the_door(self._access, [problem], self._token))
+
+    def check(self) -> None:
+        """Raise the ServerError with which the server ended the connection for good, if it has."""
+        if self.verdict is not None:
+            raise self.verdict
+
+    @property
+    def _token(self) -> bytes:
+        """The user's JWT; empty if there is none."""
+        return bytes(self._user_jwt_cb()) if self._user_jwt_cb is not None else b""
 
     @property
     def encrypted(self) -> bool:
@@ -122,9 +177,10 @@ class Connection(Client):
 
     @property
     def deaf(self) -> str:
-        """Why no answer is ever heard: what the server said when it denied an inbox; empty if it did not."""
+        """Why no answer is ever heard: that the server denied an inbox, and what to do; empty if it did not."""
         heard = ((about, text) for about, text in self.denied.items() if "subscription" in text.lower())
-        return next((text for about, text in heard if about.startswith(self._inboxes)), "")
+        text = next((text for about, text in heard if about.startswith(self._inboxes)), "")
+        return f"{text}; give --inbox-prefix the beginning of subjects where this user may hear answers" if text else ""
 
     @property
     def wire_bytes(self) -> int:
@@ -139,7 +195,7 @@ class Connection(Client):
     async def tap(self, subject: str, handler: Tap) -> int:
         """Subscribe ``handler`` to chunks of messages; return the subscription's number.
 
-        Whatever is sent or published afterwards finds it there.
+        Whatever is sent or published afterwards finds it there. Raises as ``subscribe`` does.
         """
         subscription = await self.subscribe(subject)
         number: int = subscription._id
@@ -160,15 +216,59 @@ class Connection(Client):
     async def send(self, block: memoryview) -> None:
         """Give whole protocol frames to the socket and wait until it takes more.
 
-        Raises ConnectionError if there is no connection; what happened to the block is then unknown.
+        Raises ConnectionError if there is no connection, and ServerError if the server ended it for good; what happened
+        to the block is then unknown.
         """
+        self.check()
         if not self.is_connected or self._transport is None:
             raise ConnectionError("not connected")
+        losses, began = self.losses, asyncio.get_running_loop().time()
         self._sent += len(block)
         self._write_pending()  # such as a tap's subscription; the server keeps the order
         transport: Any = self._transport  # typed for bytes alone, though every transport takes a view
-        transport.write(block)
-        await transport.drain()
+        try:
+            transport.write(block)
+            await transport.drain()
+        except OSError as error:
+            raise await self._explained(error, losses, began) from error
+
+    async def _explained(self, error: Exception, losses: int, began: float) -> Exception:
+        """Return why the connection broke, given that it did, since ``began``, after so many ``losses``.
+
+        What the server said before it hung up is read by others, which takes a moment.
+        """
+        changed = asyncio.Event()
+        self.watchers.add(changed)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                while self.losses == losses and not self.is_closed and self.verdict is None:
+                    await changed.wait()
+                    changed.clear()
+        self.watchers.discard(changed)
+        said = self.said(began)
+        return self.verdict or (ConnectionError(f"the connection was lost: {said}") if said else error)
+
+    async def publish(self, *args: Any, **options: Any) -> None:
+        """Publish as nats-py does. Raises ServerError if the server ended the connection for good."""
+        self.check()
+        await super().publish(*args, **options)
+
+    async def subscribe(self, *args: Any, **options: Any) -> Subscription:
+        """Subscribe as nats-py does. Raises ServerError if the server ended the connection for good."""
+        self.check()
+        return await super().subscribe(*args, **options)
+
+    async def flush(self, timeout: float = _API_TIMEOUT) -> None:  # noqa: ASYNC109 - nats-py's own name
+        """Wait until the server has taken all that was published before.
+
+        Raises nats.errors.Error or OSError if the connection is lost meanwhile, at once, and ServerError if for good.
+        """
+        self.check()
+        flushing = super().flush(timeout)  # type: ignore[arg-type]  # it takes any number
+        if asyncio.current_task() is self._reconnection_task:  # nats-py's own, of a connection that is being made
+            await flushing
+        else:
+            await self._awaited(asyncio.ensure_future(flushing))
 
     def _write_pending(self) -> None:
         if self._pending and self._transport is not None:
@@ -200,27 +300,43 @@ class Connection(Client):
     async def ask(self, subject: str, payload: bytes, patience: float | None = None) -> bytes:
         """Make a request; return the reply.
 
-        Raises ApiError if this user may not make it, and nats.errors.Error or OSError where no answer comes; an answer
-        that was under way when the connection was lost never does.
+        Raises ApiError if this user may not make it, ServerError if the server ended the connection for good, and
+        nats.errors.Error or OSError where no answer comes; an answer that was under way when the connection was lost
+        never does.
         """
-        losses = self.losses
+        answering = asyncio.ensure_future(self.request(subject, payload, timeout=patience or self.patience))
+        return bytes((await self._awaited(answering, subject)).data)
+
+    async def _awaited(self, answering: "asyncio.Future[_T]", subject: str = "") -> _T:
+        """Wait for an answer, to a question that was asked by ``subject`` if by any, as long as one may still come.
+
+        Raises as ``ask`` does.
+        """
+        losses, began = self.losses, asyncio.get_running_loop().time()
         changed = asyncio.Event()
         self.watchers.add(changed)
-        answering = asyncio.ensure_future(self.request(subject, payload, timeout=patience or self.patience))
         watching = asyncio.ensure_future(changed.wait())
         try:
             while not answering.done():
+                self.check()
                 # A request that this user may not make is never answered; the server says so on the side.
-                denied = self.denied.pop(subject.lower(), "") or self.deaf
+                denied = subject and (self.denied.pop(subject.lower(), "") or self.deaf)
                 if denied:
                     raise ApiError(DENIED, denied)
                 if self.losses != losses:
                     raise ConnectionError("the connection was lost")
-                await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+                waiting: list[asyncio.Future[Any]] = [answering, watching]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if watching.done():
                     changed.clear()
                     watching = asyncio.ensure_future(changed.wait())
-            return bytes((await answering).data)
+            return await answering
+        except LOST as error:
+            self.check()
+            said = self.said(began)
+            if said and not isinstance(error, nats.errors.NoRespondersError | nats.errors.MaxPayloadError):
+                raise ConnectionError(f"{str(error).removeprefix('nats: ') or 'no answer'}: {said}") from error
+            raise
         finally:
             self.watchers.discard(changed)
             watching.cancel()
@@ -228,25 +344,55 @@ class Connection(Client):
 
     async def close(self) -> None:
         """Send what is still pending, for as long as that takes no more than a moment, and close."""
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(*LOST, ServerError):
             if self.is_connected:
                 async with asyncio.timeout(_LAST_FLUSH):
                     await self.flush()
         await super().close()
+        if self._ending is not None:
+            await asyncio.wait({self._ending})
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
         # whoever sits between could have the password by not asking. Over a WebSocket it encrypts nothing, whatever the
         # server asks for.
         secured = self.encrypted if isinstance(self._transport, WebSocketTransport) else info.get("tls_required")
-        if initial_connection and self._needs_tls and not secured:
+        if initial_connection and wants_tls(self._access) and not secured:
             raise PlaintextError
         if isinstance(self._transport, WebSocketTransport):
             self._transport.piece = min(PIECE, info.get("max_payload", PIECE))
+        if not initial_connection:  # what nats-py passes over: limits of this user alone, and a server that goes
+            self._max_payload = info.get("max_payload", self._max_payload)
+            if info.get("ldm"):
+                self.hear("it is shutting down (lame duck mode)")
         await super()._process_info(info, initial_connection)
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Take what the server says; nats-py would close for good whatever it is, and has it in lower case."""
+        line = ERR_RE.match(self._ps.buf)
+        self.hear((line[1].decode(errors="replace") if line and line[1] else err_msg).strip("'"))
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except OSError as error:
+            for line in (await self._last_words()).splitlines(keepends=True):
+                try:
+                    objected(line)
+                except nats.errors.Error as objection:
+                    raise objection from error
+            raise
 
     async def _attempt_reconnect(self) -> None:
         self._abort()
+        reading: asyncio.Task[None] | None = self._reading_task
+        if reading is not None:
+            reading.cancel()  # as nats-py does, which reads no more of the broken connection
+            await asyncio.wait([reading])
+        if objection := _OBJECTION.search(await self._last_words()):
+            self.hear(objection[1].decode(errors="replace"))
+        if self.is_closed:
+            return
         with contextlib.suppress(asyncio.InvalidStateError):  # nats-py resolves a future twice if closed meanwhile
             await super()._attempt_reconnect()
 
@@ -257,7 +403,18 @@ class Connection(Client):
     async def _process_pong(self) -> None:
         if self._pongs and self._pongs[0].done():  # of a flush that was given up: nats-py would end its reading here
             self._pongs[0] = asyncio.get_running_loop().create_future()
+        self._refusals.clear()  # the server took what we sent
         await super()._process_pong()
+
+    async def _last_words(self) -> bytes:
+        """Return what a connection that has ended had brought and nobody has read."""
+        words = b""
+        if self._transport is not None:
+            with contextlib.suppress(TimeoutError, *LOST):
+                async with asyncio.timeout(_LAST_WORDS):
+                    while data := await self._transport.read(_READ):
+                        words += data
+        return words
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self._abort()
@@ -351,13 +508,12 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
     # A connection has one kind of servers, and the first one says which.
     kind = is_websocket(access.servers[0])
     access = replace(access, servers=tuple(s for s in access.servers if is_websocket(s) == kind))
-    connection = Connection(needs_tls=wants_tls(access))
-    if access.websocket:
-        connection._transport = WebSocketTransport()  # nats-py takes the one that is there
+    connection = Connection(access)
+    # nats-py takes the one that is there.
+    connection._transport = WebSocketTransport() if access.websocket else TcpTransport()
 
     async def on_change() -> None:
-        for event in connection.watchers:
-            event.set()
+        connection.change()
 
     problems: list[Exception] = []
 
@@ -367,18 +523,16 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
         elif not connection.is_connected:
             waited = float(connection.options["reconnect_time_wait"])
             connection.options["reconnect_time_wait"] = min(longest_wait, next_wait(waited, random.uniform(0.75, 1.25)))
-        text = str(problem).removeprefix("nats: ")
-        if "permissions violation" in text.lower():
-            connection.denied[_about(text)] = text
-            await on_change()
+            connection.turned_away(problem)
 
     async def on_return() -> None:
         connection.options["reconnect_time_wait"] = _RECONNECT_WAIT
-        await on_change()
+        connection.obstacle = ""
+        connection.change()
 
     async def on_loss() -> None:
         connection.losses += 1
-        await on_change()
+        connection.change()
 
     options = {"reconnect_time_wait": _RECONNECT_WAIT, **credentials(access)}
     try:
@@ -401,7 +555,8 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
         if transport is not None:
             transport.close()
         if isinstance(error, LOST):
-            raise _refusal(access, [*problems, error]) from error
+            greeting = connection._server_info
+            raise refusal.at_the_door(access, [*problems, error], connection._token, greeting) from error
         raise
     # Not until now, since nats-py would retry what a wrong password or certificate cannot mend. Once in, it
     # reconnects for as long as whoever uses the connection has patience.
@@ -438,30 +593,3 @@ async def connected(
 def _about(violation: str) -> str:
     """Return the subject that a permissions violation is about, in lower case."""
     return violation.lower().partition('"')[2].partition('"')[0]
-
-
-def _refusal(access: Access, problems: list[Exception]) -> ServerError:
-    """Say why no server let us in, and what to do. The first problem tells most: a retry may just be cut off."""
-    problem = next((p for p in problems if "exceeded" in str(p).lower()), problems[0])
-    text = str(problem).strip("'") or type(problem).__name__
-    if "authorization" in text.lower() or "authentication" in text.lower():
-        said = "--user and --password, --token, --creds or --nkey"
-        if access.memphis:
-            said = "the user, the password and the account in the address, or --user, --password and --token"
-        return RefusedError(f"{access.shown}: the server refuses these credentials; check {said}")
-    return ServerError(f"{access.shown}: {_obstacle(access, problem, text)}")
-
-
-def _obstacle(access: Access, problem: Exception, text: str) -> str:
-    if "connections exceeded" in text.lower():
-        return f"the server takes no more connections ({text}); give fewer --connections, or raise it"
-    if isinstance(problem, PlaintextError):
-        return f"TLS is asked for and {text}; nothing was sent to it, no credentials either"
-    if isinstance(problem, ssl.SSLError):
-        return f"TLS failed: {text}; check --tlsca, --tlscert and the server's name"
-    if isinstance(problem, TimeoutError):
-        return "no answer; check the address and the network"
-    if not all(is_here(server) for server in access.servers):
-        return f"cannot be reached ({text}); check the name, the port and the network"
-    start = "zakar broker --memphis" if access.memphis else "zakar broker"
-    return f"cannot be reached ({text}); start one with `{start}`, or give --server"

@@ -34,7 +34,7 @@ async def measure(connection: Connection, payloads: Sequence[bytes]) -> Link:
     """Measure a connection for about a second, with messages that nobody listens to and no stream stores.
 
     ``payloads``, one at least, are what the messages hold; they are repeated. Raises nats.errors.Error or OSError if
-    the connection is lost.
+    the connection is lost, ServerError if the server ends it for good.
     """
     trips = []
     for _ in range(_PINGS):
@@ -43,7 +43,13 @@ async def measure(connection: Connection, payloads: Sequence[bytes]) -> Link:
         trips.append(time.perf_counter() - began)
     round_trip = statistics.median(trips)
     subject = connection.new_inbox()
+    await connection.untap(
+        await connection.tap(connection.new_inbox(), lambda _: None)
+    )  # as who reads or loads has one
+    longest = max(map(len, payloads))
     why = await _objection(connection, subject)
+    if longest > connection.max_payload:
+        why = f"messages of up to {longest:,} bytes are too long for a max_payload of {connection.max_payload:,}"
     if why:
         return Link(round_trip, why=why)
     block, messages = _block(subject, payloads)

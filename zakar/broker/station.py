@@ -17,6 +17,10 @@ _FAST_INGEST = (2, 14)  # server version
 NO_JETSTREAM = (0, 10039, 10076)
 
 
+class NoJetStreamError(ServerError):
+    """The server, or this account, has no JetStream: it was asked and says so."""
+
+
 @dataclass(frozen=True)
 class Stream:
     """A partition as the server has it.
@@ -71,12 +75,15 @@ def subject(stream: str) -> str:
 
 
 async def info(connection: Connection) -> Any:
-    """Return what JetStream says of the account. Raises ServerError where there is no JetStream."""
+    """Return what JetStream says of the account.
+
+    Raises NoJetStreamError where there is none, ServerError where it cannot be asked.
+    """
     try:
         return await connection.api("INFO")
     except ApiError as error:
         if error.code in NO_JETSTREAM:
-            raise ServerError(
+            raise NoJetStreamError(
                 "the server has no JetStream, or not for this account; start it with JetStream enabled, "
                 "or use `zakar broker`"
             ) from error

@@ -18,6 +18,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
+from zakar.broker.tcp import EndingReader, SilentError, objected, open_stream
+
 PIECE = 65_536  # bytes: longer than what deflate looks back, and well under a usual max_payload
 _READ = 65_536
 
@@ -34,11 +36,12 @@ class WebSocketTransport(Transport):
         self.sent = 0
         self.compressed = False
         self._pending: deque[memoryview] = deque()
-        self._reader: asyncio.StreamReader | None = None
+        self._reader: EndingReader | None = None
         self._io_writer: asyncio.StreamWriter | None = None
         self._protocol: ClientProtocol | None = None
         self._context: ssl.SSLContext | None = None  # of the last wss:// address
         self._early: list[object] = []  # what came together with the answer to the handshake
+        self._rest = b""  # what came together with a line
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Connect to a ws:// address, or to one that a cluster told. Raises OSError.
@@ -60,6 +63,7 @@ class WebSocketTransport(Transport):
 
     async def _open(self, uri: ParseResult, context: ssl.SSLContext | None, seconds: float) -> None:
         self._pending.clear()
+        self._rest = b""
         self.compressed = False
         # An address may hold a user and a password for NATS, which are none of HTTP's business.
         plain = uri._replace(scheme="wss" if context else "ws", netloc=uri.netloc.rpartition("@")[2])
@@ -67,7 +71,7 @@ class WebSocketTransport(Transport):
         protocol = ClientProtocol(parse_uri(plain.geturl()), extensions=[deflate], max_size=None)
         port = uri.port or (443 if context else 80)
         async with asyncio.timeout(seconds):
-            self._reader, self._io_writer = await asyncio.open_connection(uri.hostname, port, ssl=context)
+            self._reader, self._io_writer = await open_stream(uri.hostname or "", port, context)
             self._protocol = protocol
             try:
                 self._early = await self._shake_hands(protocol, self._reader)
@@ -149,6 +153,9 @@ class WebSocketTransport(Transport):
     async def read(self, buffer_size: int) -> bytes:
         """Return bytes as they came, empty at the end. Raises OSError."""
         del buffer_size
+        if self._rest:
+            data, self._rest = self._rest, b""
+            return data
         while True:
             events, self._early = self._early or await self._events(), []
             data = b"".join(
@@ -160,8 +167,15 @@ class WebSocketTransport(Transport):
                 return data
 
     async def readline(self) -> bytes:
-        """Return the next line, or more than it: the server sends nothing unasked while connecting."""
-        return await self.read(_READ)
+        """Return the next line while connecting. Raises OSError, and what the server objects."""
+        data = b""
+        while b"\n" not in data:
+            more = await self.read(_READ)
+            if not more:
+                raise (self._reader and self._reader.fault) or SilentError
+            data += more
+        line, end, self._rest = data.partition(b"\n")
+        return objected(line + end)
 
     async def wait_closed(self) -> None:
         """Wait until the socket is closed."""
@@ -175,7 +189,7 @@ class WebSocketTransport(Transport):
 
     def at_eof(self) -> bool:
         """Whether the other end has hung up."""
-        return self._reader is None or self._reader.at_eof()
+        return self._reader is None or (self._reader.at_eof() and not self._rest)
 
     def __bool__(self) -> bool:
         """Say that there is a transport already, so that nats-py makes none of its own."""

@@ -219,7 +219,7 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         "round trip": f"{offer.link.round_trip * 1e3:,.2f} ms",
         "rate": _rate(found.offer.link, with_messages=dataset is not None),
         "max_payload": mib(offer.max_payload),
-        "JetStream": "no" if account is None else f"yes{', domain ' + account.domain if account.domain else ''}",
+        "JetStream": _jetstream(offer),
         **_switched(found),
     }
     if account is not None:
@@ -232,6 +232,13 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         )
         rows["streams"] = f"{account.streams:,} of {_limit(account.max_streams, str)}"
     _show(rows)
+
+
+def _jetstream(offer: Offer) -> str:
+    if offer.jetstream is None:
+        return "unknown: it could not be asked"
+    domain = offer.account.domain if offer.account is not None else ""
+    return f"yes{', domain ' + domain if domain else ''}" if offer.jetstream else "no"
 
 
 def _dedupe(offer: Offer) -> str:
@@ -265,15 +272,21 @@ def _switched(found: Findings) -> dict[str, str]:
     if offer.memphis:
         why_no_batch = offer.slow
     if offer.account is None:
-        why_no_batch = "there is no JetStream"
+        why_no_batch = "there is no JetStream" if offer.jetstream is False else "what it needs is not there"
     over_tcp = "TCP is not compressed, a ws:// address of the server would be"
     if offer.memphis:
         over_tcp = "a Memphis broker is reached over TCP alone, which is not compressed"
     why_plain = "the server does not offer it" if offer.websocket else over_tcp
     return {
-        "batch": "on, fast ingest" if found.batch else f"off: {why_no_batch}",
+        "batch": _batch(found, why_no_batch),
         "compression": "on" if offer.compressed else f"off: {why_plain}",
     }
+
+
+def _batch(found: Findings, why_not: str) -> str:
+    if found.offer.jetstream is None:
+        return "unknown: JetStream could not be asked"
+    return "on, fast ingest" if found.batch else f"off: {why_not}"
 
 
 def _rate(link: Link, *, with_messages: bool) -> str:
@@ -293,7 +306,7 @@ def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "bytes_per_second": offer.link.rate,
         "messages_per_second": offer.link.messages if dataset is not None else None,
         "max_payload": offer.max_payload,
-        "jetstream": offer.account is not None,
+        "jetstream": offer.jetstream,
         "fast_ingest": offer.fast_ingest,
         "dedupe_header": offer.dedupe_header,
         "memphis_sdks": offer.header_bytes > 0,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.dataset import wire
 from zakar.dataset.store import Dataset
-from zakar.errors import StoppedError, ZakarError
+from zakar.errors import ServerError, StoppedError, ZakarError
 from zakar.loader import partition
 from zakar.loader.estimate import Estimate
 from zakar.loader.opening import Opening
@@ -30,13 +31,17 @@ _LOOK_SECONDS = 1.0  # between two looks at how far the others are
 
 @dataclass
 class Work:
-    """What one connection fills, and how far it is: a tally for each opening. ``trouble`` is what ended it early."""
+    """What one connection fills, and how far it is: a tally for each opening.
+
+    ``trouble`` is what ended it early, and ``ended`` when that was, by the machine's own clock.
+    """
 
     openings: list[Opening]
     tallies: list[Tally] = field(default_factory=list)
     wire_bytes: int = 0
     reconnects: int = 0
     trouble: ZakarError | None = None
+    ended: float = 0.0
 
     def __post_init__(self) -> None:
         """Begin where the streams end."""
@@ -88,6 +93,7 @@ async def fill(
     except ZakarError as error:
         work.trouble = error
     finally:
+        work.ended = time.monotonic()
         work.wire_bytes, work.reconnects = connection.wire_bytes, connection.stats["reconnects"]
 
 
@@ -140,7 +146,7 @@ async def _see(connection: Connection, works: Sequence[Work]) -> None:
     """Bring what is known to be stored up to date, as far as the server answers in a moment."""
 
     async def see(stream: str, tally: Tally) -> None:
-        with contextlib.suppress(ApiError, *LOST):
+        with contextlib.suppress(ApiError, ServerError, *LOST):
             found = await station.look(connection, stream, _LOOK_SECONDS)
             tally.stored = found.last if found is not None else tally.stored
 
@@ -167,7 +173,7 @@ async def _alone(control: Control, dataset: Dataset, access: Access, work: Work,
         async with connected(access, "zakar load") as connection:
             await fill(connection, control, dataset, work, pace, stop)
     except ZakarError as error:
-        work.trouble = error
+        work.trouble, work.ended = error, time.monotonic()
     if stop.is_set() and isinstance(work.trouble, StoppedError):
         work.trouble = None  # told to stop for another's trouble, which is the one to tell
 

@@ -7,11 +7,12 @@ from zakar.broker import account as accounts
 from zakar.broker import control as controls
 from zakar.broker import link as links
 from zakar.broker.access import Access, is_websocket
-from zakar.broker.account import Account
+from zakar.broker.account import Account, NoTierError
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.broker.memphis import messages
+from zakar.broker.station import NoJetStreamError
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
@@ -32,8 +33,9 @@ _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 class Offer:
     """What a server offers, and how it is reached: ``compressed``, through a ``websocket``, as a ``memphis`` broker.
 
-    ``header_bytes``: of header lines that each message carries for SDKs of Memphis, 0 where nobody serves them.
-    ``slow`` says why there is no fast ingest, ``lacks`` why there is no ``account``; empty where there is.
+    ``jetstream``: whether there is any, None where it could not be asked. ``header_bytes``: of header lines that each
+    message carries for SDKs of Memphis, 0 where nobody serves them. ``slow`` says why there is no fast ingest,
+    ``lacks`` why there is no ``account``; empty where there is.
     """
 
     server: str
@@ -44,6 +46,7 @@ class Offer:
     link: Link
     account: Account | None
     lacks: str = ""
+    jetstream: bool | None = True
     websocket: bool = False
     compressed: bool = False
     memphis: bool = False
@@ -154,11 +157,16 @@ async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:
 
 async def _offer(connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int) -> Offer:
     account, lacks = None, ""
+    jetstream: bool | None = True
     try:
         await control.check(connection)
         account = await accounts.read(connection, replicas)
-    except ServerError as error:
+    except NoTierError as error:
         lacks = str(error)
+    except NoJetStreamError as error:
+        lacks, jetstream = str(error), False
+    except ServerError as error:
+        lacks, jetstream = str(error), None
     url = connection.connected_url
     return Offer(
         server=Access((url.geturl(),)).shown if url else "",
@@ -169,6 +177,7 @@ async def _offer(connection: Connection, control: Control, payloads: Sequence[by
         link=await links.measure(connection, payloads),
         account=account,
         lacks=lacks,
+        jetstream=jetstream,
         websocket=url is not None and is_websocket(url.geturl()),
         compressed=connection.compressed,
         header_bytes=control.header_bytes,

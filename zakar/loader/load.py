@@ -211,8 +211,8 @@ def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:
 
 
 def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
-    """Raise what went wrong, if anything did that nobody asked for."""
-    troubles = [work.trouble for work in works if work.trouble is not None]
+    """Raise what went wrong first, if anything did that nobody asked for."""
+    troubles = [work.trouble for work in sorted(works, key=lambda work: work.ended) if work.trouble is not None]
     if not troubles or (stop.is_set() and isinstance(troubles[0], StoppedError)):
         return
     trouble = troubles[0]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from zakar.broker import account as accounts
 from zakar.broker import station
-from zakar.broker.connection import LOST, ApiError, Connection
+from zakar.broker.connection import DENIED, LOST, ApiError, Connection
 from zakar.broker.control import Control
 from zakar.broker.station import Stream
 from zakar.dataset import wire
@@ -18,7 +18,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader import outlook, partition, plan
 from zakar.loader.plan import Refusal, Target
-from zakar.loader.producer import FULL
+from zakar.loader.producer import FULL, refused
 
 _T = TypeVar("_T")
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
@@ -222,11 +222,14 @@ async def _open(
         adopted = await station.adopt(connection, target.stream, marked)
         return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last, headers=headers)
     except (ApiError, *LOST) as error:
+        if isinstance(error, ApiError) and error.code in FULL:
+            raise ServerError(refused(target.stream, (error.code, error.description), found.last)) from error
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
         quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
         mark = found.metadata.get(station.OWNER)
-        why = f"this user may not update streams: {error}"
+        forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
+        why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
         return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last, headers=headers)
 
 

@@ -27,7 +27,9 @@ _BATCH_DISABLED = 10205  # for the moment in which another loader fences
 # Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
 # a timeout inside a cluster.
 _PASSING = {0, 10008, 10009, 10167, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH, _BATCH_DISABLED}
-FULL = {10002, 10047, 10077, 10023, 10122}  # account, storage, max_bytes, resources, in their several forms
+_CANNOT_STORE = 10069  # whatever the disk says, such as that it is full
+# Account, storage, max_bytes, resources, in their several forms.
+FULL = {10002, 10047, 10077, 10023, 10122, _CANNOT_STORE}
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _ACKS = 4  # in the length of an ack deadline, at a rate that is kept
@@ -193,7 +195,8 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
     kept up to date; ``progress`` is called when it has changed.
 
     Raises StoppedError if the stream is full, refuses, has another writer, or no progress is made for
-    ``give_up_after`` seconds; running again goes on from what is stored.
+    ``give_up_after`` seconds, ServerError if the server ends the connection for good; running again goes on from what
+    is stored.
     """
     loop, pace = asyncio.get_running_loop(), job.pace
     patience = loop.time() + pace.give_up_after
@@ -208,18 +211,14 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         window = attempt.window
         await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
-        if job.connection.denied:
-            if not job.connection.deaf:
-                tally.in_flight = 0  # none of it is stored
-            denied = "; ".join(job.connection.denied.values())
-            raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}; give it the right")
+        _check_allowed(job, tally)
         if window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
             if window.in_flight == 0 and attempt.refusal is None:
                 continue
         if attempt.refusal and attempt.refusal[0] not in _PASSING:
             tally.in_flight = 0  # what follows a message that is refused is refused too
-            raise StoppedError(_refused(job.stream, attempt.refusal, tally.stored))
+            raise StoppedError(refused(job.stream, attempt.refusal, tally.stored))
 
         # In a batch another's message would shift all that follow, so its last acknowledged one tells.
         stored = await _settled(job, attempt, patience)
@@ -233,13 +232,15 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         tally.found += max(0, stored - window.sent)
         if stored > attempt.start:
             patience = loop.time() + pace.give_up_after
+        else:
+            await _check_storing(job, stored)
         if stored > highest:
             others += 1
             highest = stored
         if others >= _OTHER_WRITERS:
             raise StoppedError(f"`{job.stream}`: {_OTHER}")
         if loop.time() > patience:
-            raise StoppedError(_gave_up(job.stream, attempt.refusal))
+            raise StoppedError(_gave_up(job, attempt, patience, stored))
         tally.stored, tally.in_flight = stored, 0
         progress()
     if tally.stored >= job.total:
@@ -368,6 +369,7 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
     connection, stream, loop = job.connection, job.stream, asyncio.get_running_loop()
     stored = -1
     while True:
+        connection.check()
         try:
             left = min(_LOOK, max(1.0, patience - loop.time()))
             found = await station.look(connection, stream, left) if connection.is_connected else None
@@ -387,12 +389,40 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")
         except ApiError as error:
             if error.code not in _PASSING:
-                raise StoppedError(_refused(stream, (error.code, error.description), attempt.window.acked)) from error
+                raise StoppedError(refused(stream, (error.code, error.description), attempt.window.acked)) from error
         except LOST:
             pass  # not connected again yet, or no answer in time: ask again
         if job.stop.is_set() or connection.is_closed or loop.time() > patience:
-            raise StoppedError(_gave_up(stream, attempt.refusal))
+            raise StoppedError(_gave_up(job, attempt, patience, stored if stored == attempt.start else None))
         await asyncio.sleep(_QUIET)
+
+
+def _check_allowed(job: Job, tally: Tally) -> None:
+    """Raise ServerError if the server ended the connection for good, StoppedError if it denies this user something."""
+    connection = job.connection
+    connection.check()
+    if connection.denied:
+        if not connection.deaf:
+            tally.in_flight = 0  # none of it is stored
+        denied = connection.deaf or "; ".join(connection.denied.values())
+        raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}; give it the right")
+
+
+async def _check_storing(job: Job, stored: int) -> None:
+    """Raise StoppedError if the server cannot store anything, given that of the last attempt it stored nothing.
+
+    A server whose disk is full may leave messages without an answer (nats-server 2.15.1 does), so that those behind
+    them are refused for their order alone. It says what is wrong when it is to write what the stream says of itself.
+    """
+    if job.owner is None or not job.connection.is_connected:
+        return
+    try:
+        await station.adopt(job.connection, job.stream, {station.OWNER: job.owner})
+    except ApiError as error:
+        if error.code in FULL:
+            raise StoppedError(refused(job.stream, (error.code, error.description), stored)) from error
+    except LOST:
+        pass  # the next attempt shows what became of the connection
 
 
 async def _compare(job: Job, after: int, last: int) -> None:
@@ -418,6 +448,7 @@ async def _compare(job: Job, after: int, last: int) -> None:
                         raise StoppedError(_foreign(job.stream, after + 1))
                     head, found, after = head[size:], found[size:], after + size
     except (ApiError, ServerError) as error:
+        job.connection.check()
         raise StoppedError(f"`{job.stream}`: cannot be read back ({error}); run this again") from error
 
 
@@ -457,8 +488,14 @@ def _too_large(stream: str, after: int, largest: int, limit: int) -> str:
     )
 
 
-def _refused(stream: str, refusal: tuple[int, str], stored: int) -> str:
+def refused(stream: str, refusal: tuple[int, str], stored: int) -> str:
+    """Say why a stream takes no more, and what to do."""
     code, description = refusal
+    if code == _CANNOT_STORE:
+        return (
+            f"`{stream}`: after {stored:,} messages the server cannot store any more ({description}); "
+            "see to its disk and run this again: it goes on from there"
+        )
     if code in FULL:
         return (
             f"`{stream}` is full after {stored:,} messages ({description}); "
@@ -467,6 +504,15 @@ def _refused(stream: str, refusal: tuple[int, str], stored: int) -> str:
     return f"`{stream}`: the server refuses: {description} ({code})"
 
 
-def _gave_up(stream: str, refusal: tuple[int, str] | None) -> str:
-    why = f"the server says: {refusal[1]}" if refusal else "the server does not answer"
-    return f"`{stream}`: no progress for too long ({why}); run this again: it goes on from what is stored"
+def _gave_up(job: Job, attempt: _Attempt, patience: float, stored: int | None = None) -> str:
+    """Say that there was no progress until ``patience`` ended, and why; what the server said meanwhile goes first.
+
+    ``stored`` is the length of the stream, None where the server does not tell it.
+    """
+    why = job.connection.said(patience - job.pace.give_up_after) or job.connection.obstacle
+    if not why and attempt.refusal and attempt.refusal[0] != WRONG_LAST_SEQUENCE:
+        why = f"the server says: {attempt.refusal[1]}"
+    if not why and stored is not None:  # that those behind a message come in the wrong order follows from that
+        why = f"the server answers, but neither stores nor refuses message {stored + 1:,}: see its log and its disk"
+    why = why or "the server does not answer"
+    return f"`{job.stream}`: no progress for too long ({why}); run this again: it goes on from what is stored"

@@ -1,0 +1,371 @@
+"""What a server says on a connection reaches the user: in its own words, the first cause first, at once."""
+
+import asyncio
+import contextlib
+import datetime
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import nats
+import pytest
+import trustme
+from helpers import STREAMS, publisher, served, stored, until, zakar
+from operators import Operator
+
+from zakar.broker.access import Access
+from zakar.broker.server import binary
+from zakar.dataset.schema import PUBLIC
+from zakar.dataset.store import Dataset
+from zakar.errors import ServerError, StoppedError, ZakarError
+from zakar.loader.doctor import examine
+from zakar.loader.load import Mode, Pace, load
+from zakar.loader.verify import verify
+
+_MODES = [Mode.BATCH, pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow)]
+_SLOWLY = Pace(rate=1_000, give_up_after=600)  # what ends earlier ends for what the server says
+
+
+def _team(password: str, permissions: str = "") -> str:
+    user = f"{{ user: ana, password: {password}{', permissions: ' if permissions else ''}{permissions} }}"
+    system = "SYS { users: [{ user: sys, password: sys }] }"
+    return f"accounts {{ APP {{ jetstream: enabled, users: [{user}] }}, {system} }}\nsystem_account: SYS"
+
+
+def _reload(address: str, folder: Path, config: str, system: Path | None = None) -> None:
+    """Give a running server another configuration."""
+    file = folder / "server.conf"
+    file.write_text("\n".join([*file.read_text().splitlines()[:3], config, ""]))
+
+    async def main() -> None:
+        login = {"user_credentials": str(system)} if system else {"user": "sys", "password": "sys"}
+        client = await nats.connect(f"nats://{address}", **login)
+        answer = await client.request(f"$SYS.REQ.SERVER.{client._server_info['server_id']}.RELOAD", b"", timeout=60)
+        assert "error" not in json.loads(answer.data), answer.data
+        await client.close()
+
+    asyncio.run(main())
+
+
+def _ended(dataset: Dataset, access: Access, deed: Callable[[], None], after: int = 1_000, **options) -> ZakarError:
+    """Load slowly, and do something once some messages are stored; return what ended the load."""
+
+    async def main() -> ZakarError:
+        loading = asyncio.create_task(load(dataset, access, PUBLIC, _SLOWLY, **options))
+        async with publisher(access) as connection:
+            streams = [f"zakar-tweets${n}" for n in range(1, 5)] if options.get("partitions") else STREAMS
+
+            async def far() -> bool:
+                return await stored(connection, streams) >= after
+
+            await until(far)
+        await asyncio.to_thread(deed)
+        async with asyncio.timeout(60):
+            with pytest.raises(ZakarError) as caught:
+                await loading
+        return caught.value
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", _MODES)
+def test_credentials_that_expire_in_the_middle_end_a_load_with_the_servers_words_and_when(
+    sample: Dataset, tmp_path: Path, mode: Mode
+):
+    """A connection of a user whose JWT has expired is closed, and none is let in again (nats.py#1019)."""
+    operator = Operator()
+    with served(operator.config(), tmp_path) as address:
+        expires = int(time.time()) + 5
+        operator.user(tmp_path / "ana.creds", expires)
+        operator.user(tmp_path / "other.creds")
+        access = Access((address,), creds=tmp_path / "ana.creds")
+        with pytest.raises(ZakarError) as caught:
+            asyncio.run(load(sample, access, PUBLIC, Pace(rate=500, give_up_after=600), mode=mode))
+
+        async def length() -> int:
+            async with publisher(Access((address,), creds=tmp_path / "other.creds")) as connection:
+                return await stored(connection)
+
+        assert isinstance(caught.value, StoppedError if asyncio.run(length()) else ServerError)
+        when = datetime.datetime.fromtimestamp(expires, datetime.UTC)
+        assert "Authentication Expired" in str(caught.value) or "Authorization Violation" in str(caught.value)
+        assert f"these credentials expired at {when:%Y-%m-%d %H:%M:%S} UTC" in str(caught.value)
+        done = zakar("consume", "zakar-tweets", "--server", address, "--creds", str(tmp_path / "ana.creds"))
+        assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+        assert f"expired at {when:%Y-%m-%d %H:%M:%S} UTC; get new credentials" in done.stderr
+
+
+@pytest.mark.parametrize("deed", ["revoked", pytest.param("account", marks=pytest.mark.slow)])
+def test_a_user_who_is_revoked_and_an_account_that_expires_end_a_load_with_the_servers_words(
+    sample: Dataset, tmp_path: Path, deed: str
+):
+    operator = Operator()
+    ana, system = tmp_path / "ana.creds", tmp_path / "system.creds"
+    public = operator.user(ana)
+    operator.user(system, system=True)
+    with served(operator.config(), tmp_path) as address:
+
+        def change() -> None:
+            revoked = {"revocations": {public: int(time.time())}}
+            config = operator.config(claims=revoked) if deed == "revoked" else operator.config(time.time() + 2)
+            _reload(address, tmp_path, config, system)
+
+        error = _ended(sample, Access((address,), creds=ana), change)
+    assert isinstance(error, StoppedError)
+    words = "User Authentication Revoked" if deed == "revoked" else "Account Authentication Expired"
+    assert re.search(f"the server says: {words}|refuses these credentials .Authorization Violation", str(error)), error
+    assert "expired at" not in str(error)  # these credentials did not
+
+
+@pytest.mark.parametrize("mode", _MODES)
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (_team("two"), r"refuses these credentials \(Authorization Violation\); check --user"),
+        (f"max_payload: 64\n{_team('one')}", "Maximum Payload Violation; raise its max_payload"),
+        (
+            _team("one", '{ publish: { deny: "zakar-temperature-readings$1.>" } }'),
+            r'Permissions Violation for Publish to "zakar-temperature-readings\$1.final"',
+        ),
+    ],
+    ids=["password", "max_payload", "permissions"],
+)
+def test_what_a_reload_changes_in_the_middle_of_a_load_is_told_in_the_servers_words(
+    sample: Dataset, tmp_path: Path, mode: Mode, config: str, said: str
+):
+    """nats-server#483: the server says why it hangs up."""
+    with served(_team("one"), tmp_path) as address:
+        access = Access((address,), user="ana", password="one")
+        error = _ended(sample, access, lambda: _reload(address, tmp_path, config), mode=mode)
+    assert isinstance(error, StoppedError)
+    assert re.search(said, str(error)), error
+    assert "does not answer" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (_team("two"), "Authorization Violation"),
+        (f"max_payload: 64\n{_team('one')}", "Maximum Payload Violation"),
+    ],
+    ids=["password", "max_payload"],
+)
+@pytest.mark.slow
+def test_the_words_come_from_worker_processes_too(sample: Dataset, tmp_path: Path, config: str, said: str):
+    with served(_team("one"), tmp_path) as address:
+        access = Access((address,), user="ana", password="one")
+        options = {"partitions": 4, "connections": 2}
+        error = _ended(sample, access, lambda: _reload(address, tmp_path, config), 300, **options)
+    assert isinstance(error, StoppedError)
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("server", "maximum connections exceeded"),
+        pytest.param("account", "maximum account active connections exceeded", marks=pytest.mark.slow),
+    ],
+)
+def test_more_connections_than_are_allowed_are_told_by_the_name_of_the_limit(
+    sample: Dataset, tmp_path: Path, limits: str, said: str
+):
+    """The loader has one to look with, and one of its four workers gets in (nats.go#921)."""
+    operator, options = Operator(), []
+    config = "max_connections: 2"
+    if limits == "account":
+        config = operator.config(conn=2)
+        operator.user(tmp_path / "ana.creds")
+        options = ["--creds", str(tmp_path / "ana.creds")]
+    with served(config, tmp_path) as address:
+        many = ["--partitions", "4", "--connections", "4"]
+        done = zakar("load", str(sample.root), "--server", address, *many, *options)
+    assert done.returncode in {3, 4}
+    assert f"the server takes no more connections ({said}); give fewer --connections" in done.stderr
+    assert "zakar broker" not in done.stderr
+
+
+def test_a_user_with_one_subscription_is_told_so_by_whatever_needs_two(sample: Dataset, tmp_path: Path):
+    """The server goes on without the second one, and nothing is heard there (nats.go#921)."""
+    operator = Operator()
+    operator.user(tmp_path / "ana.creds", subs=1)
+    operator.user(tmp_path / "bo.creds")
+    with served(operator.config(), tmp_path) as address:
+        ana, bo = (Access((address,), creds=tmp_path / f"{name}.creds") for name in ("ana", "bo"))
+        for filled in (False, True):
+            reading = [partial(examine, ana, sample), partial(verify, sample, ana, PUBLIC)]
+            for command in reading if filled else [partial(load, sample, ana, PUBLIC, Pace())]:
+                with pytest.raises(ServerError, match="says: maximum subscriptions exceeded; raise the limit"):
+                    asyncio.run(command())
+            asyncio.run(load(sample, bo, PUBLIC, Pace()))
+
+
+def test_a_payload_that_is_limited_for_one_user_alone_is_seen_before_it_ends_the_connection(
+    sample: Dataset, tmp_path: Path
+):
+    """The server's greeting has its own limit; the user's comes after it (nats-server#6099)."""
+    operator = Operator()
+    operator.user(tmp_path / "ana.creds", payload=150)
+    with served(operator.config(), tmp_path) as address:
+        options = ["--server", address, "--creds", str(tmp_path / "ana.creds")]
+        found = zakar("doctor", str(sample.root), *options, "--json")
+        assert json.loads(found.stdout)["max_payload"] == 150
+        assert "too long for a max_payload of 150" in found.stdout
+        done = zakar("load", str(sample.root), *options)
+        assert (done.returncode, "max_payload is 150 bytes" in done.stderr) == (3, True)
+
+
+def test_a_payload_that_the_server_refuses_ends_a_connection_with_its_words(tmp_path: Path):
+    with served("max_payload: 64", tmp_path) as address:
+
+        async def main() -> None:
+            async with publisher(Access((address,))) as connection:
+                block = memoryview(b"PUB a 100\r\n%s\r\n" % (b"x" * 100) * 100_000)
+
+                async def flood() -> None:
+                    for _ in range(10):
+                        await connection.send(block)
+                    await connection.flush()
+
+                with pytest.raises(ServerError, match="the server says: Maximum Payload Violation"):
+                    await flood()
+                for again in (connection.flush(), connection.api("INFO"), connection.publish("a", b"")):
+                    with pytest.raises(ServerError, match="the server says: Maximum Payload Violation"):
+                        await again
+
+        asyncio.run(main())
+
+
+def test_what_the_server_says_keeps_its_order_and_its_letters(tmp_path: Path):
+    with served(
+        'authorization { users: [{ user: ana, password: pw, permissions: { publish: "ok.>" } }] }', tmp_path
+    ) as a:
+
+        async def main() -> None:
+            async with publisher(Access((a,), user="ana", password="pw")) as connection:
+                for subject in ("Second.Try", "First.Try"):
+                    await connection.publish(subject, b"")
+                await connection.flush()
+                denied = "Permissions Violation for Publish to"
+                assert connection.said() == f'the server says: {denied} "Second.Try", then: {denied} "First.Try"'
+                assert connection.is_connected
+
+        asyncio.run(main())
+
+
+def _tls(folder: Path, *more: str) -> str:
+    """TLS for 127.0.0.1, with clients' certificates of the same authority: ca.pem and ana.pem in the folder."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    for name in ("127.0.0.1", "ana"):
+        authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
+    trustme.CA().issue_cert("bo").private_key_and_cert_chain_pem.write_to_path(folder / "bo.pem")
+    pem, ca = (json.dumps(str(folder / name)) for name in ("127.0.0.1.pem", "ca.pem"))
+    return f"tls {{ cert_file: {pem}, key_file: {pem}, ca_file: {ca}, {', '.join(more)} }}"
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "said"),
+    [
+        (["handshake_first: true"], {}, "give --tls-first"),
+        (["verify: true"], {}, "the server wants a client certificate: give --tlscert and --tlskey"),
+        (["verify: true", "handshake_first: true"], {"tls_first": True}, "wants a client certificate.*give --tlscert"),
+        (["verify: true"], {"tls_cert": "bo.pem"}, "take the certificate of --tlscert"),
+        ([], {"tls_first": True}, "the server does not begin with TLS: leave --tls-first out"),
+        (["verify: true"], {"tls_cert": "ana.pem"}, ""),
+    ],
+    ids=["first", "certificate", "certificate first", "other certificate", "not first", "right"],
+)
+def test_what_a_servers_tls_wants_is_said(tmp_path: Path, server: list[str], client: dict[str, object], said: str):
+    """nats.py#511: nats-py has the means, if one is told to use them."""
+    with served(_tls(tmp_path, *server), tmp_path) as address:
+        options = {key: tmp_path / value if isinstance(value, str) else value for key, value in client.items()}
+        access = Access((address,), tls_ca=tmp_path / "ca.pem", **options)
+
+        async def main() -> None:
+            async with publisher(access) as connection:
+                await connection.api("INFO")
+
+        if said:
+            with pytest.raises(ServerError, match=said):
+                asyncio.run(main())
+        else:
+            asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("permissions", "said"),
+    [
+        ('{ subscribe: "_INBOX_ana.>" }', "give --inbox-prefix"),
+        pytest.param(
+            '{ publish: { deny: "$JS.API.>" } }',
+            'Permissions Violation for Publish to "$JS.API.INFO"',
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["inbox", "api"],
+)
+def test_what_could_not_be_asked_is_unknown_and_not_no(sample: Dataset, tmp_path: Path, permissions: str, said: str):
+    """nats.go#1307: who may hear answers at a place of one's own only hears none elsewhere."""
+    with served(_team("one", permissions), tmp_path) as address:
+        options = ["--server", address, "--user", "ana", "--password", "one"]
+        found = zakar("doctor", str(sample.root), *options)
+        assert found.returncode == 3
+        assert re.search("JetStream +unknown: it could not be asked", found.stdout)
+        assert re.search("batch +unknown", found.stdout)
+        assert said in found.stdout
+        assert json.loads(zakar("doctor", *options, "--json").stdout)["jetstream"] is None
+        for command in (["load", str(sample.root)], ["verify", str(sample.root)], ["consume", "zakar-tweets"]):
+            done = zakar(*command, *options)
+            assert (done.returncode, said in done.stderr) == (3, True), done.stderr
+
+
+def test_an_account_without_jetstream_says_no(tmp_path: Path):
+    with served("accounts: { APP: { users: [{ user: ana, password: pw }] } }", tmp_path) as address:
+        options = ["--server", address, "--user", "ana", "--password", "pw", "--json"]
+        assert json.loads(zakar("doctor", *options).stdout)["jetstream"] is False
+
+
+@contextlib.contextmanager
+def _small_files(folder: Path, most: int) -> Iterator[str]:
+    """A server that can write no file beyond so many bytes: to it, a disk that is full."""
+    resource = pytest.importorskip("resource")
+    (folder / "ports").mkdir()
+    (folder / "server.conf").write_text(
+        f'listen: "127.0.0.1:-1"\nports_file_dir: "{folder}/ports"\njetstream {{ store_dir: "{folder}/store" }}\n'
+    )
+    process = subprocess.Popen(
+        [str(binary()), "-c", str(folder / "server.conf"), "-l", str(folder / "log")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    try:
+        while not (ports := [p.read_text() for p in (folder / "ports").glob("*.ports")]) or not ports[0].endswith("}"):
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield json.loads(ports[0])["nats"][0].rpartition("/")[2]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
+@pytest.mark.parametrize(
+    "mode", [Mode.NONBLOCKING, *(pytest.param(mode, marks=pytest.mark.slow) for mode in (Mode.BATCH, Mode.BLOCKING))]
+)
+def test_a_disk_that_is_full_is_told_and_not_what_follows_from_it(sample: Dataset, tmp_path: Path, mode: Mode):
+    """A server does not answer a message that it could not write, and refuses those behind it for their order."""
+    with _small_files(tmp_path, 500_000) as address:
+        pace = Pace(ack_timeout=1, give_up_after=3)
+        for _ in range(2):  # the second try is told the same
+            with pytest.raises(StoppedError) as caught:
+                asyncio.run(load(sample, Access((address,)), PUBLIC, pace, mode=mode))
+            assert re.search(
+                "answers, but neither stores nor refuses message [0-9,]+: see its log and its disk", str(caught.value)
+            )
+            assert "another loader" not in str(caught.value)
+            assert "wrong last sequence" not in str(caught.value)
