@@ -1,7 +1,7 @@
 """A real server and real datasets for the live tests; without a server they fail."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from zakar import scenario
+from zakar.__main__ import main
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
@@ -62,3 +63,18 @@ def simulated(name: str, out: Path, seed: int | None = None, days: int | None = 
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as loop_runner:
         yield loop_runner
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process; return its exit code, and what it said."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["zakar", *words])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return int(exit_.value.code or 0), said.out, said.err
+
+    return run

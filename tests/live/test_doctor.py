@@ -10,9 +10,9 @@ import trustme
 from helpers import free_port, publisher
 from operators import tiered
 
-from zakar.__main__ import main
 from zakar.broker import link, station
 from zakar.broker.access import Access
+from zakar.broker.connection import ApiError
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.days import first
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
@@ -35,21 +35,6 @@ accounts {{ team {{
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(link, "_LEAST", 0.01)
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command in this process; return its exit code, and what it said."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["zakar", *words])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return int(exit_.value.code or 0), said.out, said.err
-
-    return run
 
 
 def _limited(limits: str):
@@ -229,6 +214,11 @@ def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
             for table in PUBLIC:
                 await station.delete(connection, station.stream_name(table.station))
 
+    async def create(access: Access, dataset: Dataset) -> None:
+        async with publisher(access) as connection:
+            for target in (plan.target(dataset.manifest, table) for table in PUBLIC):
+                await station.create(connection, target.stream, {}, target.max_bytes)
+
     with _limited(limits) as server:
         days = asyncio.run(examine(_ana(server), sample)).days_that_fit
         assert days is not None
@@ -237,8 +227,10 @@ def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
         with pytest.raises(ServerError, match="nothing was deleted, since a load would not fit"):
             loaded(_ana(server), days + 1, recreate=True)
         asyncio.run(delete(_ana(server)))
-        with pytest.raises(ServerError, match="does not give"):  # so it was right
+        with pytest.raises(ServerError, match="nothing was created, since a load would not fit"):
             loaded(_ana(server), days + 1, recreate=False)
+        with pytest.raises(ApiError, match="storage|exceeds|limit"):  # so it was right
+            asyncio.run(create(_ana(server), first(sample, days + 1)))
 
 
 def test_a_dataset_that_does_not_fit_exits_1_with_the_command_for_the_days_that_do(sample: Dataset, command):

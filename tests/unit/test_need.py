@@ -117,8 +117,9 @@ def test_the_days_that_fit_are_counted_with_replicas_and_partitions(pristine: Pa
 
 
 def test_a_command_for_fewer_days_repeats_what_was_asked_for():
-    assert doctor._options(PUBLIC, None, 1) == ""
-    assert doctor._options((TWEETS, ALERTS), 4, 3) == " --tables tweets,fire_alerts --partitions 4 --replicas 3"
+    assert doctor._options(PUBLIC, None, 1, "file") == ""
+    said = " --tables tweets,fire_alerts --partitions 4 --replicas 3 --storage memory"
+    assert doctor._options((TWEETS, ALERTS), 4, 3, "memory") == said
 
 
 def test_days_are_counted_as_they_are_in_the_table(pristine: Path):

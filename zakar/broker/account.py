@@ -1,4 +1,4 @@
-"""An account: how much it may store, and how much of that is spoken for."""
+"""An account: how much it may store, on disk or in memory, and how much of that is spoken for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ class NoTierError(ServerError):
 
 @dataclass(frozen=True)
 class Account:
-    """JetStream's limits for an account, and what is used of them; bytes are those of file storage.
+    """JetStream's limits for an account, and what is used of them; bytes are those of one ``storage``, file or memory.
 
     ``reserved``: the sizes of streams that have one, as the server tells them. ``committed``: bytes that nobody else
     can have: those sizes, and what the others hold.
-    None stands for no limit. Where streams are counted by their number of replicas (``tiered``), all is of that
-    number alone: ``replicas``.
+    ``left_elsewhere``: bytes left of the other storage at most. None stands for no limit. Where streams are counted by
+    their number of replicas (``tiered``), all is of that number alone: ``replicas``. ``max_consumers`` is of a stream.
     """
 
     domain: str
@@ -35,6 +35,9 @@ class Account:
     size_required: bool
     tiered: bool = False
     replicas: int = 1
+    storage: str = "file"
+    left_elsewhere: int | None = None
+    max_consumers: int | None = None
 
     @property
     def left(self) -> int | None:
@@ -47,22 +50,24 @@ class Account:
         return 1 if self.tiered else self.replicas
 
     def counts(self, stream: Stream) -> int:
-        """Return how often the bytes of a stream count: not at all in memory, or among other numbers of replicas."""
-        if stream.storage != "file" or (self.tiered and stream.replicas != self.replicas):
+        """Return how often the bytes of a stream count: not at all elsewhere, or among other numbers of replicas."""
+        if stream.storage != self.storage or (self.tiered and stream.replicas != self.replicas):
             return 0
         return 1 if self.tiered else stream.replicas
 
 
-async def read(connection: Connection, replicas: int = 1) -> Account:
-    """Return the account, for streams with so many replicas. Raises as ``station.info`` and ``parse`` do."""
+async def read(connection: Connection, replicas: int = 1, storage: str = "file") -> Account:
+    """Return the account, for streams with so many replicas in a storage. Raises as ``info`` and ``parse`` do."""
     answer = await station.info(connection)
     try:
-        return parse(answer, await station.every(connection), replicas)
+        return parse(answer, await station.every(connection), replicas, storage)
     except (ApiError, *LOST):  # who may not list streams may still be able to fill them
-        return parse(answer, None, replicas)
+        return parse(answer, None, replicas, storage)
 
 
-def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: int = 1) -> Account:
+def parse(
+    answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: int = 1, storage: str = "file"
+) -> Account:
     """Read JetStream's account information. Raises NoTierError if there is no room for so many replicas.
 
     ``streams`` are those of the account, None where they may not be listed; ``committed`` is then the most that it
@@ -76,19 +81,26 @@ def parse(answer: dict[str, Any], streams: Sequence[Stream] | None, replicas: in
                 "give --replicas one of those"
             )
         answer = tiers[f"R{replicas}"]
-    limits, used, reserved = answer["limits"], answer.get("storage", 0), answer.get("reserved_storage", 0)
+    limits = answer["limits"]
+    here, elsewhere = ("memory", "storage") if storage == "memory" else ("storage", "memory")
+    used, reserved = answer.get(here, 0), answer.get(f"reserved_{here}", 0)
+    most_elsewhere = _limit(limits.get(f"max_{elsewhere}", -1))
+    taken_elsewhere = answer.get(elsewhere, 0) + answer.get(f"reserved_{elsewhere}", 0)
     account = Account(
         domain=domain,
         used=used,
         reserved=reserved,
         committed=reserved + used,
-        max_bytes=_limit(limits.get("max_storage", -1)),
-        max_stream_bytes=_limit(limits.get("storage_max_stream_bytes", -1)) or None,  # 0 is no limit either
+        max_bytes=_limit(limits.get(f"max_{here}", -1)),
+        max_stream_bytes=_limit(limits.get(f"{here}_max_stream_bytes", -1)) or None,  # 0 is no limit either
         streams=answer.get("streams", 0),
         max_streams=_limit(limits.get("max_streams", -1)),
         size_required=limits.get("max_bytes_required", False),
         tiered=bool(tiers),
         replicas=replicas,
+        storage=storage,
+        left_elsewhere=None if most_elsewhere is None else max(0, most_elsewhere - taken_elsewhere),
+        max_consumers=_limit(limits.get("max_consumers", -1)) or None,
     )
     if streams is None:
         return account

@@ -171,6 +171,11 @@ class Connection(Client):
         return f"{self._inbox_prefix.decode().lower()}."
 
     @property
+    def takes_headers(self) -> bool:
+        """Whether the server takes messages with headers."""
+        return bool(self._server_info.get("headers"))
+
+    @property
     def clustered(self) -> bool:
         """Whether the server is one of a cluster."""
         return bool(self._server_info.get("cluster"))

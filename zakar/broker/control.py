@@ -41,10 +41,11 @@ class Control(Protocol):
         metadata: dict[str, str],
         max_bytes: int,
         replicas: int,
+        storage: str,
     ) -> Stream:
         """Create a partition of a station that is to have ``of`` of them; those before it are there already.
 
-        Raises ServerError, ApiError, and what lost connections raise.
+        ``storage`` is file or memory. Raises ServerError, ApiError, and what lost connections raise.
         """
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
@@ -94,10 +95,12 @@ class JetStream:
         metadata: dict[str, str],
         max_bytes: int,
         replicas: int,
+        storage: str,
     ) -> Stream:
         """Create a partition with a size. Raises ApiError, and what lost connections raise."""
         del of
-        return await station.create(connection, station.stream_name(name, number), metadata, max_bytes, replicas)
+        stream = station.stream_name(name, number)
+        return await station.create(connection, stream, metadata, max_bytes, replicas, storage)
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
         """Delete a station's streams. Raises ApiError, and what lost connections raise."""

@@ -40,14 +40,14 @@ _NOBODY = (
 )
 
 
-def station_creation(name: str, user: str, partitions: int, replicas: int) -> bytes:
+def station_creation(name: str, user: str, partitions: int, replicas: int, storage: str = "file") -> bytes:
     """Return the request for a station that keeps everything."""
     return _spaced(
         {
             "name": name,
             "retention_type": "messages",
             "retention_value": MESSAGES_MOST,
-            "storage_type": "file",
+            "storage_type": storage,
             "replicas": replicas,
             "idempotency_window_in_ms": 120_000,
             "schema_name": "",
@@ -144,6 +144,7 @@ class Memphis:
         metadata: dict[str, str],
         max_bytes: int,
         replicas: int,
+        storage: str,
     ) -> Stream:
         """Return a partition of a station, made with the first of them, marked with ``metadata`` if we may.
 
@@ -151,7 +152,8 @@ class Memphis:
         """
         del max_bytes
         if number == 1:
-            refusal = await self._ask(connection, STATION_CREATIONS, station_creation(name, self.user, of, replicas))
+            request = station_creation(name, self.user, of, replicas, storage)
+            refusal = await self._ask(connection, STATION_CREATIONS, request)
             if refusal:
                 raise ServerError(f"the Memphis broker does not make station `{name}`: {refusal}{_advice(refusal)}")
         stream = station.stream_name(name, number)

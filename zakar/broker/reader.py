@@ -119,6 +119,15 @@ async def station_deliveries(
                 left = None if left is None else left - len(chunk)
 
 
+def requests(stream: str) -> list[tuple[str, ...]]:
+    """Return what reading a partition asks of JetStream, as subjects of its API; of those in a tuple any will do."""
+    name = secrets.token_hex(4)
+    return [
+        (f"CONSUMER.CREATE.{stream}.{name}", f"CONSUMER.CREATE.{stream}"),
+        (f"CONSUMER.MSG.NEXT.{stream}.{name}",),
+    ]
+
+
 def sequence(delivery: Delivery) -> int:
     """Return the number that a message has in its stream."""
     return _sequences(delivery.reply)[0]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ MESSAGE_NOT_FOUND = 10037
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
 PARTITIONS = "zakar.partitions"  # metadata: how many partitions the station has
 _FAST_INGEST = (2, 14)  # server version
+_CONTRADICTORY = 10052
 NO_JETSTREAM = (0, 10039, 10076)
 
 
@@ -125,10 +127,20 @@ async def partitions(connection: Connection, station: str) -> list[Stream]:
     A number may be missing among them, if somebody deleted it; where this user may not ask for the streams' names,
     those beyond it are not seen.
     """
+    return (await partitions_of(connection, [station]))[0]
+
+
+async def partitions_of(connection: Connection, stations: Sequence[str]) -> list[list[Stream]]:
+    """Return the partitions of each of several stations, as ``partitions`` does for one. Raises ApiError."""
     try:
         names = await _names(connection)
     except ApiError:
-        return await _consecutive(connection, station)
+        return [await _consecutive(connection, station) for station in stations]
+    return list(await asyncio.gather(*(_of_these(connection, station, names) for station in stations)))
+
+
+async def _of_these(connection: Connection, station: str, names: Sequence[str]) -> list[Stream]:
+    """Return the partitions of a station, given the names of all streams. Raises ApiError."""
     numbers = sorted(number_of(name) for name in names if re.fullmatch(re.escape(station) + r"\$[1-9][0-9]*", name))
     found = await asyncio.gather(*(look(connection, stream_name(station, number)) for number in numbers))
     return [stream for stream in found if stream is not None]
@@ -153,18 +165,23 @@ async def _consecutive(connection: Connection, station: str) -> list[Stream]:
 
 
 async def create(
-    connection: Connection, stream: str, metadata: dict[str, str], max_bytes: int, replicas: int = 1
+    connection: Connection,
+    stream: str,
+    metadata: dict[str, str],
+    max_bytes: int,
+    replicas: int = 1,
+    storage: str = "file",
 ) -> Stream:
     """Create a partition that keeps everything and, once full, refuses rather than forgets.
 
-    Raises ApiError.
+    ``storage`` is file or memory. Raises ApiError.
     """
     config = {
         "name": stream,
         "subjects": [f"{stream}.>"],
         "retention": "limits",
         "discard": "new",
-        "storage": "file",
+        "storage": storage,
         "max_bytes": max_bytes,
         "num_replicas": replicas,
         "allow_direct": True,
@@ -172,6 +189,28 @@ async def create(
         **({"allow_batched": True} if offers_fast_ingest(connection) else {}),
     }
     return await make(connection, config)
+
+
+async def creatable(connection: Connection, stream: str, max_bytes: int, replicas: int, storage: str) -> None:
+    """Raise ApiError if the server has not so much storage for a stream. None is created.
+
+    What is asked for contradicts itself, so that no server makes it; one that is alone looks at its storage before that
+    (nats-server 2.9 to 2.15), so its refusal tells the two apart. One of a cluster does not.
+    """
+    config = {
+        "name": stream,
+        "subjects": [f"{stream}.>"],
+        "storage": storage,
+        "max_bytes": max_bytes,
+        "num_replicas": replicas,
+        "deny_purge": True,
+        "allow_rollup_hdrs": True,  # which needs the right to purge
+    }
+    try:
+        await make(connection, config)
+    except ApiError as error:
+        if error.code != _CONTRADICTORY:
+            raise
 
 
 async def make(connection: Connection, config: dict[str, Any]) -> Stream:

@@ -21,7 +21,7 @@ from zakar.dataset.store import Dataset, Split
 from zakar.errors import MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import Mode, choose
-from zakar.loader.outlook import Action, Outlook, mib
+from zakar.loader.outlook import Action, Outlook, mib, no_storage
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 from zakar.loader.transport import Transport
@@ -68,11 +68,11 @@ def doctor_command(
     dataset = first(store.open_dataset(where, which), days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
     found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))
-    missing = lacking(found, dataset, where)
+    seen, missing = found.seen, lacking(found, dataset, where)
     if json:
         give(
             {
-                "ok": found.offer.account is not None and (found.seen is None or found.seen.ok),
+                "ok": not found.offer.lacks and (seen is None or (seen.ok and not seen.afterwards)),
                 **_offer(found, dataset),
                 **load_report(found),
                 "missing": missing,
@@ -82,6 +82,10 @@ def doctor_command(
         _show_offer(found, dataset)
         show_preview(found, dataset, missing)
     refuse(found, where)
+    if seen is not None and seen.afterwards:
+        raise MismatchError(
+            f"{location.shown(where or '')}: can be loaded, but what is missing for the rest is said above"
+        )
 
 
 def rehearse(
@@ -96,6 +100,7 @@ def rehearse(
     partitions: int | None,
     recreate: bool,
     replicas: int,
+    storage: str,
     json: bool,
 ) -> None:
     """Say what a load would do with each station, and raise what would keep it from being done."""
@@ -108,11 +113,12 @@ def rehearse(
         partitions=partitions,
         recreate=recreate,
         replicas=replicas,
+        storage=storage,
         pace=pace,
         name="zakar load --dry-run",
     )
     found = run(lambda stop: until_stopped(examining, stop))
-    missing = lacking(found, dataset, where, _options(tables, partitions, replicas))
+    missing = lacking(found, dataset, where, _options(tables, partitions, replicas, storage))
     if json:
         ok = found.seen is not None and found.seen.ok
         head = {"dry_run": True, "ok": ok, "server": found.offer.server, **_switches(found)}
@@ -127,7 +133,7 @@ def rehearse(
 
 def refuse(found: Findings, where: str | None) -> None:
     """Raise what keeps a load from being done: ServerError without JetStream, MismatchError if it does not fit."""
-    if found.offer.account is None:
+    if found.offer.lacks:
         raise ServerError(f"{found.offer.server}: {found.offer.lacks}")
     seen = found.seen
     if seen is not None and not seen.ok:
@@ -141,7 +147,7 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     ``options`` are those of the load that is asked about, for a command that loads less.
     """
     offer, seen = found.offer, found.seen
-    lines = [] if offer.account is not None else [offer.lacks]
+    lines = [offer.lacks] if offer.lacks else []
     if offer.account is not None and not offer.fast_ingest:
         none, faster = f"nats-server {offer.version} has none", "2.14 and later load faster"
         if offer.memphis:
@@ -150,13 +156,12 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
     if seen is None or dataset is None or where is None:
+        if offer.account is not None and offer.account.max_bytes == 0:
+            lines.append(no_storage(offer.account))
         return lines
-    lines += [
-        f"station stream `{o.stream}` {o.why}; load elsewhere, or start over with --recreate"
-        for o in seen.refusals.values()
-    ]
+    lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in seen.refusals.values()]
     lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in found.bare]
-    lines += seen.shortages
+    lines += [*seen.shortages, *seen.afterwards]
     days = found.days_that_fit
     if days is not None:
         asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in seen.stations.values())
@@ -194,11 +199,12 @@ def _line(o: Outlook) -> str:
     return line + (f"; {o.sends:,} messages, mode {o.mode}" if o.sends else "")
 
 
-def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: int) -> str:
+def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: int, storage: str) -> str:
     """Return the options of a load that say what is to be stored and how, as they are typed."""
     words = [f"--tables {','.join(table.name for table in tables)}"] if len(tables) < len(schema.PUBLIC) else []
     words += [f"--partitions {partitions}"] if partitions is not None else []
     words += [f"--replicas {replicas}"] if replicas > 1 else []
+    words += [f"--storage {storage}"] if storage != "file" else []
     return "".join(f" {word}" for word in words)
 
 
@@ -333,6 +339,7 @@ def load_report(found: Findings) -> dict[str, Any]:
         "seconds": found.seconds,
         "days_that_fit": found.days_that_fit,
         "left_out": found.left_out,
+        "readable": not seen.afterwards,
     }
 
 

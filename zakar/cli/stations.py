@@ -49,6 +49,13 @@ _STATION = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Tables = Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables [default: all].")]
 
 
+class Storage(enum.StrEnum):
+    """Where the server keeps a new station's messages."""
+
+    FILE = "file"
+    MEMORY = "memory"
+
+
 class Format(enum.StrEnum):
     """How a station is written out."""
 
@@ -79,6 +86,9 @@ def load_command(
         float, typer.Option(min=1, help="Seconds without progress until the load stops.")
     ] = Pace.give_up_after,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
+    storage: Annotated[
+        Storage, typer.Option(help="Where a new station's messages are kept; memory loses them when the server ends.")
+    ] = Storage.FILE,
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
@@ -130,6 +140,7 @@ def load_command(
             partitions=partitions,
             recreate=recreate,
             replicas=replicas,
+            storage=storage,
             json=json,
         )
         return
@@ -144,6 +155,7 @@ def load_command(
         partitions=partitions,
         recreate=recreate,
         replicas=replicas,
+        storage=storage,
     )
     if json:
         give(msgspec.to_builtins(report))
@@ -284,6 +296,7 @@ def metered_load(
     partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
+    storage: str = "file",
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
     began, before = time.perf_counter(), -1
@@ -307,6 +320,7 @@ def metered_load(
                 partitions=partitions,
                 recreate=recreate,
                 replicas=replicas,
+                storage=storage,
                 stop=stop,
                 progress=progress,
             )

@@ -19,7 +19,7 @@ from zakar.errors import ServerError
 from zakar.loader import preview as previews
 from zakar.loader import transport
 from zakar.loader.load import choose, left_out, sample, stored
-from zakar.loader.opening import Mode
+from zakar.loader.opening import NO_HEADERS, Mode
 from zakar.loader.outlook import Action
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
@@ -35,7 +35,7 @@ class Offer:
 
     ``jetstream``: whether there is any, None where it could not be asked. ``header_bytes``: of header lines that each
     message carries for SDKs of Memphis, 0 where nobody serves them. ``slow`` says why there is no fast ingest,
-    ``lacks`` why there is no ``account``; empty where there is.
+    ``lacks`` why there is no ``account``, or why nothing can be loaded into it; empty where there is, and it can.
     """
 
     server: str
@@ -102,6 +102,7 @@ async def examine(
     partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
+    storage: str = "file",
     pace: Pace = _PACE,
     name: str = "zakar doctor",
 ) -> Findings:
@@ -117,11 +118,11 @@ async def examine(
     async with connected(access, name) as connection:
         control = await controls.of(access, connection)
         try:
-            offer = await _offer(connection, control, payloads, replicas)
+            offer = await _offer(connection, control, payloads, replicas, storage)
             if access.memphis:
                 offer = replace(offer, server=offer.server.replace("nats", "memphis", 1), memphis=True)
             found = Findings(offer)
-            if dataset is None or offer.account is None:
+            if dataset is None or offer.account is None or offer.lacks:
                 return found
             seen = await previews.preview(
                 connection,
@@ -142,7 +143,7 @@ async def examine(
             raise ServerError(f"{access.shown}: connection lost while looking: {error}") from error
     seconds = previews.predicted(dataset, tables, seen, offer.link, pace, control.header_bytes)
     found = replace(found, seen=seen, seconds=seconds)
-    if not seen.shortages or seen.refusals:
+    if not seen.shortages or seen.refusals or offer.account.max_bytes == 0:
         return found
     fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     days, starts_over = fitting
@@ -155,12 +156,14 @@ async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:
     return tuple([stream for stream in kept if await messages.bare(connection, stream)])
 
 
-async def _offer(connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int) -> Offer:
-    account, lacks = None, ""
+async def _offer(
+    connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int, storage: str
+) -> Offer:
+    account, lacks = None, "" if connection.takes_headers else NO_HEADERS
     jetstream: bool | None = True
     try:
         await control.check(connection)
-        account = await accounts.read(connection, replicas)
+        account = await accounts.read(connection, replicas, storage)
     except NoTierError as error:
         lacks = str(error)
     except NoJetStreamError as error:

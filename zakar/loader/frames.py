@@ -129,8 +129,12 @@ def stored_bytes(payload_bytes: int, messages: int, subject: str) -> int:
 
     A record has 22 bytes of its own, the subject, a length, the header, the payload and an 8-byte checksum.
     """
-    header = len(_HEADER) + len(2 * _END) + len(str(messages))
-    return payload_bytes + messages * (22 + len(subject) + 4 + header + 8)
+    return payload_bytes + messages * (22 + len(subject) + 4 + header_bytes(messages) + 8)
+
+
+def header_bytes(number: int) -> int:
+    """Return the bytes of the header that message ``number`` and those before have at most."""
+    return len(_HEADER) + len(2 * _END) + len(str(number))
 
 
 def _binary(text: pa.Array) -> pa.Array:

@@ -143,16 +143,17 @@ async def load(
     partitions: int | None = None,
     recreate: bool = False,
     replicas: int = 1,
+    storage: str = "file",
     stop: asyncio.Event | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> LoadReport:
     """Fill the stations of ``tables``, create what is missing, and an empty one for predictions.
 
     A station that holds the first messages of this dataset is filled from there on; one that holds them all
-    gets none. A new station gets ``partitions`` partitions, 1 by default. With several ``connections``, each is in a
-    process of its own, and writes partitions that no other one does. ``recreate`` deletes the tables' stations
-    first, never the predictions'. Once ``stop`` is set, what is in flight is drained and the report says
-    ``interrupted``.
+    gets none. A new station gets ``partitions`` partitions, 1 by default, in file or memory ``storage``. With several
+    ``connections``, each is in a process of its own, and writes partitions that no other one does. ``recreate`` deletes
+    the tables' stations first, never the predictions'. Once ``stop`` is set, what is in flight is drained and the
+    report says ``interrupted``.
 
     Raises ServerError if nothing can have been stored, StoppedError if something was or may have been,
     MismatchError if a station holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
@@ -173,6 +174,7 @@ async def load(
             partitions=partitions,
             recreate=recreate,
             replicas=replicas,
+            storage=storage,
             patience=pace.give_up_after,
         )
         try:

@@ -3,12 +3,13 @@
 import asyncio
 import enum
 import secrets
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from zakar.broker import account as accounts
 from zakar.broker import station
+from zakar.broker.account import Account
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection
 from zakar.broker.control import Control
 from zakar.broker.station import Stream
@@ -16,11 +17,16 @@ from zakar.dataset import wire
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
-from zakar.loader import outlook, partition, plan
+from zakar.loader import obstacle, outlook, partition, plan
+from zakar.loader.outlook import Action, Outlook
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL, refused
 
 _T = TypeVar("_T")
+NO_HEADERS = (
+    "the server takes no headers, and the messages of a load say in one which they follow; "
+    "take no_header_support out of the server's configuration"
+)
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
 
 
@@ -64,6 +70,7 @@ async def prepare(
     partitions: int | None,
     recreate: bool,
     replicas: int,
+    storage: str,
     patience: float,
 ) -> list[Opening]:
     """Make the stations of ``tables`` ready, and one for predictions.
@@ -73,10 +80,10 @@ async def prepare(
     connections raise.
     """
     check_options(connection, control, mode, replicas)
-    looking = (station.partitions(connection, table.station) for table in (*tables, PREDICTIONS))
-    answers: list[Any] = await _all([station.info(connection), *looking])  # that there is no JetStream is told first
-    info, *streams, predictions = answers
-    account = accounts.parse(info, None, replicas)
+    looking = station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
+    answers: list[Any] = await _all([station.info(connection), looking])  # that there is no JetStream is told first
+    info, (*streams, predictions) = answers
+    account = accounts.parse(info, None, replicas, storage)
     found: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
     targets = [
         target
@@ -86,34 +93,81 @@ async def prepare(
         )
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
+    gone = list(there) if recreate else []
+    new = [target.stream for target in targets if recreate or target.stream not in there]
+    new += [] if predictions else [station.stream_name(PREDICTIONS.station)]
+    _refuse(await obstacle.overlapping(connection, new, gone))
+    fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=recreate) for t in targets]
+    fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
     begun = {name for name, stream in there.items() if stream.last == 0}  # perhaps, by a loader that was killed
     if recreate:
-        fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=True) for t in targets]
+        _refuse(await _all(obstacle.oversized(connection, control, dataset, target, None) for target in targets))
         fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
-        fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
-        if lacks := outlook.surely_short(fates, account, there.values()):
-            raise ServerError(f"--recreate: nothing was deleted, since a load would not fit: {'; '.join(lacks)}")
+        await _check_room(connection, control, fates, account, there.values(), "--recreate: nothing was deleted")
         names = {table.station: [stream.name for stream in streams] for table, streams in found.items() if streams}
         await _all(control.delete(connection, name, streams) for name, streams in names.items())
         there, found = {}, {}
     judging = (judged(connection, control, dataset, t, found.get(t.table, ())) for t in targets)
-    refusals = list(dict.fromkeys(refusal for refusal in await _all(judging) if refusal is not None))
+    refusals = await _all(judging)
     for table, streams in found.items():
         refusals += plan.stray([target for target in targets if target.table == table], streams)
-    if refusals:
-        raise MismatchError(
-            "; ".join(f"station stream `{r.stream}` {r.found}" for r in refusals)
-            + ". Load elsewhere, or delete what is there and start over with --recreate"
+    _refuse(refusals)
+    if not recreate:
+        await _check_room(
+            connection, control, fates, account, (), "nothing was created", plan.unmarked_of(there.values())
         )
     # One after the other, since servers take the streams that are being created for none when they look at limits.
     openings = [
-        await _open(connection, control, t, there.get(t.stream), mode, replicas, patience, fresh=t.stream not in begun)
+        await _open(
+            connection,
+            control,
+            t,
+            there.get(t.stream),
+            mode,
+            replicas,
+            storage,
+            patience,
+            fresh=t.stream not in begun,
+        )
         for t in targets
     ]
     if not predictions:
         said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
-        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas)
+        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas, storage)
     return openings
+
+
+async def _check_room(
+    connection: Connection,
+    control: Control,
+    fates: Sequence[Outlook],
+    account: Account,
+    gone: Iterable[Stream],
+    kept: str,
+    unmarked: Collection[str] = (),
+) -> None:
+    """Raise ServerError if rights or room will lack for certain, given what becomes of each stream, and which go.
+
+    ``kept`` says what has not been done yet; ``unmarked`` are the streams that do not say whose they are.
+    """
+    rights, _, _ = await obstacle.without_rights(connection, control, fates, unmarked)
+    if rights:
+        raise ServerError(f"{kept}: {'; '.join(rights)}")
+    made = [fate for fate in fates if fate.action not in {Action.CONTINUE, Action.NOTHING}]
+    if control.theirs and not gone:
+        return
+    lacks = outlook.surely_short(made, account, gone) or await obstacle.ungiven(connection, control, made, account)
+    if lacks:
+        raise ServerError(f"{kept}, since a load would not fit: {'; '.join(lacks)}")
+
+
+def _refuse(refusals: Iterable[Refusal | None]) -> None:
+    """Raise MismatchError if there are any refusals."""
+    known = list(dict.fromkeys(refusal for refusal in refusals if refusal is not None))
+    if known:
+        said = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
+        fixes = "; ".join(dict.fromkeys(r.fix for r in known))
+        raise MismatchError(f"{said}. {fixes[0].upper()}{fixes[1:]}")
 
 
 async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
@@ -138,7 +192,9 @@ async def targets_of(dataset: Dataset, table: Table, partitions: int, header_byt
 
 
 def check_options(connection: Connection, control: Control, mode: Mode, replicas: int) -> None:
-    """Raise ServerError if the server does not know a mode, or surely cannot keep so many replicas."""
+    """Raise ServerError if no load is possible here, or the mode is not known, or surely not so many replicas kept."""
+    if not connection.takes_headers:
+        raise ServerError(NO_HEADERS)
     if mode is Mode.BATCH and (slow := control.slow(connection)):
         raise ServerError(f"--mode batch: {slow}; use --mode auto")
     if replicas > 1 and station.alone(connection):
@@ -157,7 +213,8 @@ async def judged(
     """
     found = next((stream for stream in streams if stream.name == target.stream), None)
     if found is None:
-        return plan.ungrown(target, streams) if control.theirs else None
+        refusal = plan.ungrown(target, streams) if control.theirs else None
+        return refusal or await obstacle.oversized(connection, control, dataset, target, None)
     last_row = _row(dataset, target, found.last)
     last_stored = await station.message(connection, target.stream, found.last) if last_row else None
     if control.theirs and plan.unmarked(found):
@@ -165,7 +222,8 @@ async def judged(
         first_row = _row(dataset, target, min(1, found.last))
         if first_row and first_row == await station.message(connection, target.stream, 1):
             found = replace(found, metadata=target.metadata)
-    return plan.judge(target, found, last_row, last_stored)
+    refusal = plan.judge(target, found, last_row, last_stored)
+    return refusal or await obstacle.oversized(connection, control, dataset, target, found)
 
 
 async def _open(
@@ -175,6 +233,7 @@ async def _open(
     found: Stream | None,
     mode: Mode,
     replicas: int,
+    storage: str,
     patience: float,
     *,
     fresh: bool,
@@ -191,7 +250,7 @@ async def _open(
     if found is None:
         try:
             made = await control.create(
-                connection, target.table.station, target.number, target.of, marked, target.max_bytes, replicas
+                connection, target.table.station, target.number, target.of, marked, target.max_bytes, replicas, storage
             )
         except ApiError as error:
             if error.code not in FULL:

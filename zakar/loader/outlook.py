@@ -29,7 +29,7 @@ class Outlook:
 
     ``max_bytes`` is the size that its stream is, or would be, created with, -1 for none; ``needs`` the bytes of the
     account's storage that it takes beyond what is committed; ``frees`` those that deleting it would give back;
-    ``least`` those that its messages take in a stream at least. ``why`` says what a refusal is for,
+    ``least`` those that its messages take in a stream at least. ``why`` says what a refusal is for, ``fix`` what to do;
     ``enlarged`` whether a stream that is gone on with is first given its ``max_bytes``, and ``has`` what it has now.
     """
 
@@ -45,6 +45,7 @@ class Outlook:
     why: str = ""
     enlarged: bool = False
     has: int = 0
+    fix: str = ""
 
     @property
     def sends(self) -> int:
@@ -68,14 +69,14 @@ def outlook(
     least = plan.least_bytes(target.wire_bytes, target.records, target.stream)
     new = Outlook(target.stream, Action.CREATE, target.records, 0, mode, size, size * account.copies, least=least)
     if found is None:
-        return new if refusal is None else replace(new, action=Action.REFUSE, needs=0, why=refusal.found)
+        return new if refusal is None else refused(new, refusal)
     frees = _frees(found, account)
     if recreate:
         return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)
     has = max(found.max_bytes, found.bytes)
     there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees, has=has)
     if refusal is not None:
-        return replace(there, action=Action.REFUSE, why=refusal.found)
+        return refused(there, refusal)
     if found.last >= target.records:
         return replace(there, action=Action.NOTHING)
     # A stream with a size has been given it already, and is given a larger one if it was made for fewer days.
@@ -87,6 +88,11 @@ def outlook(
     if mode == "batch" and plan.late_until(found.last) >= target.records:
         mode = "nonblocking"
     return replace(there, action=Action.CONTINUE, needs=needs, mode=mode)
+
+
+def refused(fate: Outlook, refusal: Refusal) -> Outlook:
+    """Return what becomes of a station that is refused."""
+    return replace(fate, action=Action.REFUSE, needs=0, why=refusal.found, fix=refusal.fix)
 
 
 def predictions(found: Stream | None, account: Account, mode: str) -> Outlook:
@@ -102,7 +108,7 @@ def left_over(
     targets: Sequence[Target], found: Sequence[Stream], account: Account, mode: str, *, recreate: bool
 ) -> list[Outlook]:
     """Return what becomes of a station's streams that are no target: deleted where a load starts over, else refused."""
-    refused = {refusal.stream: refusal.found for refusal in plan.stray(targets, found)}
+    refusals = {refusal.stream: refusal for refusal in plan.stray(targets, found)}
     action = Action.DELETE if recreate else Action.REFUSE
     return [
         Outlook(
@@ -114,10 +120,11 @@ def left_over(
             stream.max_bytes,
             needs=0,
             frees=_frees(stream, account),
-            why="" if recreate else refused[stream.name],
+            why="" if recreate else refusals[stream.name].found,
+            fix="" if recreate else refusals[stream.name].fix,
         )
         for stream in found
-        if stream.name in refused
+        if stream.name in refusals
     ]
 
 
@@ -129,7 +136,9 @@ def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -
     """Yield what lacks for a load, each with the fix; nothing if all is there."""
     stations = list(stations)
     needs = sum(o.needs for o in stations)
-    if left is not None and needs > left:
+    if account.max_bytes == 0 and needs:
+        yield no_storage(account, needs)
+    elif left is not None and needs > left:
         yield (
             f"storage: a load needs {mib(needs)} and the account has {mib(left)} left; raise the account's limit, "
             "delete what is not needed, or load fewer days"
@@ -155,6 +164,18 @@ def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -
                 f"storage: `{o.stream}` will be full before the end: its max_bytes is {mib(o.max_bytes)}, the table "
                 f"takes {mib(o.least)}; raise it, or start over with --recreate"
             )
+
+
+def no_storage(account: Account, needs: int = 0) -> str:
+    """Say that there is none of an account's storage, and whether the other one would do."""
+    here, there, fix = "file storage", "memory", "give --storage memory, which keeps messages until the server ends"
+    if account.storage == "memory":
+        here, there, fix = "memory", "file storage", "leave --storage memory out"
+    left = "no limit" if account.left_elsewhere is None else f"{mib(account.left_elsewhere)} left"
+    if account.left_elsewhere is not None and account.left_elsewhere < max(1, needs):
+        fix = "raise one of the two limits"
+    wants = f", and a load needs {mib(needs)}" if needs else ""
+    return f"storage: the account has no {here} at all{wants}; of {there} it has {left}: {fix}"
 
 
 def surely_short(stations: Iterable[Outlook], account: Account, deleted: Iterable[Stream]) -> list[str]:

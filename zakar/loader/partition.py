@@ -84,5 +84,10 @@ def by_day(dataset: Dataset, table: Table, of: int) -> list[tuple[np.ndarray, np
     return list(zip(records.reshape(of, days), size.reshape(of, days), strict=True))
 
 
+def largest(dataset: Dataset, table: Table, number: int, of: int, start: int = 0) -> int:
+    """Return the bytes of a partition's largest payload from its row ``start`` on. Reads all of it."""
+    return max((int(wire.lengths(b).max(initial=0)) for b in batches(dataset, table, number, of, start)), default=0)
+
+
 def _of_batch(batch: pa.RecordBatch, of: int) -> np.ndarray:
     return numbers(batch["geospatial_x"].to_numpy(), batch["geospatial_y"].to_numpy(), of)

@@ -1,6 +1,6 @@
 """What to do with each station, given what it holds: pure decisions, made before anything is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zakar.broker.account import Account
@@ -45,10 +45,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a stream cannot be filled: what it holds instead."""
+    """Why a stream cannot be filled: what it holds instead, and what to do."""
 
     stream: str
     found: str
+    fix: str = "load elsewhere, or delete what is there and start over with --recreate"
 
 
 def target(
@@ -192,6 +193,11 @@ def unmarked(found: Stream) -> bool:
     return FINGERPRINT not in found.metadata
 
 
+def unmarked_of(streams: Iterable[Stream]) -> set[str]:
+    """Return the names of the streams that do not say whose messages they are for."""
+    return {stream.name for stream in streams if unmarked(stream)}
+
+
 def ungrown(target: Target, streams: Sequence[Stream]) -> Refusal | None:
     """Return why a partition cannot be added to the streams of a station that never gets more; None to a new one."""
     if not streams:
@@ -235,6 +241,8 @@ def _rejects(target: Target, found: Stream) -> str:
     """Return the setting by which a stream would not take a table's messages, or not say so; empty if there is none."""
     if not found.acknowledges:
         return "its no_ack is true, so it never says what is stored"
+    if found.copies:
+        return "it copies other streams, whose messages would be among these"
     if found.counts:
         return "its allow_msg_counter is true, so it takes counters alone"
     if 0 < found.max_message * target.records < target.wire_bytes:  # the largest is no smaller than the mean

@@ -8,9 +8,10 @@ from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.control import Control
 from zakar.broker.link import Link
+from zakar.broker.station import Stream
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
-from zakar.loader import need, partition, plan
+from zakar.loader import need, obstacle, partition, plan
 from zakar.loader import outlook as outlooks
 from zakar.loader.need import Days
 from zakar.loader.opening import Mode, check_options, judged, targets_of
@@ -22,13 +23,15 @@ from zakar.loader.producer import Pace
 class Preview:
     """What a load would do with every station, or with each partition of one that has several.
 
-    ``shortages`` say what lacks, each with the fix.
+    ``shortages`` say what lacks, each with the fix, and ``afterwards`` what lacks for readers, or for a load that goes
+    on after an interruption.
     """
 
     stations: dict[str, Outlook]
     needs: int
     left: int | None
     shortages: tuple[str, ...]
+    afterwards: tuple[str, ...] = ()
 
     def of(self, table: Table) -> list[Outlook]:
         """Return what it would do with the partitions of a table's station."""
@@ -66,8 +69,11 @@ async def preview(
     if mode is Mode.AUTO:
         used = Mode.NONBLOCKING if control.slow(connection) else Mode.BATCH
     stations: dict[str, Outlook] = {}
-    for table in tables:
-        there = {stream.name: stream for stream in await station.partitions(connection, table.station)}
+    streams: list[Stream] = []
+    *looked, predictions = await station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
+    for table, partitions_there in zip(tables, looked, strict=True):
+        there = {stream.name: stream for stream in partitions_there}
+        streams += there.values()
         number = plan.partitions_to_be(list(there.values()), partitions, recreate=recreate)
         targets = await targets_of(dataset, table, number, control.header_bytes)
         for target in targets:
@@ -80,13 +86,27 @@ async def preview(
             stations[name] = outlook
         left_over = outlooks.left_over(targets, list(there.values()), account, used, recreate=recreate)
         stations |= {o.stream: o for o in left_over}
-    predictions = await station.look(connection, station.stream_name(PREDICTIONS.station))
-    stations[PREDICTIONS.station] = outlooks.predictions(predictions, account, used)
+    stations[PREDICTIONS.station] = outlooks.predictions(predictions[0] if predictions else None, account, used)
+    new = {o.stream: name for name, o in stations.items() if o.action in {Action.CREATE, Action.RECREATE}}
+    for refusal in await obstacle.overlapping(connection, new, [s.name for s in streams] if recreate else []):
+        name = new[refusal.stream]
+        stations[name] = outlooks.refused(stations[name], refusal)
+    rights, afterwards, unmarked = await obstacle.without_rights(
+        connection, control, stations.values(), () if recreate else plan.unmarked_of(streams)
+    )
+    for name, o in stations.items():
+        if o.stream in unmarked and o.mode == Mode.BATCH:
+            stations[name] = replace(o, mode=Mode.NONBLOCKING)
+        if o.stream in unmarked and mode is Mode.BATCH:
+            rights.append(f"rights: --mode batch updates `{o.stream}`, which this user may not; use --mode auto")
     needs = sum(outlook.needs for outlook in stations.values())
     left = account.left
     if account.max_bytes is not None and recreate:
         left = max(0, account.max_bytes - account.committed + sum(outlook.frees for outlook in stations.values()))
-    return Preview(stations, needs, left, tuple(shortages(stations.values(), account, left)))
+    lacks = list(shortages(stations.values(), account, left))
+    lacks = [*lacks, *rights] or await obstacle.ungiven(connection, control, stations.values(), account)
+    afterwards += obstacle.unreadable([] if recreate else streams, account)
+    return Preview(stations, needs, left, tuple(lacks), tuple(afterwards))
 
 
 def days_that_fit(
