@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from making import edit_manifest, rewrite, simulated, small_island
 
+from zakar.check import suites
 from zakar.check.figure import Check
 from zakar.check.integrity import check_private, integrity
-from zakar.check.realism import SUITES
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
 from zakar.errors import MismatchError
@@ -152,8 +152,8 @@ def test_a_figure_that_is_not_a_number_is_not_ok() -> None:
 def test_a_scenario_that_the_classic_suite_cannot_read_is_told(folder: Path) -> None:
     edit_manifest(folder, lambda values: values["scenario"].pop("grid"))
     with pytest.raises(MismatchError, match=r"manifest\.json: scenario: `grid` is missing"):
-        SUITES["classic"](store.open_dataset(str(folder)))
+        suites.figures(store.open_dataset(str(folder)), "classic")
 
 
 def test_no_suite_means_no_figures(pristine: Path) -> None:
-    assert SUITES["none"](store.open_dataset(str(pristine))) == []
+    assert suites.figures(store.open_dataset(str(pristine)), "none") == []

@@ -3,7 +3,7 @@
 import numpy as np
 
 from zakar.check import statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import ALERT_CAUSES, ALERTS
@@ -29,14 +29,16 @@ def judged(history: History, settings: SlowAlerts, lag: np.ndarray, cause: np.nd
     order = np.argsort(fires.number)
     row = order[np.clip(np.searchsorted(fires.number[order], cause[true]), 0, max(len(order) - 1, 0))]
     expected_lag = settings.lag_days + settings.lag_days_per_road_km * history.island.road_km[place[row]]
+    late = lag[true] - expected_lag
+    within = max(0.3, 3 * float(late.std()) / np.sqrt(len(late))) if len(late) else 0.3  # of few, chance has more
     missed = ~np.isin(fires.number, cause)
     return [
         Check(
             "18/lag",
             "alerts' mean lag, less what is configured for their places, days",
-            float((lag[true] - expected_lag).mean()) if true.any() else np.nan,
-            -0.3,
-            0.3,
+            float(late.mean()) if len(late) else np.nan,
+            -within,
+            within,
             _CONFIGURED,
         ),
         Check(
@@ -54,11 +56,12 @@ def judged(history: History, settings: SlowAlerts, lag: np.ndarray, cause: np.nd
             0.55,
             1,
             "misses rise as size falls",
+            (*FIRES, *DAYS, "alerts"),
         ),
         Check(
             "18/false",
             "chance of the number of false alarms",
-            _false_p(int((~true).sum()), settings.false_per_day * len(history.dates)),
+            _false_p(int((~true).sum()), settings, history),
             0.01,
             1,
             _CONFIGURED,
@@ -76,8 +79,14 @@ def misses_p(area_ha: np.ndarray, escaped: np.ndarray, missed: np.ndarray, setti
     return statistics.pooled_p(observed, expected, variance)
 
 
-def _false_p(number: int, expected: float) -> float:
-    """Return the two-sided chance of a Poisson number of false alarms, of which where a fire burns there is none."""
+def _false_p(number: int, settings: SlowAlerts, history: History) -> float:
+    """Return the two-sided chance of a number of false alarms.
+
+    They are Poisson on each cell and day; of several there is one alert, and where a fire starts none.
+    """
+    cells = len(history.island.land)
+    chance = -np.expm1(-settings.false_per_day / cells)
+    expected = chance * (len(history.dates) * cells - len(history.fires.day))
     if expected < 5:
         return np.nan if expected else float(number == 0)
-    return statistics.pooled_p(np.array([number]), np.array([expected]), np.array([expected]))
+    return statistics.pooled_p(np.array([number]), np.array([expected]), np.array([expected * (1 - chance)]))

@@ -11,12 +11,14 @@ import numpy as np
 from msgspec import Struct
 
 from zakar.check import statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
 from zakar.scenario import IslandScenario
 
 SMALLEST_HA = 1.0  # of the fires that the size distribution is fitted to: below, records are not complete
 FILE = "ensemble.json"
+
+_WORLD = ("calendar.first_date", *FIRES)
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,7 @@ def ensemble() -> Ensemble | None:
 def judged(history: History, scenario: IslandScenario) -> list[Check]:
     """Judge a history's annual figures, and the medians of the ensemble.
 
-    A history inside the ensemble's band; one of other settings or another length than the ensemble's inside the
-    target itself.
+    A history inside the ensemble's band; one of another length than the ensemble's inside the target itself.
     """
     known = ensemble()
     bands = (known.bands if known and known.world == world_digest(scenario) else {}).get(str(len(history.dates)), {})
@@ -185,12 +186,14 @@ def judged(history: History, scenario: IslandScenario) -> list[Check]:
         value, band = figure.of(history), bands.get(figure.id)
         if band is None or known is None:
             name = f"{figure.name} (no ensemble of these settings and days)"
-            checks.append(Check(figure.id, name, value, figure.low, figure.high, figure.source))
+            checks.append(Check(figure.id, name, value, figure.low, figure.high, figure.source, (*_WORLD, *DAYS)))
             continue
         told = f"benchmarks/ensemble.py: {known.seeds} seeds, of which 95 % have all figures inside"
         middle = f"{figure.name}: median of {known.seeds} seeds"
-        checks.append(Check(figure.id, figure.name, value, band.low, band.high, told))
-        checks.append(Check(f"{figure.id}/ensemble", middle, band.median, figure.low, figure.high, figure.source))
+        checks.append(Check(figure.id, figure.name, value, band.low, band.high, told, _WORLD))
+        checks.append(
+            Check(f"{figure.id}/ensemble", middle, band.median, figure.low, figure.high, figure.source, _WORLD)
+        )
     return checks
 
 

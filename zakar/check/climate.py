@@ -3,7 +3,7 @@
 import numpy as np
 
 from zakar.check import statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, WEATHER, Check
 from zakar.check.history import History
 
 _MOST_PLACES = 600  # that are compared with each other: of a large island every so-manyth
@@ -19,6 +19,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             0.55,
             0.75,
             "Richardson and Wright 1984: 0.62",
+            WEATHER,
         ),
         Check(
             "4/wet-transitions",
@@ -35,6 +36,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             0.7,
             0.9,
             "Sommer and Kaplan 2017: 0.789",
+            (*WEATHER, *DAYS),
         ),
         Check(
             "6/correlation",
@@ -43,6 +45,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             0.90,
             0.98,
             "30 km is far below the correlation length of weather",
+            WEATHER,
         ),
         Check(
             "7/lapse-rate",
@@ -51,6 +54,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             -7.5,
             -5.5,
             "standard atmosphere: -6.5",
+            WEATHER,
         ),
         Check(
             "15/temperature",
@@ -59,6 +63,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             0.5,
             1,
             "weather is alike in places near to each other",
+            WEATHER,
         ),
     ]
 

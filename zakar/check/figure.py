@@ -10,7 +10,9 @@ _LARGE = 10_000  # from which on numbers are written in full
 class Check:
     """One figure, the range that a sceptic accepts, both ends included, and where that comes from.
 
-    A value that is not a number, for want of data, is in no range. Infinite ends: told, and not judged.
+    A value that is not a number, for want of data, is in no range. Infinite ends: told, and not judged. ``settings``:
+    sections, or keys as `section.key`, for whose values the range was found; none where any island must lie in it.
+    ``why``: why it does not apply to the dataset, empty where it does.
     """
 
     id: str
@@ -19,11 +21,24 @@ class Check:
     low: float
     high: float
     source: str
+    settings: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def applies(self) -> bool:
+        """Whether the range is one for this dataset."""
+        return not self.why
 
     @property
     def ok(self) -> bool:
-        """Whether the value lies in its range."""
-        return bool(self.low <= self.value <= self.high)
+        """Whether the value lies in its range, if that applies."""
+        return not self.applies or bool(self.low <= self.value <= self.high)
+
+
+# Settings on which figures depend.
+DAYS = ("calendar.days",)
+WEATHER = ("grid", "terrain", "climate")
+FIRES = (*WEATHER, "fires")
 
 
 def written(value: float | None) -> str:

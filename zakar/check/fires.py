@@ -3,7 +3,7 @@
 import numpy as np
 
 from zakar.check import annual, statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
 
 
@@ -27,6 +27,7 @@ def checks(history: History) -> list[Check]:
             0.90,
             0.98,
             "USFS: 98 %; Ontario: initial attack succeeds in 79-98 %",
+            (*FIRES, *DAYS),
         ),
         Check(
             "14/human-share",
@@ -35,6 +36,7 @@ def checks(history: History) -> list[Check]:
             0.90,
             0.97,
             "Spain: 96 %",
+            (*FIRES, *DAYS),
         ),
         Check(
             "15/ignitions",
@@ -43,6 +45,7 @@ def checks(history: History) -> list[Check]:
             0.1,
             0.4,
             "fires start near people and roads, but also anywhere",
+            (*FIRES, *DAYS),
         ),
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zakar.check import statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
 from zakar.check.posts import Rows
 from zakar.scenario import gregorian
@@ -18,11 +18,11 @@ _FAR = 2  # cells: from how far posts count
 _SCORES = 20.0  # of posts: beyond, more says nothing more
 _RANGE = "a sceptic's range: neither signal decides alone"
 FOR = ", for a fire's start in a cell on a day; trained on the first half of the days, tested on the second"
-_TRIED = {
-    "temperature": ("the day's temperature", 0.60, 0.75),
-    "posts": ("the day's posts", 0.65, 0.85),
-    "fused": ("the day's temperature and posts", 0.80, 0.92),
-    "everything": ("temperature, posts, map, date and the true FFMC", 0.50, 0.97),
+_TRIED: dict[str, tuple[str, float, float, tuple[str, ...]]] = {  # in words, the accepted range, the sections seen
+    "temperature": ("the day's temperature", 0.60, 0.75, ("sensors",)),
+    "posts": ("the day's posts", 0.65, 0.85, ("tweets",)),
+    "fused": ("the day's temperature and posts", 0.80, 0.92, ("sensors", "tweets")),
+    "everything": ("temperature, posts, map, date and the true FFMC", 0.50, 0.97, ("sensors", "tweets")),
 }
 
 
@@ -185,10 +185,11 @@ def checks(released: Signals, first_test_day: int) -> list[Check]:
             0.70,
             0.89,
             "a sceptic's range",
+            (*FIRES, *DAYS),
         ),
         *(
-            Check(f"21/{name}", f"AUC of {what}{FOR}", found[name], low, high, _RANGE)
-            for name, (what, low, high) in _TRIED.items()
+            Check(f"21/{name}", f"AUC of {what}{FOR}", found[name], low, high, _RANGE, (*FIRES, *DAYS, *seen))
+            for name, (what, low, high, seen) in _TRIED.items()
         ),
     ]
 
@@ -212,4 +213,5 @@ def held_out(released: Signals, first_test_day: int, unseen: Signals) -> Check:
         -1,
         0.05,
         "the held-out days are as the released ones",
+        (*FIRES, *DAYS, "sensors", "tweets"),
     )

@@ -10,7 +10,7 @@ from zakar.check.figure import Check
 from zakar.check.history import History, recorded
 from zakar.check.ignition import Signals
 from zakar.check.posts import Classifier
-from zakar.dataset import manifest, store
+from zakar.dataset import card, manifest, store
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.scenario import IslandScenario
@@ -41,6 +41,14 @@ def island(dataset: Dataset) -> list[Check]:
         *_observed(dataset, history, held_out, later),
     ]
     return sorted(found, key=lambda check: int(check.id.partition("/")[0]))
+
+
+def baselines(dataset: Dataset) -> list[Check]:
+    """Return the scores of the baselines alone. Raises as ``island`` does."""
+    scenario = _scenario(dataset)
+    land = world.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    observed = _observed(dataset, recorded(dataset, scenario, land), None, None)
+    return [check for check in observed if check.id.startswith(card.BASELINES)]
 
 
 def _scenario(dataset: Dataset) -> IslandScenario:

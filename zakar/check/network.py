@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from scipy import ndimage
 
 from zakar.check import statistics
-from zakar.check.figure import Check
+from zakar.check.figure import DAYS, FIRES, WEATHER, Check
 from zakar.check.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import BURNED_CELLS, READINGS, SENSOR_FAULTS
@@ -75,7 +75,15 @@ def missing(silent: SensorDays, heard: SensorDays, near: np.ndarray) -> list[Che
     quiet_near, heard_near = (int(near[at.day, at.place].sum()) for at in (silent, heard))
     at_fire = quiet_near / (quiet_near + heard_near) if quiet_near + heard_near else np.nan
     return [
-        Check("16/missing", "share of readings that are missing", share, 0.03, 0.08, "the scenario's sensors"),
+        Check(
+            "16/missing",
+            "share of readings that are missing",
+            share,
+            0.03,
+            0.08,
+            "the scenario's sensors",
+            (*FIRES, "sensors"),
+        ),
         Check(
             "16/bursts",
             "chance that a reading is missing if it was the day before, over that of any day",
@@ -83,6 +91,7 @@ def missing(silent: SensorDays, heard: SensorDays, near: np.ndarray) -> list[Che
             3,
             np.inf,
             "missing independently: 1",
+            (*FIRES, "sensors"),
         ),
         Check(
             "16/near-fires",
@@ -91,6 +100,7 @@ def missing(silent: SensorDays, heard: SensorDays, near: np.ndarray) -> list[Che
             1.2,
             np.inf,
             "fires destroy sensors and links (Doolin and Sitar 2005)",
+            (*FIRES, *DAYS, "sensors"),
         ),
     ]
 
@@ -114,6 +124,7 @@ def errors(history: History, readings: Readings, faulty: SensorDays) -> list[Che
             0.2,
             0.8,
             "Coney 2022: stations of amateurs are too warm in the field",
+            (*WEATHER, "sensors"),
         ),
         Check(
             "15/sensor-error",
@@ -122,6 +133,7 @@ def errors(history: History, readings: Readings, faulty: SensorDays) -> list[Che
             -0.1,
             0.1,
             "errors belong to sensors, not to places",
+            ("grid", "terrain", "sensors"),
         ),
     ]
 

@@ -18,10 +18,16 @@ _PRIVATE = "23"
 
 
 def report(fingerprint: str, checks: Sequence[Check]) -> dict[str, object]:
-    """Return what was found of the dataset with that fingerprint, and whether all of it is accepted."""
+    """Return what was found of the dataset with that fingerprint, and whether all of it that applies is accepted."""
     figures = ("value", "low", "high")  # numbers of NumPy's, some of them
     rows = [
-        {**asdict(check), **{name: float(getattr(check, name)) for name in figures}, "ok": check.ok} for check in checks
+        {
+            **asdict(check),
+            **{name: float(getattr(check, name)) for name in figures},
+            "ok": check.ok,
+            "applies": check.applies,
+        }
+        for check in checks
     ]
     return {"ok": all(check.ok for check in checks), "fingerprint": fingerprint, "checks": rows}
 

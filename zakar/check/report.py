@@ -69,6 +69,8 @@ class CheckLine(Struct, frozen=True):
     high: float | None
     ok: bool
     source: str
+    applies: bool = True
+    why: str = ""
 
     @property
     def place(self) -> float | None:

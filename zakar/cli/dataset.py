@@ -223,25 +223,27 @@ def _place(table: SchemaTable) -> str:
 def check_command(where: Dataset, json: Json = False) -> None:
     """Compare a dataset with its manifest, and with the figures that its scenario names.
 
-    What was found is written beside the data, as checks.json, and the scores of baselines into its README.md.
+    Figures that were found for other settings than those of the dataset are told, and not judged. What was found is
+    written beside the data, as checks.json, and the scores of baselines into its README.md.
 
     Example: `zakar check data/classic`
     """
-    from zakar.check.realism import NEED_TRUTH, SUITES  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.check import suites  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
-    if suite not in SUITES:
+    if suite not in suites.NAMES:
         raise MismatchError(
             f"{location.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
         )
     checks = integrity(dataset)
-    blind = suite in NEED_TRUTH and not store.has_truth(dataset)
+    blind = suites.needs_truth(dataset, suite) and not store.has_truth(dataset)
     if not blind and all(check.ok for check in checks):  # figures of wrong content mean nothing
         check_private(dataset)
-        if suite != "none" and not json:
-            tell(f"the content is what the manifest says; measuring for the checks of `{suite}`")
-        checks += SUITES[suite](dataset)
+        if not json and (suite != "none" or suites.needs_truth(dataset, suite)):
+            what = "the baselines" if suite == "none" else f"the checks of `{suite}`"
+            tell(f"the content is what the manifest says; measuring for {what}")
+        checks += suites.figures(dataset, suite)
     if json:
         give(record.report(dataset.manifest.fingerprint, checks))
     else:
@@ -249,16 +251,20 @@ def check_command(where: Dataset, json: Json = False) -> None:
         words = [(c.id, written(float(c.value)), accepted(c.low, c.high)) for c in checks]
         wide = [max(map(len, column)) for column in zip(*words, strict=True)]
         for c, (name, value, span) in zip(checks, words, strict=True):
-            mark = "ok " if c.ok else "[red]NOT[/]"
-            line = f"{name:{wide[0]}}  {value:>{wide[1]}}  {span:{wide[2]}}  {c.name} ({c.source})"
+            mark = "n/a" if not c.applies else "ok " if c.ok else "[red]NOT[/]"
+            why = "" if c.applies else f"; not applicable: {c.why}"
+            line = f"{name:{wide[0]}}  {value:>{wide[1]}}  {span:{wide[2]}}  {c.name} ({c.source}){why}"
             console.print(f"{mark} {escape(line)}", highlight=False)
     if blind:
-        tell(f"only the content was compared: the checks of `{suite}` need the private part, which is not here")
+        what = "the baselines" if suite == "none" else f"the checks of `{suite}`"
+        tell(f"only the content was compared: {what} need the private part, which is not here")
     else:
         _keep(dataset, checks)
     failed = ", ".join(c.id for c in checks if not c.ok)
     if not json:
-        tell(f"{sum(c.ok for c in checks)} of {len(checks)} figures are ok")
+        judged = [c for c in checks if c.applies]
+        rest = f"; {len(checks) - len(judged)} do not apply to this dataset" if len(judged) < len(checks) else ""
+        tell(f"{sum(c.ok for c in judged)} of {len(judged)} figures are ok{rest}")
     if failed.startswith("content/"):
         raise MismatchError(f"{location.shown(where)}: {failed}: not what it should be; simulate the dataset again")
     if failed:

@@ -14,7 +14,7 @@ from zakar.dataset.schema import PREDICTIONS, Table
 
 NAME = "README.md"
 
-_BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
+BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
 _MODELS_WITH_BASELINES = ("island",)
 _BEGIN, _END = "<!-- baselines -->", "<!-- end of baselines -->"
 
@@ -74,6 +74,8 @@ class Figure(Protocol):
     def low(self) -> float: ...  # noqa: D102
     @property
     def high(self) -> float: ...  # noqa: D102
+    @property
+    def applies(self) -> bool: ...  # noqa: D102
 
 
 def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
@@ -316,9 +318,9 @@ def _baselines(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
 def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
     """Return what stands between the marks, and the marks."""
     rows = [
-        _row(figure.name, f"{float(figure.value):.3f}", _expected(figure))
+        _row(figure.name, f"{figure.value:.3f}" if math.isfinite(figure.value) else "none", _expected(figure))
         for figure in figures
-        if figure.id.startswith(_BASELINES)
+        if figure.id.startswith(BASELINES)
     ]
     if not rows:
         hint = "No scores yet: run `zakar check` on this folder, and they appear here and in `checks.json`."
@@ -339,6 +341,8 @@ def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
 
 
 def _expected(figure: Figure) -> str:
+    if not figure.applies:
+        return "not judged of these settings"
     return f"{figure.low:g} to {figure.high:g}" if math.isfinite(figure.high - figure.low) else "not judged"
 
 
