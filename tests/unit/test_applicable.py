@@ -270,7 +270,7 @@ def test_the_page_shows_what_does_not_apply_as_such_and_not_as_a_failure(folder:
     assert html.count('class="mark none"') == number > 20
     assert "✗ not" not in html
     assert html.count("Not applicable: found for island.toml; other here: ") > 20
-    assert f"{number} figures are not judged" in html
+    assert f"{number} figures are not judged, and each says why" in html
 
 
 def test_results_of_a_check_before_this_are_still_shown(folder: Path) -> None:

@@ -257,6 +257,15 @@ def test_held_out_days_that_are_handed_out_are_filtered_as_a_test_split(folder: 
     assert len(list(dataset.records("tweets", filters={"tweets/split": "public"}))) == made.tables["tweets"].rows
 
 
+def test_the_card_of_handed_out_days_has_a_test_split_and_says_what_is_withheld(pristine: Path) -> None:
+    text = card.render(described(pristine, first_day=2558, withheld=("fire_alerts",)))
+    assert "split: test" in text
+    assert "split: train" not in text
+    assert "One, `test`: all days, 2,558 to 2,606." in text
+    assert "To be predicted: `fire_alerts` are withheld." in text
+    assert 'split="test"' in text
+
+
 def split_pattern(metadata: dict[str, Any], table: str) -> str:
     records = next(each for each in metadata["recordSet"] if each["@id"] == table)
     return next(f for f in records["field"] if f["name"] == "split")["source"]["transform"]["regex"]
@@ -369,9 +378,9 @@ def test_the_language_is_that_of_the_phrase_table_or_what_the_scenario_says(
     with ThreadPoolExecutor(1) as executor:
         made = simulate(scenario.read(source), source, tmp_path / "dataset", executor)
     assert made.language == language
-    assert (
-        front_matter((tmp_path / "dataset" / "README.md").read_text(encoding="utf-8"))["language"] == f'["{language}"]'
-    )
+    matter = front_matter((tmp_path / "dataset" / "README.md").read_text(encoding="utf-8"))
+    assert matter["language"] == f'["{language[:2]}"]'
+    assert matter.get("language_bcp47") == (f'["{language}"]' if "-" in language else None)
     assert json.loads((tmp_path / "dataset" / "croissant.json").read_bytes())["inLanguage"] == language
 
 

@@ -133,7 +133,7 @@ def _front_matter(manifest: Manifest) -> list[str]:
         f"pretty_name: {_value(manifest.title)}",
         f"license: {known.hub_licence}",
         *other,
-        *([f"language: [{_value(manifest.language)}]"] if manifest.language else []),
+        *_language(manifest.language),
         "tags: [wildfire, simulation, synthetic, streaming]",
         f"size_categories: [{_value(_size(manifest.records))}]",
         "task_categories: [tabular-classification, time-series-forecasting, text-classification]",
@@ -142,6 +142,13 @@ def _front_matter(manifest: Manifest) -> list[str]:
         "---",
         "",
     ]
+
+
+def _language(code: str) -> list[str]:
+    """Return a language as dataset hubs have it: a code without a country, and one with it, if it has one."""
+    language, _, country = code.partition("-")
+    whole = [f"language_bcp47: [{_value(code)}]"] if country else []
+    return [f"language: [{_value(language)}]", *whole] if code else []
 
 
 def _people(manifest: Manifest) -> list[str]:
