@@ -671,7 +671,7 @@ def test_a_station_that_cannot_be_made_whole_is_not_made_and_the_reason_is_told(
         access = Access((url,), user="app", password="pw")
         async with responding(access, said.append), connected(access) as client:
             answer = await _ask(client, STATION_CREATION, _station("a", partitions_number=3))
-            assert "permissions violation" in answer
+            assert "Permissions Violation" in answer
             assert await _streams(client) == []
             assert await _ask(client, STATION_CREATION, _station("b")) == ""
 

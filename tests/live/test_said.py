@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,16 +16,18 @@ from pathlib import Path
 import nats
 import pytest
 import trustme
-from helpers import STREAMS, publisher, served, stored, until, zakar
+from helpers import STREAMS, free_port, publisher, served, stored, until, zakar
 from operators import Operator
 
+from zakar.broker import reader
 from zakar.broker.access import Access
+from zakar.broker.memphis import responding
 from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError, StoppedError, ZakarError
 from zakar.loader.doctor import examine
-from zakar.loader.load import Mode, Pace, load
+from zakar.loader.load import Mode, Pace, Progress, load
 from zakar.loader.verify import verify
 
 _MODES = [Mode.BATCH, pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow)]
@@ -52,11 +55,18 @@ def _reload(address: str, folder: Path, config: str, system: Path | None = None)
     asyncio.run(main())
 
 
-def _ended(dataset: Dataset, access: Access, deed: Callable[[], None], after: int = 1_000, **options) -> ZakarError:
+def _ended(
+    dataset: Dataset,
+    access: Access,
+    deed: Callable[[], object],
+    after: int = 1_000,
+    pace: Pace = _SLOWLY,
+    **options,
+) -> ZakarError:
     """Load slowly, and do something once some messages are stored; return what ended the load."""
 
     async def main() -> ZakarError:
-        loading = asyncio.create_task(load(dataset, access, PUBLIC, _SLOWLY, **options))
+        loading = asyncio.create_task(load(dataset, access, PUBLIC, pace, **options))
         async with publisher(access) as connection:
             streams = [f"zakar-tweets${n}" for n in range(1, 5)] if options.get("partitions") else STREAMS
 
@@ -217,7 +227,7 @@ def test_a_payload_that_is_limited_for_one_user_alone_is_seen_before_it_ends_the
         assert json.loads(found.stdout)["max_payload"] == 150
         assert "too long for a max_payload of 150" in found.stdout
         done = zakar("load", str(sample.root), *options)
-        assert (done.returncode, "max_payload is 150 bytes" in done.stderr) == (3, True)
+        assert (done.returncode, "the server's max_payload is 150" in done.stderr) == (1, True)
 
 
 def test_a_payload_that_the_server_refuses_ends_a_connection_with_its_words(tmp_path: Path):
@@ -369,3 +379,128 @@ def test_a_disk_that_is_full_is_told_and_not_what_follows_from_it(sample: Datase
             )
             assert "another loader" not in str(caught.value)
             assert "wrong last sequence" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [Mode.BATCH, Mode.NONBLOCKING])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no file that is open")
+def test_a_store_that_is_gone_is_told_at_the_second_try_and_not_as_another_loader(
+    sample: Dataset, tmp_path: Path, mode: Mode
+):
+    """A server that cannot write what a stream says of itself refuses that, and shows it all the same from then on."""
+    with served("", tmp_path) as address:
+        access = Access((address,))
+
+        async def begin() -> None:
+            stop = asyncio.Event()
+
+            def progress(p: Progress) -> None:
+                if p.stored > 500:
+                    stop.set()
+
+            report = await load(sample, access, PUBLIC, _SLOWLY, mode=mode, stop=stop, progress=progress)
+            assert report.interrupted
+
+        asyncio.run(begin())
+        shutil.rmtree(next(tmp_path.glob("store/**/streams/zakar-tweets$1")))
+        for _ in range(2):
+            with pytest.raises(ServerError, match="the server cannot store any more .*no such file.* see to its disk"):
+                asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (_team("two"), r"refuses these credentials \(Authorization Violation\)"),
+        pytest.param(f"max_payload: 64\n{_team('one')}", "max_payload is 64 bytes", marks=pytest.mark.slow),
+    ],
+    ids=["password", "max_payload"],
+)
+def test_over_a_websocket_the_first_cause_is_told_too(sample: Dataset, tmp_path: Path, config: str, said: str):
+    port = free_port()
+    websocket = f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true, compression: true }}'
+    with served(f"{websocket}\n{_team('one')}", tmp_path) as address:
+        access = Access((f"ws://127.0.0.1:{port}",), user="ana", password="one")
+        error = _ended(sample, access, lambda: _reload(address, tmp_path, f"{websocket}\n{config}"))
+    assert isinstance(error, StoppedError)
+    assert re.search(said, str(error)), error
+
+
+def test_a_reader_that_the_server_turns_away_ends_with_its_words(sample: Dataset, tmp_path: Path):
+    with served(_team("one"), tmp_path) as address:
+        access = Access((address,), user="ana", password="one")
+
+        async def main() -> None:
+            await load(sample, access, PUBLIC, Pace())
+            async with publisher(access) as connection:
+                reading = reader.read(connection, "zakar-temperature-readings$1")
+                await anext(reading)
+                await asyncio.to_thread(_reload, address, tmp_path, _team("two"))
+                await connection.ended()
+
+                async def rest() -> list[list[bytes]]:
+                    return [chunk async for chunk in reading]
+
+                with pytest.raises(ServerError, match=r"refuses these credentials \(Authorization Violation\)"):
+                    await rest()
+
+        asyncio.run(main())
+
+
+def test_a_responder_that_the_server_turns_away_ends_with_its_words(tmp_path: Path):
+    """It would be deaf: nobody would answer the programs, and nobody would know."""
+    with served(_team("one"), tmp_path) as address:
+
+        async def main() -> None:
+            async with responding(Access((address,), user="ana", password="one")):
+                await asyncio.to_thread(_reload, address, tmp_path, _team("two"))
+                await asyncio.Event().wait()
+
+        with pytest.raises(ServerError, match=r"refuses these credentials \(Authorization Violation\)"):
+            asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows servers take no such signal")
+def test_a_server_that_is_taken_out_of_service_is_told_before_that_it_cannot_be_reached(
+    sample: Dataset, tmp_path: Path
+):
+    config = f"lame_duck_duration: 30s\nlame_duck_grace_period: 1s\npid_file: {json.dumps(str(tmp_path / 'pid'))}"
+    with served(config, tmp_path) as address:
+        pace, deed = Pace(rate=1_000, give_up_after=3), ["--signal", f"ldm={tmp_path / 'pid'}"]
+        leave = partial(subprocess.run, [str(binary()), *deed], check=True)
+        error = _ended(sample, Access((address,)), leave, pace=pace)
+    assert re.search("no progress.*the server says: it is shutting down .lame duck mode", str(error))
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [("leafnodes", "the server says: attempted to connect to leaf node port"), ("http", "sends no greeting")],
+)
+def test_another_port_of_the_server_is_known_by_what_it_says(tmp_path: Path, port: str, said: str):
+    number = free_port()
+    where = f'"127.0.0.1:{number}"'
+    with served(f"{port}: {where if port == 'http' else '{ listen: ' + where + ' }'}", tmp_path):
+
+        async def main() -> None:
+            async with publisher(Access((f"nats://127.0.0.1:{number}",))):
+                pass
+
+        with pytest.raises(ServerError, match=said):
+            asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("authorization { user: ana, password: pw, timeout: 0.00001 }", "Authentication Timeout"),
+        ("max_control_line: 64", "maximum control line exceeded"),
+    ],
+)
+def test_what_a_server_says_while_one_connects_is_told(tmp_path: Path, config: str, said: str):
+    with served(config, tmp_path) as address:
+
+        async def main() -> None:
+            async with publisher(Access((address,), user="ana", password="pw")):
+                pass
+
+        with pytest.raises(ServerError, match=f"the server says: {said}"):
+            asyncio.run(main())

@@ -44,6 +44,7 @@ _RECONNECT_WAIT = 0.25  # seconds before the second attempt to reconnect;
 _RECONNECT_MOST = 5.0  # each waits longer than the one before, up to this
 _RECONNECT_GROWTH = 1.5
 DENIED = 403
+_TOO_LARGE = 413
 _LAST_FLUSH = 1.0
 _LAST_WORDS = 1.0  # seconds to take what was said before a connection broke
 _STATEMENTS = 64
@@ -86,6 +87,7 @@ class Connection(Client):
         super().__init__()
         self._access = access
         self.verdict: ServerError | None = None
+        self.began = 0.0  # when it last came to be, by the loop's clock
         self.obstacle = ""  # why there is no connection, while none can be made
         self._statements: deque[tuple[float, str]] = deque(maxlen=_STATEMENTS)  # when, and what the server said
         self._refusals: Counter[str] = Counter()  # by address, since one let us in
@@ -121,6 +123,7 @@ class Connection(Client):
         """Close for good, for a reason that whoever uses the connection is told."""
         if self.verdict is None:
             self.verdict = verdict
+            self.change()
             self._ending = asyncio.create_task(super().close())
 
     def turned_away(self, problem: Exception) -> None:
@@ -138,6 +141,17 @@ class Connection(Client):
             self._refusals[address] += 1
             if self._refusals[address] > 1:
                 self.end(refusal.at_the_door(self._access, [problem], self._token))
+
+    async def ended(self) -> None:
+        """Wait until the server has ended the connection for good."""
+        changed = asyncio.Event()
+        self.watchers.add(changed)
+        try:
+            while self.verdict is None:
+                await changed.wait()
+                changed.clear()
+        finally:
+            self.watchers.discard(changed)
 
     def check(self) -> None:
         """Raise the ServerError with which the server ended the connection for good, if it has."""
@@ -296,7 +310,7 @@ class Connection(Client):
             raise ApiError(0, "no JetStream answers here") from error
         except nats.errors.MaxPayloadError as error:
             needed = f"its max_payload is {self.max_payload:,} bytes, a request of {len(payload):,} does not fit"
-            raise ApiError(0, f"{needed}; raise it") from error
+            raise ApiError(_TOO_LARGE, f"{needed}; raise it") from error
         answer = msgspec.json.decode(reply)
         if "error" in answer:
             raise ApiError(answer["error"].get("err_code", 0), answer["error"].get("description", ""))
@@ -532,7 +546,7 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
 
     async def on_return() -> None:
         connection.options["reconnect_time_wait"] = _RECONNECT_WAIT
-        connection.obstacle = ""
+        connection.obstacle, connection.began = "", asyncio.get_running_loop().time()
         connection.change()
 
     async def on_loss() -> None:
@@ -565,6 +579,7 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
         raise
     # Not until now, since nats-py would retry what a wrong password or certificate cannot mend. Once in, it
     # reconnects for as long as whoever uses the connection has patience.
+    connection.began = asyncio.get_running_loop().time()
     connection.options["allow_reconnect"] = True
     connection.options["max_reconnect_attempts"] = -1
     return connection

@@ -110,7 +110,7 @@ def _obstacle(access: Access, problem: Exception, text: str, *, greeted: bool) -
     if "connections exceeded" in text.lower():
         return f"the server takes no more connections ({text}); give fewer --connections, or raise it"
     if objects(problem):
-        return f"{says([text])}; nothing was sent"
+        return f"{says([text])}; check the address, and what the server lets its clients do"
     if isinstance(problem, PlaintextError):
         return f"TLS is asked for and {text}; nothing was sent to it, no credentials either"
     if isinstance(problem, ssl.SSLError):

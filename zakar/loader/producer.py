@@ -404,8 +404,8 @@ def _check_allowed(job: Job, tally: Tally) -> None:
     if connection.denied:
         if not connection.deaf:
             tally.in_flight = 0  # none of it is stored
-        denied = connection.deaf or "; ".join(connection.denied.values())
-        raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}; give it the right")
+        denied = connection.deaf or f"{'; '.join(connection.denied.values())}; give it the right"
+        raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}")
 
 
 async def _check_storing(job: Job, stored: int) -> None:
@@ -509,7 +509,8 @@ def _gave_up(job: Job, attempt: _Attempt, patience: float, stored: int | None = 
 
     ``stored`` is the length of the stream, None where the server does not tell it.
     """
-    why = job.connection.said(patience - job.pace.give_up_after) or job.connection.obstacle
+    connection = job.connection
+    why = connection.said(min(patience - job.pace.give_up_after, connection.began)) or connection.obstacle
     if not why and attempt.refusal and attempt.refusal[0] != WRONG_LAST_SEQUENCE:
         why = f"the server says: {attempt.refusal[1]}"
     if not why and stored is not None:  # that those behind a message come in the wrong order follows from that

@@ -79,7 +79,8 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
     """Answer SDKs of the server at ``access`` for the length of an ``async with`` block.
 
     A lost server is waited for, however long. ``log`` gets lines for whoever runs this. Raises ConfigError, and
-    ServerError where the server does not let us in, has no JetStream, or not for this user.
+    ServerError where the server does not let us in, has no JetStream, or not for this user, or ends the connection for
+    good, which ends the block, too.
     """
     if access.memphis:
         raise ConfigError(f"--server {access.shown}: a Memphis broker answers its SDKs itself; give a nats:// address")
@@ -93,8 +94,12 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
         ]
         await _check_heard(connection)
         looking = [asyncio.create_task(_finish(desk)), asyncio.create_task(_warn(desk))]
+        looking.append(asyncio.create_task(_end_with(connection, asyncio.current_task())))
         try:
             yield
+        except asyncio.CancelledError:
+            connection.check()  # what ended it, if it was not whoever runs this
+            raise
         finally:
             for task in looking:
                 task.cancel()
@@ -105,6 +110,13 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
                 await asyncio.wait(desk.tasks, timeout=_FAREWELL)
             for task in desk.tasks:
                 task.cancel()
+
+
+async def _end_with(connection: Connection, block: "asyncio.Task[object] | None") -> None:
+    """End a block once the server has ended the connection for good."""
+    await connection.ended()
+    if block is not None:
+        block.cancel()
 
 
 async def _check_jetstream(connection: Connection) -> None:
