@@ -97,6 +97,7 @@ def test_what_the_sdks_ask_is_answered_byte_for_byte_as_memphis_did(serve: Any):
     # Memphis lost the name of the station; and it made schemas, which zakar does not.
     ours = {
         "Station  does not exist": "Station node-one does not exist",
+        "Schema s does not exist": "Schema s does not exist: zakar keeps no schemas",
         '{"error":""}': '{"error":"zakar keeps no schemas"}',
     }
 

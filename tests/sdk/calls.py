@@ -70,12 +70,14 @@ async def publish(memphis, station, file, count=None, **options):
     return time.perf_counter() - began
 
 
-async def fetch(memphis, station, consumer, sizes, ack=True, destroy=False, partition=-1, **options):
+async def fetch(memphis, station, consumer, sizes, ack=True, destroy=False, partition=-1, key=None, **options):
     """Fetch batches of these sizes; return the messages of each."""
     source = await memphis.consumer(station_name=station, consumer_name=consumer, **options)
     batches = []
     for size in sizes:
-        batches.append(await source.fetch(batch_size=size, consumer_partition_number=partition))
+        batches.append(
+            await source.fetch(batch_size=size, consumer_partition_number=partition, consumer_partition_key=key)
+        )
         if ack:
             await acknowledge(batches[-1])
     if destroy:
@@ -118,6 +120,37 @@ async def headers(memphis, station, consumer):
             batch = batch[2:]
         await acknowledge(batch)
     return [read, said]
+
+
+async def parch(memphis, consumers):
+    """Fetch from as many dry stations at once until a fetch raises; return what, and what its consumer gets then."""
+    sources = {
+        station: await memphis.consumer(station_name=station, consumer_name="parched")
+        for station in (f"dry-{number}" for number in range(consumers))
+    }
+
+    async def waiting(station):
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                try:
+                    await sources[station].fetch()
+                except MemphisError as error:
+                    return station, str(error)
+
+    tasks = [asyncio.create_task(waiting(station)) for station in sources]
+    ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    station, said = ended.pop().result()
+    producer = await memphis.producer(station_name=station, producer_name="late")
+    await producer.produce("late")
+    batch = []
+    while not batch:
+        try:
+            batch = await sources[station].fetch()
+        except MemphisError:
+            batch = []
+    return [said, [shown(message)["data"] for message in batch]]
 
 
 async def share(memphis, station):
@@ -263,7 +296,22 @@ async def main(host, port, user, password, call, arguments, options="{}"):
 
 CALLS = {
     call.__name__: call
-    for call in (station, misname, produce, publish, fetch, exhaust, nack, headers, share, destroy, raze, endure, crowd)
+    for call in (
+        station,
+        misname,
+        produce,
+        publish,
+        fetch,
+        exhaust,
+        nack,
+        headers,
+        parch,
+        share,
+        destroy,
+        raze,
+        endure,
+        crowd,
+    )
 }
 
 if __name__ == "__main__":

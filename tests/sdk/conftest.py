@@ -27,6 +27,27 @@ def python(request: pytest.FixtureRequest) -> str:
     return done.stdout.strip()
 
 
+@pytest.fixture(scope="session", params=["1.0.5", "1.0.6"])
+def first_python(request: pytest.FixtureRequest) -> str:
+    """The Python of an environment that has an SDK of the summer of 2023, with what it was run with then."""
+    folder = request.config.cache.mkdir(f"memphis-{request.param}-{sys.version_info.major}.{sys.version_info.minor}")
+    with FileLock(folder.with_suffix(".lock")):
+        wanted = ["requirements-2023.txt", f"memphis-py=={request.param}"]
+        done = run([sys.executable, str(HERE / "environment.py"), str(folder), *wanted])
+    assert done.returncode == 0, f"pip could not install memphis-py {request.param}:\n{done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def new_python(request: pytest.FixtureRequest) -> str:
+    """The Python of an environment that has the newest SDK with a nats-py as pip takes it, beyond 2.15."""
+    folder = request.config.cache.mkdir(f"memphis-newest-{sys.version_info.major}.{sys.version_info.minor}")
+    with FileLock(folder.with_suffix(".lock")):
+        done = run([sys.executable, str(HERE / "environment.py"), str(folder), "requirements-newest.txt"])
+    assert done.returncode == 0, f"pip could not install the Memphis SDK, which these tests run:\n{done.stderr}"
+    return done.stdout.strip()
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     """Node.js, with the SDK installed beside the programs in `node/`."""

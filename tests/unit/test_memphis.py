@@ -146,7 +146,7 @@ def test_a_station_gets_the_layout_that_memphis_gave_it(options: dict[str, Any],
             {"partitions_number": 10_001},
             "cannot create station with 10001 partitions (max:10000 min:1): Station -  a.b, ",
         ),
-        ({"schema_name": "s"}, "Schema s does not exist"),
+        ({"schema_name": "s"}, "Schema s does not exist: zakar keeps no schemas"),
         ({"retention_value": 2**62}, "messages can be kept for 9223372036 seconds at most"),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_group_is_the_durable_that_memphis_made(options: dict[str, Any], chang
         ({"name": ""}, "Consumer name can not be empty"),
         ({"consumers_group": "*"}, "Only alphanumeric and the '_', '-', '.' characters are allowed in Consumer"),
         ({"station_name": ""}, "Station name can not be empty"),
-        ({"req_version": 1}, "to consume from this station please upgrade your SDK version"),
+        ({"req_version": 0}, "to consume from this station please upgrade your SDK version"),
         ({"max_ack_time_ms": 2**60}, "an acknowledgement can be waited for 9223372036854 milliseconds at most"),
     ],
 )

@@ -42,10 +42,13 @@ class Control(Protocol):
         max_bytes: int,
         replicas: int,
         storage: str,
+        *,
+        wide: bool = False,
     ) -> Stream:
         """Create a partition of a station that is to have ``of`` of them; those before it are there already.
 
-        ``storage`` is file or memory. Raises ServerError, ApiError, and what lost connections raise.
+        ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too. Raises
+        ServerError, ApiError, and what lost connections raise.
         """
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
@@ -96,11 +99,13 @@ class JetStream:
         max_bytes: int,
         replicas: int,
         storage: str,
+        *,
+        wide: bool = False,
     ) -> Stream:
         """Create a partition with a size. Raises ApiError, and what lost connections raise."""
         del of
         stream = station.stream_name(name, number)
-        return await station.create(connection, stream, metadata, max_bytes, replicas, storage)
+        return await station.create(connection, stream, metadata, max_bytes, replicas, storage, wide=wide)
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
         """Delete a station's streams. Raises ApiError, and what lost connections raise."""

@@ -145,6 +145,8 @@ class Memphis:
         max_bytes: int,
         replicas: int,
         storage: str,
+        *,
+        wide: bool = False,
     ) -> Stream:
         """Return a partition of a station, made with the first of them, marked with ``metadata`` if we may.
 
@@ -163,6 +165,8 @@ class Memphis:
                 f"the Memphis broker has not made `{stream}`, and does not say why; does it know user `{self.user}`?"
             )
         try:
+            if wide:
+                await station.widen(connection, stream)
             return await station.adopt(connection, stream, metadata)
         except ApiError:
             return found

@@ -51,9 +51,20 @@ class Stream:
     counts: bool = False  # holds counters alone, which each message adds to
     max_message: int = -1  # bytes
     copies: bool = False  # other streams, as a mirror of one or from several
+    transform: tuple[str, str] | None = None  # the subjects that it renames, and what to
     consumers: int = 0
     max_consumers: int = -1
     consumers_idle: float = 0.0  # seconds that consumers may ask to be kept without a pull, at most; 0 for any
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes what Memphis's SDKs of before 1.1 publish, too."""
+        return self.transform == (self.further, subject(self.name)) and self.further in self.subjects
+
+    @property
+    def further(self) -> str:
+        """The subject that Memphis's SDKs of before 1.1 publish to."""
+        return _further(self.name)
 
     @property
     def unbroken(self) -> bool:
@@ -74,6 +85,22 @@ def number_of(stream: str) -> int:
 def subject(stream: str) -> str:
     """Return the subject that a partition's messages are published to."""
     return f"{stream}.final"
+
+
+def subjects(stream: str, *, wide: bool = False) -> dict[str, Any]:
+    """Return the part of a partition's configuration that says to which subjects its messages are published.
+
+    Memphis's SDKs of before 1.1 know no partitions: they publish to ``<station>.final``, which a ``wide`` stream takes
+    too, and stores as its own.
+    """
+    if not wide:
+        return {"subjects": [f"{stream}.>"]}
+    further = _further(stream)
+    return {"subjects": [f"{stream}.>", further], "subject_transform": {"src": further, "dest": subject(stream)}}
+
+
+def _further(stream: str) -> str:
+    return subject(stream.rpartition("$")[0])
 
 
 async def info(connection: Connection) -> Any:
@@ -171,14 +198,16 @@ async def create(
     max_bytes: int,
     replicas: int = 1,
     storage: str = "file",
+    *,
+    wide: bool = False,
 ) -> Stream:
     """Create a partition that keeps everything and, once full, refuses rather than forgets.
 
-    ``storage`` is file or memory. Raises ApiError.
+    ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too. Raises ApiError.
     """
     config = {
         "name": stream,
-        "subjects": [f"{stream}.>"],
+        **subjects(stream, wide=wide),
         "retention": "limits",
         "discard": "new",
         "storage": storage,
@@ -262,6 +291,12 @@ async def grow(connection: Connection, stream: str, max_bytes: int) -> Stream:
     return await change(connection, {**answer["config"], "max_bytes": max_bytes})
 
 
+async def widen(connection: Connection, stream: str) -> Stream:
+    """Have a partition take what Memphis's SDKs of before 1.1 publish, too, changing nothing else. Raises ApiError."""
+    answer = await connection.api(f"STREAM.INFO.{stream}")
+    return await change(connection, {**answer["config"], **subjects(stream, wide=True)})
+
+
 async def delete(connection: Connection, stream: str) -> None:
     """Delete a partition and all it holds. Raises ApiError."""
     await connection.api(f"STREAM.DELETE.{stream}")
@@ -280,6 +315,7 @@ async def message(connection: Connection, stream: str, sequence: int) -> bytes |
 
 def _stream(answer: Any) -> Stream:
     config, state = answer["config"], answer["state"]
+    transform = config.get("subject_transform")
     return Stream(
         name=config["name"],
         first=state["first_seq"],
@@ -302,6 +338,7 @@ def _stream(answer: Any) -> Stream:
         counts=config.get("allow_msg_counter", False),
         max_message=config.get("max_msg_size", -1),
         copies=bool(config.get("mirror") or config.get("sources")),
+        transform=(transform["src"], transform["dest"]) if transform else None,
         consumers=state.get("consumer_count", 0),
         max_consumers=config.get("max_consumers", -1),
         consumers_idle=(config.get("consumer_limits") or {}).get("inactive_threshold", 0) / 1e9,

@@ -1,6 +1,7 @@
 """`zakar doctor`, and what `zakar load --dry-run` says: what a server offers, what a dataset needs, what lacks."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -35,6 +36,12 @@ _DOES = {
     Action.REFUSE: "REFUSE: {why}",
     Action.DELETE: "delete {stored:,} messages and the stream",
 }
+
+_PARTITIONS = (
+    "`{station}` has {number} partitions, `{station}$1` to `{station}${number}`, a cell's messages in one: that of the "
+    "key `(x,y)` for zakar and Memphis's Python SDK. Its Node SDK (memphis-dev) looks one partition before that, or in "
+    "none; read by number there. SDKs of before 1.1 are refused"
+)
 
 
 def doctor_command(
@@ -76,6 +83,7 @@ def doctor_command(
                 **_offer(found, dataset),
                 **load_report(found),
                 "missing": missing,
+                "notes": notes(found),
             }
         )
     else:
@@ -122,7 +130,7 @@ def rehearse(
     if json:
         ok = found.seen is not None and found.seen.ok
         head = {"dry_run": True, "ok": ok, "server": found.offer.server, **_switches(found)}
-        give({**head, **load_report(found), "missing": missing})
+        give({**head, **load_report(found), "missing": missing, "notes": notes(found)})
     else:
         _show(_switched(found))
         show_preview(found, dataset, missing)
@@ -171,6 +179,17 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     return lines
 
 
+def notes(found: Findings) -> list[str]:
+    """Return a line for each station of several partitions: which SDK of Memphis finds what there."""
+    stations = found.seen.stations.values() if found.seen is not None else ()
+    streams = [o.stream for o in stations if o.action is not Action.DELETE]
+    lines = []
+    for station, number in Counter(stream.rpartition("$")[0] for stream in streams).items():
+        if number > 1:
+            lines.append(_PARTITIONS.format(station=station, number=number))
+    return lines
+
+
 def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -> None:
     """Print what a load would do, what it leaves out, and what is missing."""
     console = Console(soft_wrap=True)
@@ -187,6 +206,8 @@ def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -
             console.print(f"time: about {took:,} s for {_sends(seen):,} messages, {estimate}", highlight=False)
     for line in answer_lines(dataset, found.left_out) if dataset is not None else ():
         console.print(line, markup=False, highlight=False)
+    for line in notes(found):
+        console.print(f"note: {line}", markup=False, highlight=False)
     for line in missing:
         console.print(f"missing: {line}", markup=False, highlight=False)
 
@@ -257,7 +278,10 @@ def _dedupe(offer: Offer) -> str:
 
 def _sdks(offer: Offer) -> str:
     if offer.header_bytes:
-        return f"served here; each message carries the headers that they read, {offer.header_bytes} bytes"
+        return (
+            f"served here; each message carries the headers that they read, {offer.header_bytes} bytes. memphis-py 1.0 "
+            "too, on stations of one partition; its lines `ping exception raised ... stream not found` mean nothing"
+        )
     return "not served here, as far as this user may ask; `zakar broker --memphis` serves them"
 
 

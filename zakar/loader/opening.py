@@ -93,6 +93,7 @@ async def prepare(
         )
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
+    wide = {name for name, stream in there.items() if stream.wide}
     gone = list(there) if recreate else []
     new = [target.stream for target in targets if recreate or target.stream not in there]
     new += [] if predictions else [station.stream_name(PREDICTIONS.station)]
@@ -128,6 +129,7 @@ async def prepare(
             storage,
             patience,
             fresh=t.stream not in begun,
+            wide=t.stream in wide and t.of == 1,
         )
         for t in targets
     ]
@@ -237,10 +239,12 @@ async def _open(
     patience: float,
     *,
     fresh: bool,
+    wide: bool,
 ) -> Opening:
     """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes.
 
-    ``fresh``: nobody can have begun to fill it if it is made here.
+    ``fresh``: nobody can have begun to fill it if it is made here; ``wide``: it then is to take what Memphis's SDKs of
+    before 1.1 publish, too.
     """
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
@@ -250,7 +254,15 @@ async def _open(
     if found is None:
         try:
             made = await control.create(
-                connection, target.table.station, target.number, target.of, marked, target.max_bytes, replicas, storage
+                connection,
+                target.table.station,
+                target.number,
+                target.of,
+                marked,
+                target.max_bytes,
+                replicas,
+                storage,
+                wide=wide,
             )
         except ApiError as error:
             if error.code not in FULL:

@@ -29,16 +29,22 @@ async function pour({ station, count }) {
   return count;
 }
 
-async function fetch({ station, consumer, sizes }) {
+async function fetch({ station, consumer, sizes, key = null, partition = -1 }) {
   const source = await memphis.consumer({ stationName: station, consumerName: consumer });
   const batches = [];
   for (const batchSize of sizes) {
-    const batch = await source.fetch({ batchSize });
+    const batch = await source.fetch({ batchSize, consumerPartitionKey: key, consumerPartitionNumber: partition });
     batch.forEach((message) => message.ack());
     batches.push(batch.map((message) => ({ data: message.getData().toString(), headers: message.getHeaders() })));
   }
   await source.destroy();
   return batches;
+}
+
+// What a fetch by a key says that goes wrong; "" for nothing.
+async function complaint({ station, consumer, key }) {
+  const source = await memphis.consumer({ stationName: station, consumerName: consumer });
+  return source.fetch({ batchSize: 1, consumerPartitionKey: key }).then(() => '', (error) => error.message);
 }
 
 // By the callback, until so many have come.
@@ -77,7 +83,7 @@ async function headers({ station, consumer, count }) {
 
 async function main(host, port, username, password, call, given) {
   await memphis.connect({ host, port: Number(port), username, password, suppressLogs: true });
-  const result = await { produce, pour, fetch, listen, headers }[call](JSON.parse(given));
+  const result = await { produce, pour, fetch, complaint, listen, headers }[call](JSON.parse(given));
   console.log(JSON.stringify(result));
   await memphis.close();
   process.exit(0); // a consumer that was destroyed leaves timers behind

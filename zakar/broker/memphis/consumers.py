@@ -52,6 +52,22 @@ def _begun(wanted: dict[str, Any], there: dict[str, Any] | None) -> dict[str, An
     return {key: value for key, value in wanted.items() if there is None or key not in _START}
 
 
+async def mend(connection: Connection, stream: Stream, durable: str, asked: CreateConsumer) -> bool:
+    """Make a durable anew, as ``asked``, if an SDK that knows no partitions has made it itself; return whether one has.
+
+    Such an SDK does so where somebody has deleted its group's. It asks for the subject that it would publish to, under
+    which nothing is stored. Raises ApiError.
+    """
+    there = await _look(connection, stream.name, durable)
+    if there is None or "deliver_subject" in there or there.get("filter_subject") != stream.further:
+        return False
+    await connection.api(f"CONSUMER.DELETE.{stream.name}.{durable}")
+    wanted = config(stream, asked)
+    wanted["metadata"] = members.written({}, [Member(asked.connection, asked.name)])
+    await _put(connection, stream.name, wanted)
+    return True
+
+
 async def leave(connection: Connection, partitions: Sequence[Stream], asked: DestroyConsumer) -> bool:
     """Take a member out of its group, and delete the group's durables if it was the last.
 

@@ -29,9 +29,13 @@ SCHEMA_CREATION = "$memphis_schema_creations"
 SCHEMA_ATTACHMENT = "$memphis_schema_attachments"
 SCHEMA_DETACHMENT = "$memphis_schema_detachments"
 
+NO_SCHEMAS = "zakar keeps no schemas"
+TOO_OLD_TO_PRODUCE = "to produce to this station please upgrade your SDK version"
+TOO_OLD_TO_CONSUME = "to consume from this station please upgrade your SDK version"
 _LONGEST = 1 << 20
 _TYPES = ("application", "connector")
-SDK_LEAST = 2  # version of the requests of the first SDKs that know partitions
+SDK_LEAST = 2  # version of the requests of the first SDKs that know partitions, 1.1.1 and later;
+SDK_FIRST = 1  # of those before them, 1.0.x, and of 1.1.0, which nothing else tells apart
 _PARTITIONS_MOST = 10_000
 _SECOND, _MILLISECOND = 10**9, 10**6
 _MOST = 2**63 - 1
@@ -51,7 +55,7 @@ class _StationCreation(Struct):
     replicas: _Number = 0
     idempotency_window_in_ms: _Number = 0
     schema_name: _Text = ""
-    partitions_number: _Number = 0
+    partitions_number: _Number = None
     dls_station: _Text = ""
 
 
@@ -97,11 +101,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class CreateStation:
-    """Make a station, unless it is there. Its ``layout`` is a refusal if the options are of no use."""
+    """Make a station, unless it is there. Its ``layout`` is a refusal if the options are of no use.
+
+    ``first``: an SDK asks that knows no partitions.
+    """
 
     station: str
     layout: Layout | RefusedError
     dead_letters: str | None = None  # a station that is made too
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,9 +121,10 @@ class DestroyStation:
 
 @dataclass(frozen=True)
 class CreateProducer:
-    """Tell a producer its partitions."""
+    """Tell a producer its partitions. ``first``: of an SDK that knows none."""
 
     station: str
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,10 @@ class DestroyProducer:
 
 @dataclass(frozen=True)
 class CreateConsumer:
-    """Join a group: make its durable. ``start`` is a sequence; ``last`` so many messages, None for those from there."""
+    """Join a group: make its durable. ``start`` is a sequence; ``last`` so many messages, None for those from there.
+
+    ``first``: of an SDK that knows no partitions.
+    """
 
     station: str
     name: str
@@ -137,6 +149,7 @@ class CreateConsumer:
     deliveries: int
     start: int = 1
     last: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,24 +195,25 @@ def order(subject: str, payload: bytes) -> Order:
 
 def _create_station(payload: bytes) -> CreateStation:
     asked = _body(payload, _StationCreation)
-    station = _station(asked.name)
+    station, first = _station(asked.name), asked.partitions_number is None
     try:
         dead_letters = _station(asked.dls_station) if asked.dls_station else None
-        return CreateStation(station, _layout(asked), dead_letters)
+        return CreateStation(station, _layout(asked), dead_letters, first)
     except RefusedError as refusal:  # counts only if the station has yet to be made
-        return CreateStation(station, refusal)
+        return CreateStation(station, refusal, first=first)
 
 
 def _layout(asked: _StationCreation) -> Layout:
-    if not asked.partitions_number:
+    partitions = 1 if asked.partitions_number is None else asked.partitions_number
+    if partitions == 0:
         raise RefusedError("you are using an old SDK, make sure to update your SDK")
-    if not 1 <= asked.partitions_number <= _PARTITIONS_MOST:
+    if not 1 <= partitions <= _PARTITIONS_MOST:
         raise RefusedError(
-            f"cannot create station with {asked.partitions_number} partitions (max:{_PARTITIONS_MOST} min:1): "
+            f"cannot create station with {partitions} partitions (max:{_PARTITIONS_MOST} min:1): "
             f"Station -  {(asked.name or '').lower()}, "
         )
     if asked.schema_name:
-        raise RefusedError(f"Schema {_brief(asked.schema_name)} does not exist")
+        raise RefusedError(f"Schema {_brief(asked.schema_name)} does not exist: {NO_SCHEMAS}")
     retention, value = (asked.retention_type or "").lower(), asked.retention_value or 0
     if retention and retention not in _RETENTIONS:
         raise RefusedError(f"retention type can be one of the following {'/'.join(_RETENTIONS)}")
@@ -217,7 +231,7 @@ def _layout(asked: _StationCreation) -> Layout:
     if retention == "message_age_sec" and value * 1000 < window:
         raise RefusedError("idempotency window cannot be greater than the station retention")
     return Layout(
-        partitions=asked.partitions_number,
+        partitions=partitions,
         max_age=value * _SECOND if retention == "message_age_sec" else 0,
         max_messages=value if retention == "messages" else -1,
         max_bytes=value if retention == "bytes" else -1,
@@ -243,9 +257,9 @@ def _create_producer(payload: bytes) -> CreateProducer:
     names.checked(PRODUCER, asked.name or "")
     if asked.producer_type not in _TYPES:
         raise RefusedError(f"producer type has to be one of the following {'/'.join(_TYPES)}")
-    if (asked.req_version or 0) < SDK_LEAST:
-        raise RefusedError("to produce to this station please upgrade your SDK version")
-    return CreateProducer(station)
+    if (asked.req_version or 0) < SDK_FIRST:
+        raise RefusedError(TOO_OLD_TO_PRODUCE)
+    return CreateProducer(station, asked.req_version == SDK_FIRST)
 
 
 def _destroy_producer(payload: bytes) -> DestroyProducer:
@@ -268,8 +282,8 @@ def _create_consumer(payload: bytes) -> CreateConsumer:
         raise RefusedError(
             f"consumer type has to be one of the following {'/'.join(_TYPES)} and not {_brief(asked.consumer_type)}"
         )
-    if (asked.req_version or 0) < SDK_LEAST:
-        raise RefusedError("to consume from this station please upgrade your SDK version")
+    if (asked.req_version or 0) < SDK_FIRST:
+        raise RefusedError(TOO_OLD_TO_CONSUME)
     wait, deliveries = asked.max_ack_time_ms or 0, asked.max_msg_deliveries or 0
     if wait > _MOST // _MILLISECOND:
         raise RefusedError(f"an acknowledgement can be waited for {_MOST // _MILLISECOND} milliseconds at most")
@@ -282,7 +296,13 @@ def _create_consumer(payload: bytes) -> CreateConsumer:
         deliveries=deliveries if 0 < deliveries <= _DELIVERIES_MOST else _DELIVERIES_MOST,
         start=start,
         last=None if last == -1 else last,
+        first=asked.req_version == SDK_FIRST,
     )
+
+
+def unnamed(station: str, group: str) -> CreateConsumer:
+    """Return what a consumer asks for that says nothing but its group, in the names of JetStream."""
+    return CreateConsumer(station, group, group, "", _ACK_WAIT * _MILLISECOND, _DELIVERIES_MOST, first=True)
 
 
 def _destroy_consumer(payload: bytes) -> DestroyConsumer:
@@ -292,7 +312,7 @@ def _destroy_consumer(payload: bytes) -> DestroyConsumer:
 
 
 def _create_schema(_payload: bytes) -> Order:
-    raise RefusedError("zakar keeps no schemas")
+    raise RefusedError(NO_SCHEMAS)
 
 
 def _attach_schema(payload: bytes) -> AttachSchema:

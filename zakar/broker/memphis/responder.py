@@ -57,6 +57,8 @@ _LONGEST_WAIT = 0.5  # seconds between attempts to reconnect: SDKs are back afte
 _FAREWELL = 5.0  # seconds
 _AWAY = (0, 10008)  # nobody answers for JetStream, or it is not ready yet
 _DENIED_MOST = 1_000
+_GROUPS_MOST = 10_000
+_CREATED = "$JS.EVENT.ADVISORY.CONSUMER.CREATED."
 
 
 @dataclass
@@ -68,6 +70,7 @@ class _Desk:
     locks: "weakref.WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=weakref.WeakValueDictionary)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    groups: dict[tuple[str, str], CreateConsumer] = field(default_factory=dict)  # what was last asked of some
 
     def lock(self, station: str) -> asyncio.Lock:
         """Return the lock of a station: what is asked of one is done one after the other."""
@@ -92,6 +95,7 @@ async def responding(access: Access, log: Callable[[str], None] = lambda _: None
             await connection.subscribe(subject, queue=_QUEUE, cb=partial(_take, desk))
             for subject in (*requests.SUBJECTS, *UNSUPPORTED)
         ]
+        heard.append(await connection.subscribe(f"{_CREATED}*.*", queue=_QUEUE, cb=partial(_take_created, desk)))
         await _check_heard(connection)
         looking = [asyncio.create_task(_finish(desk)), asyncio.create_task(_warn(desk))]
         looking.append(asyncio.create_task(_end_with(connection, asyncio.current_task())))
@@ -168,6 +172,28 @@ async def _take(desk: _Desk, message: Msg) -> None:
     task.add_done_callback(lambda _: desk.room.release())
 
 
+async def _take_created(desk: _Desk, message: Msg) -> None:
+    """Take the news of a consumer of a station's one partition, which may be one to be mended."""
+    stream, _, durable = message.subject.removeprefix(_CREATED).partition(".")
+    station, _, number = stream.rpartition("$")
+    if number == "1" and names.is_internal(station) and names.is_internal(durable):
+        task = asyncio.create_task(_mend(desk, station, durable))
+        desk.tasks.add(task)
+        task.add_done_callback(desk.tasks.discard)
+
+
+async def _mend(desk: _Desk, station: str, durable: str) -> None:
+    """Make a durable anew that an SDK has made itself and that gets nothing."""
+    asked = desk.groups.get((station, durable)) or requests.unnamed(station, durable)
+    try:
+        async with desk.lock(station):
+            stream = await streams.look(desk.connection, streams.stream_name(station))
+            if stream is not None and stream.wide and await consumers.mend(desk.connection, stream, durable, asked):
+                desk.journal.tell(f"station {names.shown(station)}: group {durable} made anew, as it would get nothing")
+    except (ApiError, *LOST) as error:
+        desk.journal.tell(f"station {names.shown(station)}: group {durable} is left as a program has made it: {error}")
+
+
 async def _serve(desk: _Desk, message: Msg) -> None:
     # What is answered to anything but an inbox could end in a stream, or ask JetStream for something.
     reply = message.reply if message.reply.startswith(_INBOXES) else ""
@@ -229,13 +255,14 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
                 raise RefusedError(f"Station {shown} does not exist")
             desk.journal.tell(f"station {shown}: deleted")
         case CreateProducer():
-            return answers.producer(_numbers(await _partitions(desk, station)))
+            return answers.producer(_numbers(await _served(desk, order, requests.TOO_OLD_TO_PRODUCE)))
         case DestroyProducer():
             pass
         case CreateConsumer():
-            partitions = await _partitions(desk, station)
+            partitions = await _served(desk, order, requests.TOO_OLD_TO_CONSUME)
             await consumers.join(connection, partitions, order)
-            return answers.consumer(_numbers(partitions))
+            _remember(desk, order)
+            return answers.DONE if order.first else answers.consumer(_numbers(partitions))
         case DestroyConsumer():
             partitions = await stations.find(connection, station)
             if not partitions or not await consumers.leave(connection, partitions, order):
@@ -243,7 +270,7 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
         case AttachSchema():
             if not await stations.find(connection, station):
                 raise RefusedError(f"memphis: Station {shown} does not exist")
-            raise RefusedError(f"Schema {order.schema} does not exist")
+            raise RefusedError(f"Schema {order.schema} does not exist: {requests.NO_SCHEMAS}")
         case DetachSchema():
             if not await stations.find(connection, station):
                 raise RefusedError(f"station {shown} does not exist")
@@ -251,13 +278,42 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
 
 
 async def _create_station(desk: _Desk, order: CreateStation) -> None:
-    if await stations.find(desk.connection, order.station):
+    if found := await stations.find(desk.connection, order.station):
+        if order.first and len(found) == 1:
+            await _widen(desk, found)
         return
     if isinstance(order.layout, RefusedError):
         raise order.layout
     if order.dead_letters and order.dead_letters != order.station:
         await _partitions(desk, order.dead_letters)
-    await _make(desk, order.station, order.layout)
+    made = await _make(desk, order.station, order.layout)
+    if order.first:
+        await _widen(desk, made)
+
+
+async def _served(desk: _Desk, order: CreateProducer | CreateConsumer, several: str) -> list[streams.Stream]:
+    """Return a program's partitions. Raises RefusedError saying ``several`` if it knows none and there are several."""
+    partitions = await _partitions(desk, order.station)
+    if order.first and len(partitions) > 1:
+        raise RefusedError(several)
+    if order.first:
+        await _widen(desk, partitions)
+    return partitions
+
+
+async def _widen(desk: _Desk, partitions: list[streams.Stream]) -> None:
+    """Have a station's one partition take what SDKs publish that know none. Raises RefusedError, ApiError."""
+    if await stations.widen(desk.connection, partitions[0]):
+        shown = names.shown(partitions[0].name.rpartition("$")[0])
+        desk.journal.tell(f"station {shown}: takes what SDKs of before 1.1 publish, too")
+
+
+def _remember(desk: _Desk, asked: CreateConsumer) -> None:
+    """Keep what was asked of a group, for the case that a program makes its durable itself."""
+    desk.groups.pop((asked.station, asked.group), None)
+    desk.groups[asked.station, asked.group] = asked
+    if len(desk.groups) > _GROUPS_MOST:
+        del desk.groups[next(iter(desk.groups))]
 
 
 async def _partitions(desk: _Desk, station: str) -> list[streams.Stream]:

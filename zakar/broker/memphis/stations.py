@@ -19,6 +19,7 @@ _UNDER_WAY, _COMING, _GOING = "zakar.station", "being made", "being destroyed"  
 _AHEAD_MOST = 64
 _RETENTIONS = ("limits", "interest")
 _NAME_IN_USE = 10058
+_SUBJECTS_OVERLAP = 10065
 _TOO_MANY_REPLICAS = (10005, 10074)
 
 
@@ -30,7 +31,7 @@ def laid_out(stream: Stream) -> bool:
         and number.isascii()
         and number.isdigit()
         and not number.startswith("0")
-        and stream.subjects == (f"{stream.name}.>",)
+        and (stream.subjects == (f"{stream.name}.>",) or (number == "1" and stream.wide and len(stream.subjects) == 2))
         and stream.retention in _RETENTIONS
         and not stream.copies
     )
@@ -110,12 +111,31 @@ async def _complete(connection: Connection, station: str, config: dict[str, Any]
         # One after the other, since servers take the streams that are being made for none when they look at limits.
         for number in range(2, int(first["metadata"][PARTITIONS]) + 1):
             other = stream_name(station, number)
-            made.append(await streams.make(connection, {**first, "name": other, "subjects": [f"{other}.>"]}))
+            made.append(await streams.make(connection, {**first, "name": other, **streams.subjects(other)}))
         return [await streams.change(connection, first), *made]
     except ApiError:
         for other in [stream.name for stream in reversed(made)] + [stream_name(station)]:
             await _delete_one(connection, other)
         raise
+
+
+async def widen(connection: Connection, partition: Stream) -> bool:
+    """Have a station's one partition take what SDKs publish that know none; return whether it did not yet.
+
+    Raises RefusedError naming the stream that is in the way, ApiError.
+    """
+    if partition.wide:
+        return False
+    if partition.transform is not None:
+        raise RefusedError(f"stream {partition.name} is in the way: it has a subject_transform of its own")
+    try:
+        await streams.widen(connection, partition.name)
+    except ApiError as error:
+        if error.code != _SUBJECTS_OVERLAP:
+            raise
+        others = await streams.capturing(connection, partition.further)
+        raise RefusedError(f"stream {', '.join(others)} is in the way: it takes {partition.further}") from error
+    return True
 
 
 async def destroy(connection: Connection, station: str) -> bool:
@@ -162,7 +182,7 @@ def config(stream: str, layout: Layout) -> dict[str, Any]:
     """Return a partition's stream as Memphis makes it."""
     return {
         "name": stream,
-        "subjects": [f"{stream}.>"],
+        **streams.subjects(stream),
         "retention": "interest" if layout.interest else "limits",
         "max_consumers": -1,
         "max_msgs": layout.max_messages,
