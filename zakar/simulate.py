@@ -1,7 +1,5 @@
 """Simulate a scenario into a dataset: a year of world, then its observations block by block."""
 
-import glob
-import os
 import pickle
 import re
 import secrets
@@ -17,7 +15,7 @@ import msgspec
 
 from zakar import config
 from zakar import scenario as scenarios
-from zakar.dataset import card, croissant, manifest, store
+from zakar.dataset import card, croissant, manifest, place, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES, Table
@@ -59,7 +57,7 @@ def simulate(
     Raises ConfigError if ``out`` is in the way or cannot be written, or if what is in place of its key is none.
     """
     out = out.resolve()
-    check_free(out, overwrite)
+    place.check_free(out, overwrite)
     drawn = held_out_days(scenario) > 0
     key = key if drawn else None
     keeping = key is None and not new_key
@@ -67,7 +65,7 @@ def simulate(
     key = key or before
     if key is None and drawn:
         key = secrets.token_hex(_KEY_BYTES).encode()
-    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    partial = place.beside(out)
     try:
         ready = [executor.submit(_ready) for _ in range(_AHEAD)]
         phrase_file = phrase_table(scenario, source)
@@ -88,10 +86,10 @@ def simulate(
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None:
             _write_key(partial / "private" / "key", key)
-        check_free(out, overwrite)  # somebody else may have been quicker
+        place.check_free(out, overwrite)  # somebody else may have been quicker
         if keeping and kept_key(out) != before:
             raise ConfigError(f"{out}: somebody put another key there meanwhile; nothing was replaced")
-        _move(partial, out)
+        place.move(partial, out)
     except BrokenExecutor as error:
         raise ZakarError("a worker was killed, perhaps for lack of memory; try fewer --workers") from error
     except OSError as error:
@@ -236,28 +234,6 @@ def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
     return notes
 
 
-def check_free(out: Path, overwrite: bool) -> None:
-    """Raise ConfigError if ``out`` holds something that must not be replaced, or is about to be put back."""
-    try:
-        if not out.exists():
-            for old in out.parent.glob(f"{glob.escape(out.name)}.old-*"):
-                if (old / manifest.NAME).is_file():
-                    raise ConfigError(
-                        f"{old}: the dataset that a killed run was about to replace; "
-                        f"rename it to {out.name}, or delete it, first"
-                    )
-            return
-    except OSError as error:
-        raise ConfigError(f"{str(out)[:80]}: cannot be used: {error.strerror}") from error
-    if not out.is_dir():
-        raise ConfigError(f"{out}: is a file; give --out a folder that does not exist yet")
-    is_dataset = (out / manifest.NAME).is_file()
-    if any(out.iterdir()) and not is_dataset:
-        raise ConfigError(f"{out}: holds files that are no dataset; give --out another folder")
-    if is_dataset and not overwrite:
-        raise ConfigError(f"{out}: holds a dataset already; give --overwrite to replace it, or another --out")
-
-
 def _splits(scenario: Scenario) -> tuple[bool, ...]:
     return (False, True) if held_out_days(scenario) else (False,)
 
@@ -297,9 +273,9 @@ def _maps(scenario: Scenario, spoken: Any, folder: Path) -> dict[str, TableEntry
     maps = {ISLAND_MAP: island.map_rows(scenario), ISLAND_PLACES: island.place_rows(scenario, spoken)}
     found = {}
     for table, rows in maps.items():
-        place = folder / store.folder(table, held_out=False)
-        place.mkdir()
-        found[table.name] = store.entry(table, [store.write_part(place, 0, table, rows)])
+        files = folder / store.folder(table, held_out=False)
+        files.mkdir()
+        found[table.name] = store.entry(table, [store.write_part(files, 0, table, rows)])
     return found
 
 
@@ -358,17 +334,3 @@ def _write_key(path: Path, key: bytes) -> None:
     """Write the key so that nobody else on this machine can read it."""
     path.touch(mode=0o600)
     path.write_bytes(key + b"\n")
-
-
-def _move(partial: Path, out: Path) -> None:
-    """Put the finished folder in its place; what it replaces goes only once it is there, and else comes back."""
-    old = out.with_name(f"{out.name}.old-{os.getpid()}")
-    if out.exists():
-        out.rename(old)
-    try:
-        partial.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -128,3 +128,41 @@ def test_a_station_does_not_tell_who_guesses_the_answers_that_he_is_right(island
     path.write_text(json.dumps(values), encoding="utf-8")
     one, two = (store.open_dataset(str(folder), Split.HOLDOUT).manifest.fingerprint for folder in (island, other))
     assert one == two != values["holdout_fingerprint"]
+
+
+@pytest.fixture(scope="module")
+def handed_out(island: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("handed-out") / "dataset"
+    done = zakar("publish", str(island), "--split", "holdout", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_what_is_handed_out_is_loaded_and_verified_without_the_rest(
+    handed_out: Path, island: Path, broker: Server
+) -> None:
+    code, report, _ = command(broker, "load", str(handed_out))
+    assert (code, set(report["stations"]), report["left_out"]) == (0, OPEN, {"fire_alerts": 0})
+    assert command(broker, "verify", str(handed_out))[0] == 0
+    assert command(broker, "verify", str(handed_out), "--split", "holdout")[0] == 0
+    said = zakar("load", str(handed_out), "--server", broker.url).stderr
+    assert "left out: fire_alerts, which is to be predicted; it was not handed out" in said
+    for words in (["--with-alerts"], ["--tables", "fire_alerts"]):
+        done = zakar("load", str(handed_out), "--server", broker.url, *words)
+        assert (done.returncode, "handed out" in done.stderr) == (2, True)
+    assert command(broker, "verify", str(island))[0] == 1  # of the released days
+
+
+def test_either_may_go_on_with_what_the_other_has_loaded(handed_out: Path, island: Path, broker: Server) -> None:
+    one, two = (str(handed_out),), (str(island), "--split", "holdout")
+    assert command(broker, "load", *one, "--tables", "tweets")[0] == 0
+    code, report, _ = command(broker, "load", *two)
+    tweets = store.open_dataset(str(handed_out)).manifest.tables["tweets"].rows
+    assert (code, report["already_stored"]) == (0, tweets)
+    code, report, _ = command(broker, "load", *one)
+    assert (code, report["sent"]) == (0, 0)
+    for words in (one, two):
+        assert command(broker, "verify", *words)[0] == 0
+    assert command(broker, "load", *two, "--with-alerts")[0] == 0
+    assert command(broker, "verify", *one)[0] == 0  # of alerts it knows nothing, and says so
+    assert "`zakar-fire-alerts` holds" in zakar("verify", *one, "--server", broker.url).stderr

@@ -46,7 +46,7 @@ def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def island_report(island: Path) -> Report:
-    return report(store.open_dataset(str(island)))
+    return report(store.open_dataset(str(island)), with_truth=True)
 
 
 def page_of(folder: Path) -> Page:
@@ -97,13 +97,13 @@ def test_without_the_private_part_an_island_says_that_the_truth_is_not_there(isl
     assert list(found.sections) == ["island", "seasons", "fires", "posts", "missing", "checks"]
     assert not found.truth
     assert 'class="tag"' not in found.html
-    assert "The truth is not part of this data" in page.words
+    assert "The truth is not part of this page" in page.words
 
 
 @pytest.mark.slow
 def test_nothing_of_the_held_out_days_is_shown(island: Path, island_report: Report, tmp_path: Path) -> None:
     shutil.copytree(island, tmp_path / "kept", ignore=shutil.ignore_patterns("holdout", "holdout-truth", "key"))
-    assert report(store.open_dataset(str(tmp_path / "kept"))).html == island_report.html
+    assert report(store.open_dataset(str(tmp_path / "kept")), with_truth=True).html == island_report.html
 
 
 def test_words_of_the_data_are_shown_and_never_run(dataset: Path) -> None:

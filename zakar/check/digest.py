@@ -132,9 +132,9 @@ class Alerts:
 
 
 def alerts(dataset: Dataset, when: Times, grid: Grid) -> Alerts:
-    """Read the alerts."""
-    parts = list(store.column_parts(dataset, ALERTS, ALERTS.schema.names))
-    rows = pa.concat_tables(parts)
+    """Read the alerts, none where they are withheld."""
+    parts = store.column_parts(dataset, ALERTS, ALERTS.schema.names)
+    rows = pa.concat_tables([ALERTS.schema.empty_table(), *parts])
     day = rows["event_day"].to_numpy()
     inside = (day >= when.first_day) & (day <= when.last_day)
     lag = rows["notification_day"].to_numpy() - day

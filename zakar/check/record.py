@@ -5,11 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from zakar.check.figure import Check
 from zakar.dataset import card, store
 from zakar.dataset.store import Dataset
-from zakar.errors import ConfigError
+from zakar.errors import ConfigError, MismatchError
 
 NAME = "checks.json"
 
@@ -50,6 +51,36 @@ def keep(dataset: Dataset, checks: Sequence[Check]) -> None:
         scored = card.with_scores(text, dataset.manifest, shown)
         if scored != text:
             _write(readme, scored.encode(errors="surrogateescape"))
+
+
+def published(content: bytes, fingerprint: str) -> bytes | None:
+    """Return what may leave of a report that is kept beside the data; None if it is of other data, or no report.
+
+    Raises MismatchError if it tells of held-out days.
+    """
+    try:
+        found = msgspec.json.decode(content, type=_Report)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if any(check.id.partition("/")[0] == _PRIVATE for check in found.checks):
+        raise MismatchError(f"{NAME}: tells of held-out days; run `zakar check` again, which keeps that in private/")
+    return _encoded(msgspec.to_builtins(found)) if found.fingerprint == fingerprint else None
+
+
+class _Check(Struct):
+    id: str
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    source: str
+    ok: bool
+
+
+class _Report(Struct):
+    ok: bool
+    fingerprint: str
+    checks: list[_Check]
 
 
 def _encoded(found: dict[str, object]) -> bytes:

@@ -105,14 +105,14 @@ class Report:
     checked: bool
 
 
-def report(dataset: Dataset) -> Report:
-    """Look at a dataset's released days and draw what is there.
+def report(dataset: Dataset, *, with_truth: bool = False) -> Report:
+    """Look at a dataset's released days and draw what is there, of its public part alone.
 
-    Pictures of the truth are drawn where the private part is there. Raises MismatchError if the manifest's scenario or
-    a table cannot be read.
+    Pictures of the truth are drawn too where ``with_truth`` says so and the private part is there. Raises
+    MismatchError if the manifest's scenario or a table cannot be read.
     """
     scenario = settings.scenario_of(dataset)
-    truth = isinstance(scenario, IslandScenario) and store.has_truth(dataset)
+    truth = with_truth and isinstance(scenario, IslandScenario) and store.has_truth(dataset)
     verdict = verdict_of(dataset)
     with canvas.styled():
         sections = list(_sections(dataset, scenario, truth))
@@ -184,7 +184,8 @@ def _sections(dataset: Dataset, scenario: Scenario, truth: bool) -> Iterator[Sec
         yield _island(ground, found)
     sky = digest.weather(dataset, when, grid, [e.cell for e in shown]) if truth else None
     yield _seasons(when, found, sky)
-    yield _fires(when, (grid.width, grid.height), ground, official, true)
+    if not dataset.manifest.withheld:
+        yield _fires(when, (grid.width, grid.height), ground, official, true)
     yield _posts(dataset, when, grid, written, official, true)
     if wrong is not None and sky is not None:
         yield _faults(when, found, wrong, together, shown, sky)

@@ -19,6 +19,7 @@ from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, give, meter, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
+from zakar.dataset.place import check_free
 from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
@@ -63,7 +64,7 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
-    from zakar.simulate import check_free, held_out_days, kept_key, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.simulate import held_out_days, kept_key, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenarios.find(name)
     scenario = settings(path, seed, days)
@@ -103,7 +104,9 @@ def simulate_command(
         tell(f"{out}: {manifest.records:,} records in {seconds:.1f} s, fingerprint {manifest.fingerprint[:12]}")
         if held_out:
             rows = sum(entry.rows for entry in held_out.values())
-            tell(f"{rows:,} more are held out: publish everything but {out / 'private'}, and keep that")
+            tell(
+                f"{rows:,} more are held out: `zakar publish {out} --out ...` leaves them here; keep {out / 'private'}"
+            )
         if source is not None:
             tell(f"{_KEYS[source]}: {out / 'private' / 'key'}")
         if before and before != _held_out_fingerprint(out):

@@ -15,7 +15,7 @@ from zakar.broker.server import ServerSettings, running
 from zakar.cli.common import Json, give, tell
 from zakar.cli.dataset import ScenarioName, settings, timed_simulation
 from zakar.cli.stations import metered_load, metered_verify, summary
-from zakar.dataset import store
+from zakar.dataset import place, store
 from zakar.errors import MismatchError
 from zakar.loader.producer import Pace
 
@@ -35,13 +35,11 @@ def demo(
 
     Example: `zakar demo classic`
     """
-    from zakar.simulate import check_free  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
-
     path = scenarios.find(name)
     scenario = settings(path)
     ours = out is None
     folder = out or Path("data") / f"demo-{scenario.name}"
-    check_free(folder, overwrite=ours)
+    place.check_free(folder, overwrite=ours)
 
     tell(f"1. simulating {scenario.title} into {folder}")
     simulate_seconds, manifest = timed_simulation(scenario, path, folder, number, overwrite=ours)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 import zakar
-from zakar.cli import broker, dataset, demo, doctor, lab, report, stations
+from zakar.cli import broker, dataset, demo, doctor, lab, publish, report, stations
 from zakar.errors import ZakarError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ app.command("simulate")(dataset.simulate_command)
 app.command("schema")(dataset.schema_command)
 app.command("check")(dataset.check_command)
 app.command("report")(report.report_command)
+app.command("publish")(publish.publish_command)
 app.command("broker")(broker.broker_command)
 app.command("load")(stations.load_command)
 app.command("verify")(stations.verify_command)

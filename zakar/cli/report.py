@@ -1,21 +1,30 @@
 """`zakar report`: a dataset in pictures."""
 
 import time
+from typing import Annotated
+
+import typer
 
 from zakar import location
 from zakar.cli.common import Dataset, Json, PageFile, give, new_page, tell
 from zakar.dataset import store
+from zakar.errors import ConfigError
 
 
 def report_command(
     where: Dataset,
     *,
     out: PageFile,
+    with_truth: Annotated[
+        bool,
+        typer.Option("--with-truth", help="Show the truth too, from the private part: a page not to be published."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Draw a dataset as one HTML page, which needs no network: maps, seasons, fires, posts, faults, check results.
 
-    Reads what is published; where the private part is there too, the truth of the released days is shown with it.
+    Reads nothing but what may be published, so that the page may be, too. With --with-truth, for whoever made the data,
+    the truth of the released days is shown beside it.
 
     Example: `zakar report data/island --out report.html`
     """
@@ -24,7 +33,9 @@ def report_command(
     began = time.perf_counter()
     dataset = store.open_dataset(where)
     with new_page(out) as write:
-        page = report(dataset)
+        if with_truth and not store.has_truth(dataset):
+            raise ConfigError(f"--with-truth: {location.shown(where)} has no private part, or no truth in it")
+        page = report(dataset, with_truth=with_truth)
         write(page.html)
     seconds = time.perf_counter() - began
     if json:

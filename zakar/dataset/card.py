@@ -203,11 +203,19 @@ def _tables(manifest: Manifest) -> list[str]:
     for table, entry in store.published(manifest):
         carried = f" in station `{table.station}`" if table.name in manifest.tables else ", in no station"
         lines += [*_dictionary(table), f"{entry.rows:,} rows{carried}.", ""]
-    return [
-        *lines,
+    labels = [
         "The task: say on which day and in which cell a fire starts, before the official system does. The alerts are",
         "the labels at hand: they come late, and where the system is as slow as a real one, some fires are missed and",
         "some alerts are false. Participants send back:",
+    ]
+    if manifest.withheld:
+        labels = [
+            "The task: say on which day and in which cell a fire starts. Learn from the released days, whose alerts",
+            "are known; those of these days are withheld. Participants send back:",
+        ]
+    return [
+        *lines,
+        *labels,
         "",
         *_dictionary(PREDICTIONS),
         f"In station `{PREDICTIONS.station}`.",
@@ -355,11 +363,14 @@ def _expected(figure: Figure) -> str:
 
 def _provenance(manifest: Manifest) -> list[str]:
     software = ", ".join(f"{name} {version}" for name, version in manifest.software.items())
+    again = "the same scenario, seed and software make the"
+    if manifest.withheld:
+        again = "that, the software and a secret key make the"
     return [
         "## Provenance",
         "",
         f"Simulated by {software}.",
-        "All settings are in `manifest.json`, under `scenario`; the same scenario, seed and software make the",
+        f"All settings are in `manifest.json`, under `scenario`; {again}",
         "same content. Fingerprint of the decoded content:",
         "",
         f"    {manifest.fingerprint}",

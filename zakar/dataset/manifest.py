@@ -137,6 +137,7 @@ def handed_out(held_out: Manifest) -> Manifest:
     """Return the description of held-out days as they are handed out: without the answers."""
     return msgspec.structs.replace(
         held_out,
+        title=f"{held_out.title}: held-out days",
         tables={name: entry for name, entry in held_out.tables.items() if name not in ANSWERS},
         withheld=tuple(name for name in held_out.tables if name in ANSWERS),
     )

@@ -395,8 +395,10 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
     Words that repeat come as dictionaries. Yields nothing for a truth or a map that is not here. Raises
     MismatchError naming a file that is missing, damaged or without such columns.
     """
-    truth = _truth(dataset, _private_if_here(dataset.filesystem, dataset.root, dataset.root))
-    entry = (truth | dataset.manifest.maps | dataset.manifest.tables).get(table.name)
+    entry = (dataset.manifest.maps | dataset.manifest.tables).get(table.name)
+    if entry is None and table.name not in _PUBLIC:
+        truth = _truth(dataset, _private_if_here(dataset.filesystem, dataset.root, dataset.root))
+        entry = truth.get(table.name)
     words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
     for path in _checked(dataset, table, entry) if entry is not None else ():
         with _readable(path), dataset.filesystem.open_input_file(path) as source:
@@ -411,6 +413,16 @@ def _truth(dataset: Dataset, private: PrivateManifest | None) -> dict[str, Table
     if private is None:
         return {}
     return private.holdout_truth if dataset.split is Split.HOLDOUT else private.truth
+
+
+def extra_metadata(dataset: Dataset, table: Table, entry: TableEntry) -> Iterator[str]:
+    """Yield the files of a published table that say more than its rows: pandas, for one, notes things of its own."""
+    for path in _checked(dataset, table, entry):
+        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+            parquet = pq.ParquetFile(source)
+            said = set(parquet.metadata.metadata or {}) - {b"ARROW:schema"} | set(parquet.schema_arrow.metadata or {})
+        if said:
+            yield path
 
 
 @contextlib.contextmanager
