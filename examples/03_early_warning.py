@@ -6,9 +6,8 @@ import json
 import os
 import re
 from collections import Counter
-from pathlib import Path
 
-from zakar.broker.access import Access
+from zakar.broker.access import Access, with_creds
 from zakar.broker.connection import connected
 from zakar.broker.reader import read_station
 from zakar.errors import ZakarError
@@ -16,7 +15,7 @@ from zakar.errors import ZakarError
 MINE, WORDS = "zakar-fire-predictions", re.compile(r"[a-z']{4,}|$")  # every post has the word ""
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("server", nargs="?", default=os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
-parser.add_argument("--creds", default=os.environ.get("NATS_CREDS"), type=Path, help="credentials file")
+parser.add_argument("--creds", default=os.environ.get("NATS_CREDS"), help="credentials file")
 options = parser.parse_args()
 
 
@@ -27,7 +26,7 @@ async def rows(broker, station, day="day", value="geospatial_x"):
 
 
 async def main():
-    async with connected(Access((options.server,), creds=options.creds)) as broker:
+    async with connected(with_creds(Access((options.server,)), options.creds)) as broker:
         alerts = {at async for at, _ in rows(broker, "zakar-fire-alerts", "event_day")}
         heat = {at: degrees async for at, degrees in rows(broker, "zakar-temperature-readings", value="temperature")}
         split = max(heat or parser.error("there are no readings: `zakar load` fills the stations"))[0] * 2 // 3

@@ -51,12 +51,12 @@ def clean() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def served(config: str, folder: Path) -> Iterator[str]:
+def served(config: str, folder: Path, listen: str = "127.0.0.1") -> Iterator[str]:
     """Run a nats-server with a configuration of one's own, that need not greet first; yield its host and port."""
     ports, file = folder / "ports", folder / "server.conf"
     ports.mkdir()
     file.write_text(
-        f'listen: "127.0.0.1:-1"\nports_file_dir: {json.dumps(str(ports))}\n'
+        f'listen: "{listen}:-1"\nports_file_dir: {json.dumps(str(ports))}\n'
         f"jetstream {{ store_dir: {json.dumps(str(folder / 'store'))} }}\n{config}\n",
         encoding="utf-8",
     )

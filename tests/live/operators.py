@@ -12,13 +12,16 @@ _FREE = {"subs": -1, "data": -1, "payload": -1}
 _PLAIN = _FREE | {"imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
 
 
-class _Key:
+class Key:
+    """A key pair of one kind."""
+
     def __init__(self, kind: int) -> None:
-        self.seed = nkeys.encode_seed(secrets.token_bytes(32), kind)
-        self._pair = nkeys.from_seed(bytearray(self.seed))
+        seed = nkeys.encode_seed(secrets.token_bytes(32), kind)
+        self._pair = nkeys.from_seed(bytearray(seed))
+        self.seed = seed.decode()
         self.public = self._pair.public_key.decode()
 
-    def signed(self, subject: "_Key", kind: str, claims: dict[str, Any], expires: float | None = None) -> str:
+    def signed(self, subject: "Key", kind: str, claims: dict[str, Any], expires: float | None = None) -> str:
         """A JWT of this key's about another's."""
         body = {"jti": secrets.token_hex(8), "iat": 1_700_000_000, "iss": self.public, "sub": subject.public}
         body |= {"name": kind, "nats": {"type": kind, "version": 2, **claims}}
@@ -27,12 +30,28 @@ class _Key:
         return f"{text}.{_base64(self._pair.sign(text.encode()))}"
 
 
+class User(Key):
+    """A user's key pair, and the JWT that lets it in where an operator is trusted."""
+
+    def __init__(self) -> None:
+        super().__init__(nkeys.PREFIX_BYTE_USER)
+        self.jwt = ""
+
+    @property
+    def creds(self) -> str:
+        """The text of a credentials file, as `nsc` writes it."""
+        return (
+            f"-----BEGIN NATS USER JWT-----\n{self.jwt}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{self.seed}\n------END USER NKEY SEED------\n"
+        )
+
+
 class Operator:
     """An operator with a system account and one account of a team, which has JetStream, and users of it."""
 
     def __init__(self) -> None:
         self._operator, self._system, self.team = map(
-            _Key, (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_ACCOUNT)
+            Key, (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_ACCOUNT)
         )
         self._said = self._operator.signed(self._operator, "operator", {})  # a reload may not change it
 
@@ -50,14 +69,16 @@ class Operator:
         extra += f"system_account: {self._system.public}\n"
         return f"{extra}resolver: MEMORY\nresolver_preload: {{\n{preloaded}\n}}\n"
 
+    def member(self, expires: float | None = None, *, system: bool = False, **claims: Any) -> User:
+        """Return a user of the team; ``claims`` go over what lets it do everything."""
+        user, account = User(), self._system if system else self.team
+        user.jwt = account.signed(user, "user", _FREE | claims, expires)
+        return user
+
     def user(self, file: Path, expires: float | None = None, *, system: bool = False, **claims: Any) -> str:
         """Write the credentials file of a user; return the user's public key."""
-        user, account = _Key(nkeys.PREFIX_BYTE_USER), self._system if system else self.team
-        jwt = account.signed(user, "user", _FREE | claims, expires)
-        file.write_text(
-            f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n"
-            f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n"
-        )
+        user = self.member(expires, system=system, **claims)
+        file.write_text(user.creds)
         return user.public
 
 

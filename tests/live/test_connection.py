@@ -6,7 +6,6 @@ import json
 import re
 import warnings
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import nats.errors
@@ -17,8 +16,7 @@ from nats.aio.msg import Msg
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from zakar.broker import context as contexts
-from zakar.broker.access import Access
+from zakar.broker.access import Access, with_creds
 from zakar.broker.connection import LOST, connect, connected, next_wait
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
@@ -114,8 +112,8 @@ def test_a_token_is_accepted_and_a_wrong_one_refused():
 
 
 def test_a_file_that_is_not_there_is_bad_usage(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"nothing\.creds: no such file"):
-        _connect(Access(creds=tmp_path / "nothing.creds"))
+    with pytest.raises(ConfigError, match=r"--creds: no such file"):
+        with_creds(Access(), str(tmp_path / "nothing.creds"))
 
 
 def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path):
@@ -262,13 +260,14 @@ def test_a_context_of_the_nats_tool_says_where_and_who(sample: Dataset, tmp_path
     ("name", "content", "said"),
     [
         ("none", None, "no such context.*known: other"),
+        ("a/b", None, "not the name of a context"),
         ("bad", "{", "not a context file"),
         ("typed", '{"url": 4222}', "not a context file"),
         ("nsc", '{"nsc": "nsc://O/A/U"}', "`nsc` is not supported"),
-        *(
-            (key, json.dumps({key: "S3CRET"}), f"`{key}` is not supported")
-            for key in ("jetstream_domain", "jetstream_api_prefix", "user_jwt")
-        ),
+        ("socks", '{"socks_proxy": "S3CRET"}', "`socks_proxy` is not supported"),
+        ("windows", '{"windows_cert_store": "S3CRET"}', "`windows_cert_store` is not supported"),
+        ("domain", '{"jetstream_domain": "S3CRET "}', "`jetstream_domain`: not a part of a subject"),
+        ("prefix", '{"jetstream_api_prefix": "S3CRET.*"}', "`jetstream_api_prefix`: not a part of a subject"),
     ],
 )
 def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: Path, name: str, content, said: str):
@@ -279,25 +278,6 @@ def test_a_context_that_cannot_be_used_is_bad_usage(sample: Dataset, tmp_path: P
     assert done.returncode == 2
     assert re.search(said, done.stderr), done.stderr
     assert "S3CRET" not in done.stderr
-
-
-def test_what_a_context_leaves_empty_does_not_keep_it_from_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    _context(tmp_path, "mine", url="nats://h", token="t", jetstream_domain="", inbox_prefix="", tls_first=False)
-    assert contexts.read("mine") == Access(servers=("nats://h",), token="t")
-
-
-def test_a_credential_that_is_given_goes_over_all_of_a_contexts():
-    saved = Access(("nats://bo:pw@h:1", "ana@h"), "ana", "pw", "t", Path("creds"), Path("nkey"), tls_ca=Path("ca"))
-    bare = Access(("nats://h:1", "h"), tls_ca=Path("ca"))
-    for credential in ({"token": "x"}, {"creds": Path("x")}, {"nkey": Path("x")}):
-        assert contexts.over(saved, Access(**credential), ()) == replace(bare, **credential)
-    assert contexts.over(saved, Access(password="x"), ()) == replace(
-        bare, servers=saved.servers, user="ana", password="x"
-    )
-    assert contexts.over(saved, Access(tls_cert=Path("x")), ("nats://other",)) == replace(
-        saved, servers=("nats://other",), tls_cert=Path("x")
-    )
 
 
 def test_attempts_to_reconnect_grow_apart_up_to_a_limit():

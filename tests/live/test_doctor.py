@@ -11,7 +11,7 @@ from helpers import free_port, publisher
 from operators import tiered
 
 from zakar.broker import link, station
-from zakar.broker.access import Access
+from zakar.broker.access import Access, with_creds
 from zakar.broker.connection import ApiError
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.days import first
@@ -294,7 +294,7 @@ def test_an_account_with_limits_by_replicas_is_filled_as_a_dry_run_says(sample: 
     tier = {"disk_storage": 1 << 30, "disk_max_stream_bytes": 64 << 20, "max_bytes_required": True}
     extra, creds = tiered(tmp_path, R1=tier)
     with running(ServerSettings(extra=extra)) as server:
-        access = Access((server.url,), creds=creds)
+        access = with_creds(Access((server.url,)), str(creds))
         found = asyncio.run(examine(access, sample))
         assert found.seen is not None
         assert found.seen.ok

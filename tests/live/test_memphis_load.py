@@ -17,7 +17,7 @@ from memphis_broker import PASSWORD, USER, address, answered, memphis_broker, pl
 
 from zakar.broker import memphis_client, station
 from zakar.broker.access import Access
-from zakar.broker.connection import Connection, connect
+from zakar.broker.connection import connected
 from zakar.broker.link import Link
 from zakar.broker.server import ServerSettings, running
 from zakar.broker.station import Stream, stream_name
@@ -456,9 +456,9 @@ def _connected(access: Access) -> tuple[str, str]:
     """Who a connection says that it is: its name, and its user."""
 
     async def main() -> tuple[str, str]:
-        connection: Connection = await connect(access)
-        await connection.close()
-        return connection.name, str(connection.options["user"])
+        async with connected(access) as connection:
+            told = json.loads(await connection.ask("$SYS.REQ.USER.INFO", b""))
+            return connection.name, told["data"]["user"]
 
     return asyncio.run(main())
 

@@ -20,7 +20,7 @@ from helpers import STREAMS, free_port, publisher, served, stored, until, zakar
 from operators import Operator
 
 from zakar.broker import reader
-from zakar.broker.access import Access
+from zakar.broker.access import Access, with_creds
 from zakar.broker.memphis import responding
 from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
@@ -93,12 +93,12 @@ def test_credentials_that_expire_in_the_middle_end_a_load_with_the_servers_words
         expires = int(time.time()) + 5
         operator.user(tmp_path / "ana.creds", expires)
         operator.user(tmp_path / "other.creds")
-        access = Access((address,), creds=tmp_path / "ana.creds")
+        access = with_creds(Access((address,)), str(tmp_path / "ana.creds"))
         with pytest.raises(ZakarError) as caught:
             asyncio.run(load(sample, access, PUBLIC, Pace(rate=500, give_up_after=600), mode=mode))
 
         async def length() -> int:
-            async with publisher(Access((address,), creds=tmp_path / "other.creds")) as connection:
+            async with publisher(with_creds(Access((address,)), str(tmp_path / "other.creds"))) as connection:
                 return await stored(connection)
 
         assert isinstance(caught.value, StoppedError if asyncio.run(length()) else ServerError)
@@ -125,7 +125,7 @@ def test_a_user_who_is_revoked_and_an_account_that_expires_end_a_load_with_the_s
             config = operator.config(claims=revoked) if deed == "revoked" else operator.config(time.time() + 2)
             _reload(address, tmp_path, config, system)
 
-        error = _ended(sample, Access((address,), creds=ana), change)
+        error = _ended(sample, with_creds(Access((address,)), str(ana)), change)
     assert isinstance(error, StoppedError)
     words = "User Authentication Revoked" if deed == "revoked" else "Account Authentication Expired"
     assert re.search(f"the server says: {words}|refuses these credentials .Authorization Violation", str(error)), error
@@ -206,7 +206,7 @@ def test_a_user_with_one_subscription_is_told_so_by_whatever_needs_two(sample: D
     operator.user(tmp_path / "ana.creds", subs=1)
     operator.user(tmp_path / "bo.creds")
     with served(operator.config(), tmp_path) as address:
-        ana, bo = (Access((address,), creds=tmp_path / f"{name}.creds") for name in ("ana", "bo"))
+        ana, bo = (with_creds(Access((address,)), str(tmp_path / f"{name}.creds")) for name in ("ana", "bo"))
         for filled in (False, True):
             reading = [partial(examine, ana, sample), partial(verify, sample, ana, PUBLIC)]
             for command in reading if filled else [partial(load, sample, ana, PUBLIC, Pace())]:

@@ -94,7 +94,7 @@ def test_an_address_goes_over_what_was_set_for_other_brokers():
         ({"servers": ("memphis://u:secret@[::1",)}, "not an address of a Memphis broker"),
         ({"servers": ("memphis://u:secret@",)}, "not an address of a Memphis broker"),
         ({"servers": ("memphis://u:p@h", "memphis://u:q@h")}, "give each address the same user, password and account"),
-        ({"servers": ("memphis://u:p@h",), "creds": Path("a.creds")}, "Memphis knows no --creds and no --nkey"),
+        ({"servers": ("memphis://u:p@h",), "jwt": "a", "seed": "b"}, "Memphis knows no --creds and no --nkey"),
         ({"servers": ("memphis://u:p@h", "nats://h")}, "memphis:// and other addresses are not ways to one broker"),
         ({"servers": ("memphis://u:p@h", "ws://h")}, "memphis:// and other addresses are not ways to one broker"),
     ],

@@ -1,51 +1,57 @@
-"""Where a broker is and who is asking: addresses, credentials and TLS files, as nats-py is to have them."""
+"""Where a broker is and who is asking, and what a server is told of that."""
 
+import contextlib
 import re
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import nkeys
-
+from zakar.broker import address as addresses
+from zakar.broker import credentials
+from zakar.broker.address import DEFAULT_SERVER, Address
 from zakar.errors import ConfigError
 
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
-_MEMPHIS = "memphis"
-_MEMPHIS_PORT = 6666
-_SCHEMES = ("nats", "tls", "ws", "wss")
-_TLS = ("tls", "wss")
-_WEBSOCKET = ("ws", "wss")
-_INBOX_PREFIX = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
+_SUBJECT = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
+API = "$JS.API"
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where the broker is and who is asking. Secrets are never shown."""
+    """Where the broker is and who is asking. Secrets are never shown.
+
+    A ``seed`` goes with a ``jwt``, or is an NKey's where there is none. What an address says of who is asking goes over
+    all but a JWT, as in Go's clients.
+    """
 
     servers: tuple[str, ...] = field(default=(DEFAULT_SERVER,), repr=False)  # an address may hold a password
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
-    creds: Path | None = None
-    nkey: Path | None = None
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    jwt: str | None = field(default=None, repr=False)
+    seed: str | None = field(default=None, repr=False)
+    tls_ca: Path | None = field(default=None, repr=False)
+    tls_cert: Path | None = field(default=None, repr=False)
+    tls_key: Path | None = field(default=None, repr=False)
     tls_pin: Path | None = None  # the server's very certificate: it alone is trusted, whatever name is in it
     account: int = 1  # of a Memphis broker
     tls_first: bool = False  # the server's first words are TLS, and its greeting comes through it
     inbox_prefix: str | None = None  # of the subjects that answers come to; `_INBOX` where there is none
+    api: str = API  # where JetStream is asked: another one in another domain
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a Memphis broker's addresses among others."""
+        """Raise ConfigError for a Memphis broker's addresses among others, and for no prefix of inboxes."""
         if self.memphis and not all(is_memphis(server) for server in self.servers):
             raise ConfigError(f"--server {self.shown}: memphis:// and other addresses are not ways to one broker")
-        if self.inbox_prefix is not None and not _INBOX_PREFIX.fullmatch(self.inbox_prefix):
+        if self.inbox_prefix is not None and not subject(self.inbox_prefix):
             raise ConfigError(
                 "--inbox-prefix: not the beginning of a subject; give one like _INBOX_ana, without * and >"
             )
+
+    @property
+    def addresses(self) -> list[Address]:
+        """The servers' addresses, read. Raises ConfigError."""
+        return [addresses.read(server) for server in self.servers]
 
     @property
     def memphis(self) -> bool:
@@ -62,47 +68,84 @@ class Access:
         """The servers' addresses without any user or password in them."""
         return ", ".join(_shown(server) for server in self.servers)
 
+    @property
+    def wants_tls(self) -> bool:
+        """Whether anything of it asks for TLS, without which nothing may be sent then."""
+        files = self.tls_ca or self.tls_cert or self.tls_pin
+        return bool(files) or self.tls_first or any(address.encrypted for address in self.addresses)
+
+
+def subject(text: str) -> bool:
+    """Whether a text is a subject without wildcards, or the beginning of one."""
+    return bool(_SUBJECT.fullmatch(text))
+
 
 def is_websocket(server: str) -> bool:
     """Whether an address is that of a WebSocket."""
-    return urlsplit(server).scheme in _WEBSOCKET
+    return server.strip().lower().startswith(("ws://", "wss://"))
 
 
 def is_memphis(server: str) -> bool:
     """Whether an address is that of a Memphis broker."""
-    return server.lower().startswith(f"{_MEMPHIS}://")
+    return server.strip().lower().startswith(f"{addresses.MEMPHIS}://")
 
 
-def credentials(access: Access) -> dict[str, Any]:
-    """Turn access settings into nats-py's options. Raises ConfigError for a file that cannot be read."""
-    for path in (access.creds, access.nkey, access.tls_ca, access.tls_cert, access.tls_key, access.tls_pin):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"{path}: no such file")
+def with_creds(access: Access, place: str | None) -> Access:
+    """Return access with what a credentials file says of who is asking, if there is one. Raises ConfigError."""
+    jwt, seed = credentials.user_of(place, "--creds") if place else (None, None)
+    return replace(access, jwt=jwt, seed=seed)
+
+
+def sign_in(access: Access, address: Address, nonce: str) -> dict[str, str]:
+    """Return what a server at an address is told of who is asking, as Go's clients say it.
+
+    ``nonce`` is what the server wants signed.
+    """
+    said: dict[str, str | None] = {"user": address.user, "pass": address.password}
+    if address.user is None:
+        said = {"user": access.user, "pass": access.password, "auth_token": access.token}
+        if access.seed and not access.jwt:
+            said["nkey"] = credentials.public_key(access.seed, "--nkey")
+    elif address.password is None:
+        said = {"auth_token": address.user}
+    said["jwt"] = access.jwt
+    if access.seed and ("nkey" in said or access.jwt):
+        said["sig"] = credentials.signature(access.seed, nonce)
+    return {key: value for key, value in said.items() if value}
+
+
+def tls_context(access: Access) -> ssl.SSLContext | None:
+    """Return how TLS is to be spoken, None where it is not asked for. Raises ConfigError for what cannot be used."""
     if access.tls_key and not access.tls_cert:
         raise ConfigError("--tlskey needs --tlscert")
-    options: dict[str, Any] = {"user": access.user, "password": access.password, "token": access.token}
-    if access.creds:
-        options["user_credentials"] = str(access.creds)
-        _check_seed(access.creds, access.creds.read_bytes().partition(b"NKEY SEED-----")[2].split(b"---")[0].strip())
-    if access.nkey:
-        options["nkeys_seed"] = str(access.nkey)
-        _check_seed(access.nkey, access.nkey.read_bytes().strip())
-    if wants_tls(access):
-        try:
-            context = _pinned(access.tls_pin) if access.tls_pin else ssl.create_default_context(cafile=access.tls_ca)
-            if access.tls_cert:
-                context.load_cert_chain(access.tls_cert, access.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"TLS files cannot be used: {error}") from error
-        options["tls"] = context
-        options["tls_handshake_first"] = access.tls_first and not access.websocket  # which begins with TLS anyway
-    if access.inbox_prefix is not None:
-        options["inbox_prefix"] = access.inbox_prefix
-    return options
+    if not access.wants_tls:
+        return None
+    if access.tls_pin:
+        context = _pinned(access.tls_pin)
+    else:
+        with _usable("--tlsca", access.tls_ca):
+            context = ssl.create_default_context(cafile=access.tls_ca)
+    if access.tls_cert:
+        with _usable("--tlscert and --tlskey", access.tls_cert, access.tls_key):
+            context.load_cert_chain(access.tls_cert, access.tls_key, password="")  # or OpenSSL asks for one
+    return context
+
+
+@contextlib.contextmanager
+def _usable(name: str, *files: Path | None) -> Iterator[None]:
+    """Raise ConfigError, as ``name``, for files that are not there or that OpenSSL does not take; none is shown."""
+    if not all(file is None or file.is_file() for file in files):
+        raise ConfigError(f"{name}: no such file")
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(f"{name}: TLS files cannot be used: {error}") from error
 
 
 def _pinned(path: Path) -> ssl.SSLContext:
     """Trust one certificate, the first in a file, and nobody else's."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
     first, end, _ = path.read_text(encoding="ascii", errors="replace").partition(ssl.PEM_FOOTER)
     context = ssl.create_default_context(cadata=ssl.PEM_HEADER + first.partition(ssl.PEM_HEADER)[2] + end)
     context.check_hostname = False
@@ -110,44 +153,10 @@ def _pinned(path: Path) -> ssl.SSLContext:
     return context
 
 
-def _check_seed(path: Path, seed: bytes) -> None:
-    """Raise ConfigError if a file's NKey seed cannot be one."""
-    try:
-        nkeys.from_seed(bytearray(seed))
-    except (nkeys.NkeysError, ValueError) as error:
-        raise ConfigError(f"{path}: holds no usable NKey seed") from error
-
-
-def wants_tls(access: Access) -> bool:
-    """Whether anything of it asks for TLS, without which nothing may be sent then."""
-    return bool(access.tls_ca or access.tls_cert or access.tls_pin or access.tls_first) or any(
-        urlsplit(s).scheme in _TLS for s in access.servers
-    )
-
-
-def is_here(server: str) -> bool:
-    """Whether an address is of this very machine, where a broker can be started."""
-    address = server if "://" in server else f"nats://{server}"
-    return urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost")
-
-
-def check_address(server: str) -> None:
-    """Raise ConfigError for an address that cannot be one."""
-    try:
-        parts = urlsplit(server if "://" in server else f"nats://{server}")
-        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(f"--server {_shown(server)}: not an address; give one like {DEFAULT_SERVER}")
-
-
 def _shown(server: str) -> str:
     try:
-        parts = urlsplit(server if "://" in server else f"nats://{server}")
-        host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
+        return addresses.read(server).shown
+    except ConfigError:
         return "(an address that cannot be read)"
 
 
@@ -157,12 +166,12 @@ def memphis_access(access: Access) -> Access:
     What they say goes over what was given otherwise. Raises ConfigError for an address that cannot be read, and for a
     sign-in that Memphis does not have.
     """
-    said = {_memphis_user(server) for server in access.servers}
+    said = {(address.user or None, address.password, address.account) for address in access.addresses}
     if len(said) > 1:
         raise ConfigError(f"--server {access.shown}: give each address the same user, password and account")
     user, password, account = said.pop()
     user = user or access.user
-    if access.creds or access.nkey:
+    if access.jwt or access.seed:
         raise ConfigError(
             f"--server {access.shown}: Memphis knows no --creds and no --nkey; give a password or --token"
         )
@@ -177,34 +186,11 @@ def memphis_access(access: Access) -> Access:
         raise ConfigError(f"--server {access.shown}: {neither if token is None else both}")
     else:
         password = access.password
-    servers = tuple(_shown(server) for server in access.servers)
+    servers = tuple(address.shown for address in access.addresses)
     return replace(access, servers=servers, user=user, password=password, token=token, account=account)
 
 
-def _memphis_user(server: str) -> tuple[str | None, str | None, int]:
-    """Return the user, the password and the account that an address says. Raises ConfigError.
-
-    Its text does not show the address: where one cannot be read, part of a password may be taken for the host.
-    """
-    try:
-        parts = urlsplit(server)
-        asked = parse_qs(parts.query, keep_blank_values=True)
-        account = asked.pop("account", ["1"])[-1]
-        usable = not (asked or parts.path.strip("/") or parts.fragment or parts.port == 0) and bool(parts.hostname)
-        if usable and re.fullmatch("[0-9]{1,18}", account):
-            user, password = (None if word is None else unquote(word) for word in (parts.username, parts.password))
-            return user, password, int(account)
-    except ValueError:
-        pass
-    raise ConfigError(
-        "--server: not an address of a Memphis broker; give one like memphis://user:password@host:6666?account=1, "
-        "with %XX for characters of a password that mean something there"
-    )
-
-
-def plain(server: str) -> str:
-    """Return an address as nats-py knows it."""
-    if not is_memphis(server):
-        return server
-    address = _shown(server).replace(_MEMPHIS, "nats", 1)
-    return address if urlsplit(server).port else f"{address}:{_MEMPHIS_PORT}"
+def plain(address: Address) -> str:
+    """Return an address as nats-py is to know it: without who is asking."""
+    known = address._replace(scheme="nats") if address.memphis else address
+    return known.shown + (address.path if address.websocket else "")

@@ -23,16 +23,8 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import AWAITING_CONTROL_LINE, ERR_RE, Parser
 
 from zakar.broker import refusal
-from zakar.broker.access import (
-    Access,
-    check_address,
-    credentials,
-    is_websocket,
-    memphis_access,
-    plain,
-    wants_tls,
-)
-from zakar.broker.refusal import PlaintextError, RefusedError
+from zakar.broker.access import Access, is_websocket, memphis_access, plain, sign_in, tls_context
+from zakar.broker.refusal import NoNkeysError, PlaintextError, RefusedError
 from zakar.broker.tcp import TcpTransport, objected
 from zakar.broker.websocket import PIECE, WebSocketTransport
 from zakar.errors import ServerError
@@ -86,6 +78,8 @@ class Connection(Client):
     def __init__(self, access: Access) -> None:
         super().__init__()
         self._access = access
+        self._addresses = access.addresses
+        self._signed = self._addresses[0]  # the one that said who is asking
         self.verdict: ServerError | None = None
         self.began = 0.0  # when it last came to be, by the loop's clock
         self.obstacle = ""  # why there is no connection, while none can be made
@@ -161,13 +155,18 @@ class Connection(Client):
     @property
     def _token(self) -> bytes:
         """The user's JWT; empty if there is none."""
-        return bytes(self._user_jwt_cb()) if self._user_jwt_cb is not None else b""
+        return (self._access.jwt or "").encode()
 
     @property
     def encrypted(self) -> bool:
         """Whether TLS is in use."""
         writer = getattr(self._transport, "_io_writer", None)
         return writer is not None and writer.get_extra_info("ssl_object") is not None
+
+    @property
+    def api_prefix(self) -> str:
+        """The beginning of the subjects where JetStream is asked."""
+        return self._access.api
 
     @property
     def name(self) -> str:
@@ -305,7 +304,7 @@ class Connection(Client):
         """
         payload = b"" if request is None else msgspec.json.encode(request)
         try:
-            reply = await self.ask(f"$JS.API.{subject}", payload, patience)
+            reply = await self.ask(f"{self.api_prefix}.{subject}", payload, patience)
         except nats.errors.NoRespondersError as error:
             raise ApiError(0, "no JetStream answers here") from error
         except nats.errors.MaxPayloadError as error:
@@ -371,12 +370,28 @@ class Connection(Client):
         if self._ending is not None:
             await asyncio.wait({self._ending})
 
+    def _connect_command(self) -> bytes:
+        # nats-py's has no percent signs decoded, nothing of who is asking where a server lets in anybody, nothing of an
+        # address's at a server that a cluster told, and reads a credentials file again, by rules of its own.
+        connect: dict[str, Any] = msgspec.json.decode(super()._connect_command().partition(b" ")[2])
+        server = self._current_server
+        place = server and (str(server.uri.hostname), server.uri.port)
+        self._signed = next((each for each in self._addresses if each.place == place), self._signed)
+        nonce = self._server_info.get("nonce", "")
+        who = sign_in(self._access, self._signed, nonce)
+        if "nkey" in who and not nonce:
+            raise NoNkeysError
+        connect |= who
+        return b"CONNECT " + msgspec.json.encode(connect) + b"\r\n"
+
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Before CONNECT is sent, and again at each reconnect: nats-py encrypts only if the server asks for it, so
         # whoever sits between could have the password by not asking. Over a WebSocket it encrypts nothing, whatever the
         # server asks for.
+        if initial_connection and self._access.wants_tls and info.get("tls_available"):
+            info["tls_required"] = True  # nats-py asks no server for what it does not demand
         secured = self.encrypted if isinstance(self._transport, WebSocketTransport) else info.get("tls_required")
-        if initial_connection and wants_tls(self._access) and not secured:
+        if initial_connection and self._access.wants_tls and not secured:
             raise PlaintextError
         if isinstance(self._transport, WebSocketTransport):
             self._transport.piece = min(PIECE, info.get("max_payload", PIECE))
@@ -503,8 +518,6 @@ async def connect(access: Access, name: str = "zakar", longest_wait: float = _RE
     """
     if access.memphis:
         return await _sign_in(memphis_access(access), longest_wait)
-    for server in access.servers:
-        check_address(server)
     return await _connect(access, name, longest_wait)
 
 
@@ -553,11 +566,14 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
         connection.losses += 1
         connection.change()
 
-    options = {"reconnect_time_wait": _RECONNECT_WAIT, **credentials(access)}
+    options: dict[str, Any] = {"tls": tls_context(access), "reconnect_time_wait": _RECONNECT_WAIT}
+    if access.inbox_prefix is not None:
+        options["inbox_prefix"] = access.inbox_prefix
     try:
         await connection.connect(
-            servers=[plain(server) for server in access.servers],
+            servers=[plain(address) for address in access.addresses],
             name=name,
+            tls_handshake_first=access.tls_first and not access.websocket,  # which begins with TLS anyway
             error_cb=on_problem,
             disconnected_cb=on_loss,
             reconnected_cb=on_return,
@@ -574,6 +590,7 @@ async def _connect(access: Access, name: str, longest_wait: float) -> Connection
         if transport is not None:
             transport.close()
         if isinstance(error, LOST):
+            await asyncio.sleep(0)  # in which a socket whose handshake failed is closed
             greeting = connection._server_info
             raise refusal.at_the_door(access, [*problems, error], connection._token, greeting) from error
         raise

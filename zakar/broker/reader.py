@@ -166,7 +166,7 @@ async def _pull(
     try:
         await _delete(connection, stream.name, consumers)  # there may be room for one alone
         consumer = await _create(connection, stream, first, consumers)
-        pull = f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.{consumer.name}"
+        pull = f"{connection.api_prefix}.CONSUMER.MSG.NEXT.{stream.name}.{consumer.name}"
         ahead = min(2 * _PULL, consumer.batch * consumer.waiting)
         asked = received = waited = 0
         ended = False

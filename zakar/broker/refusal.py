@@ -1,15 +1,13 @@
 """Why a server lets nobody in, or ends a connection: its own words first, then what to do. Pure."""
 
-import base64
-import binascii
 import datetime
 import ssl
 from typing import Any
 
-import msgspec
 import nats.errors
 
-from zakar.broker.access import Access, is_here
+from zakar.broker.access import Access
+from zakar.broker.credentials import claims
 from zakar.broker.tcp import SilentError
 from zakar.errors import ServerError
 
@@ -42,6 +40,13 @@ class PlaintextError(nats.errors.Error):
         return "the server does not offer TLS"
 
 
+class NoNkeysError(nats.errors.Error):
+    """An NKey is given, and the server has nothing to sign."""
+
+    def __str__(self) -> str:
+        return "the server knows no NKeys"
+
+
 def final(text: str) -> ServerError | None:
     """Return the error that ends a connection, given what the server says; None if another may go on."""
     advice = next((advice for words, advice in _FINAL.items() if words in text.lower()), None)
@@ -63,10 +68,9 @@ def says(texts: list[str]) -> str:
 def expiry(token: bytes) -> str:
     """Return that a user's JWT expired, and when; empty if it has not. Nothing else of it is shown."""
     try:
-        part = token.split(b".")[1]
-        expires = msgspec.json.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))["exp"]
+        expires = (claims(token.decode(errors="replace")) or {})["exp"]
         until = datetime.datetime.fromtimestamp(expires, datetime.UTC)
-    except (LookupError, TypeError, ValueError, OverflowError, OSError, binascii.Error, msgspec.DecodeError):
+    except (LookupError, TypeError, ValueError, OverflowError, OSError):
         return ""
     if until > datetime.datetime.now(datetime.UTC):
         return ""
@@ -90,6 +94,8 @@ def at_the_door(
         expired = expiry(token)
         advice = f"{expired}; {_CREDENTIALS}" if expired else f"check {said}"
         return RefusedError(f"{access.shown}: the server refuses these credentials ({text}); {advice}")
+    if isinstance(problem, NoNkeysError):
+        return RefusedError(f"{access.shown}: {text}; check --nkey")
     wanted = bool(greeting and greeting.get("tls_verify")) and access.tls_cert is None
     if wanted and not words and not isinstance(problem, ssl.SSLCertVerificationError):
         return ServerError(f"{access.shown}: the server wants a client certificate: give --tlscert and --tlskey")
@@ -127,7 +133,7 @@ def _obstacle(access: Access, problem: Exception, text: str, *, greeted: bool) -
         return f"{what}; check the address and the network; {more}"
     if isinstance(problem, TimeoutError):
         return "no answer; check the address and the network"
-    if not all(is_here(server) for server in access.servers):
+    if not all(address.here for address in access.addresses):
         return f"cannot be reached ({text}); check the name, the port and the network"
     start = "zakar broker --memphis" if access.memphis else "zakar broker"
     return f"cannot be reached ({text}); start one with `{start}`, or give --server"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zakar.broker.access import API
 from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.errors import ServerError
 
@@ -111,6 +112,10 @@ async def info(connection: Connection) -> Any:
     try:
         return await connection.api("INFO")
     except ApiError as error:
+        if error.code in NO_JETSTREAM and connection.api_prefix != API:
+            raise NoJetStreamError(
+                f"no JetStream answers at {connection.api_prefix}; check --js-domain or --js-api-prefix"
+            ) from error
         if error.code in NO_JETSTREAM:
             raise NoJetStreamError(
                 "the server has no JetStream, or not for this account; start it with JetStream enabled, "

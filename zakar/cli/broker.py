@@ -15,12 +15,17 @@ from zakar import location
 from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.cli.common import access, tell
+from zakar.cli.access import access
+from zakar.cli.common import tell
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import in_thread
 
 _PORT, _MEMPHIS_PORT, _MEMPHIS_ACCOUNT = 4222, 6666, 1
 _BESIDE = "Beside another server, with --memphis"
+
+
+def _beside(*names: str, text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=_BESIDE)
 
 
 def broker_command(
@@ -59,32 +64,21 @@ def broker_command(
         bool, typer.Option("--memphis", help="Answer the SDKs of Memphis, so that their programs run.")
     ] = False,
     server: Annotated[
-        list[str] | None,
-        typer.Option("--server", "-s", help="Start none, answer beside this server.", rich_help_panel=_BESIDE),
+        list[str] | None, _beside("--server", "-s", text="Start none, answer beside this server.")
     ] = None,
     context: Annotated[
-        str | None, typer.Option(help="Context of the nats tool that says which server.", rich_help_panel=_BESIDE)
+        str | None, _beside("--context", text="Context of the nats tool that says which server.")
     ] = None,
-    creds: Annotated[
-        Path | None, typer.Option(parser=location.local("--creds"), help="Credentials file.", rich_help_panel=_BESIDE)
-    ] = None,
-    nkey: Annotated[
-        Path | None, typer.Option(parser=location.local("--nkey"), help="NKey seed file.", rich_help_panel=_BESIDE)
-    ] = None,
-    tlsca: Annotated[
-        Path | None,
-        typer.Option(parser=location.local("--tlsca"), help="Certificate authority to trust.", rich_help_panel=_BESIDE),
-    ] = None,
+    creds: Annotated[str | None, _beside("--creds", metavar="WHERE", text="Credentials.")] = None,
+    nkey: Annotated[str | None, _beside("--nkey", metavar="WHERE", text="Seed of an NKey.")] = None,
+    tlsca: Annotated[str | None, _beside("--tlsca", metavar="FILE", text="Certificate authority to trust.")] = None,
     tls_first: Annotated[
-        bool,
-        typer.Option(
-            "--tls-first", "--tlsfirst", help="The server wants TLS before it says anything.", rich_help_panel=_BESIDE
-        ),
+        bool, _beside("--tls-first", "--tlsfirst", text="The server wants TLS before it says anything.")
     ] = False,
     inbox_prefix: Annotated[
-        str | None,
-        typer.Option(metavar="SUBJECT", help="Where answers may come, if not below _INBOX.", rich_help_panel=_BESIDE),
+        str | None, _beside("--inbox-prefix", metavar="SUBJECT", text="Where answers may come, if not below _INBOX.")
     ] = None,
+    js_domain: Annotated[str | None, _beside("--js-domain", metavar="DOMAIN", text="JetStream domain.")] = None,
 ) -> None:
     """Run a NATS server with JetStream until Ctrl-C. Listens on this machine alone unless told otherwise.
 
@@ -98,6 +92,7 @@ def broker_command(
         raise ConfigError("--listen: give an address of this machine without a scheme and a user, such as 127.0.0.1")
     elsewhere: dict[str, Any] = {"--server": server, "--context": context, "--creds": creds, "--nkey": nkey}
     elsewhere |= {"--tlsca": tlsca, "--tls-first": tls_first or None, "--inbox-prefix": inbox_prefix}
+    elsewhere["--js-domain"] = js_domain
     beside = server is not None or context is not None
     if not (beside and memphis_too) and (given := _given(elsewhere)):
         raise ConfigError(f"{given}: for --memphis beside a server of your own, which --server or --context names")
@@ -108,18 +103,19 @@ def broker_command(
         who = access(
             server,
             context,
-            user or os.environ.get("NATS_USER"),
-            password or os.environ.get("NATS_PASSWORD"),
-            token or os.environ.get("NATS_TOKEN"),
-            creds or _path("NATS_CREDS"),
-            nkey or _path("NATS_NKEY"),
-            tlsca or _path("NATS_CA"),
-            tlscert or _path("NATS_CERT"),
-            tlskey or _path("NATS_KEY"),
-            tls_first,
-            inbox_prefix,
+            user=user,
+            password=password,
+            token=token,
+            creds=creds,
+            nkey=nkey,
+            ca=tlsca,
+            cert=_text(tlscert),
+            key=_text(tlskey),
+            tls_first=tls_first,
+            inbox_prefix=inbox_prefix,
+            jetstream_domain=js_domain,
         )
-        _beside(who)
+        _answer_beside(who)
         return
     settings = ServerSettings(
         listen or ServerSettings.listen,
@@ -140,8 +136,8 @@ def _given(options: dict[str, Any]) -> str:
     return ", ".join(name for name, value in options.items() if value is not None)
 
 
-def _path(variable: str) -> Path | None:
-    return location.local(variable)(text) if (text := os.environ.get(variable)) else None
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
@@ -174,7 +170,7 @@ def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
         raise ServerError(f"the server ended by itself; its last words: {server.last_words}")
 
 
-def _beside(who: Access) -> None:
+def _answer_beside(who: Access) -> None:
     """Answer Memphis SDKs at a server that is there, until Ctrl-C."""
 
     def announce() -> None:

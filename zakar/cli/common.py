@@ -1,8 +1,11 @@
 """What commands share: connection options, JSON, progress, interruption, workers."""
 
 import asyncio
+import codecs
 import contextlib
+import json
 import os
+import re
 import signal
 import sys
 import time
@@ -10,16 +13,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from zakar import location, processes
-from zakar.broker import context as contexts
-from zakar.broker.access import DEFAULT_SERVER, Access
 from zakar.dataset import store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
@@ -54,139 +56,6 @@ PageFile = Annotated[
         help="File to write the page into; it is replaced.",
     ),
 ]
-_AUTH = "Connection"
-Server = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server",
-        "-s",
-        envvar="NATS_URL",
-        help=f"Address of the broker [default: {DEFAULT_SERVER}].",
-        rich_help_panel=_AUTH,
-    ),
-]
-Context = Annotated[
-    str | None,
-    typer.Option(
-        "--context",
-        envvar="NATS_CONTEXT",
-        help="Context of the nats tool [default: the selected one].",
-        rich_help_panel=_AUTH,
-    ),
-]
-User = Annotated[str | None, typer.Option("--user", envvar="NATS_USER", help="User name.", rich_help_panel=_AUTH)]
-Password = Annotated[
-    str | None,
-    typer.Option(
-        "--password", envvar="NATS_PASSWORD", help="Password; better in NATS_PASSWORD.", rich_help_panel=_AUTH
-    ),
-]
-Token = Annotated[
-    str | None, typer.Option("--token", envvar="NATS_TOKEN", help="Token; better in NATS_TOKEN.", rich_help_panel=_AUTH)
-]
-Creds = Annotated[
-    Path | None,
-    typer.Option(
-        "--creds",
-        parser=location.local("--creds"),
-        envvar="NATS_CREDS",
-        help="Credentials file.",
-        rich_help_panel=_AUTH,
-    ),
-]
-Nkey = Annotated[
-    Path | None,
-    typer.Option(
-        "--nkey", parser=location.local("--nkey"), envvar="NATS_NKEY", help="NKey seed file.", rich_help_panel=_AUTH
-    ),
-]
-TlsCa = Annotated[
-    Path | None,
-    typer.Option(
-        "--tlsca",
-        parser=location.local("--tlsca"),
-        envvar="NATS_CA",
-        help="Certificate authority to trust.",
-        rich_help_panel=_AUTH,
-    ),
-]
-TlsCert = Annotated[
-    Path | None,
-    typer.Option(
-        "--tlscert",
-        parser=location.local("--tlscert"),
-        envvar="NATS_CERT",
-        help="Client certificate.",
-        rich_help_panel=_AUTH,
-    ),
-]
-TlsKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--tlskey",
-        parser=location.local("--tlskey"),
-        envvar="NATS_KEY",
-        help="Key of the client certificate.",
-        rich_help_panel=_AUTH,
-    ),
-]
-TlsFirst = Annotated[
-    bool,
-    typer.Option(
-        "--tls-first",
-        "--tlsfirst",
-        help="The server wants TLS before it says anything (its handshake_first).",
-        rich_help_panel=_AUTH,
-    ),
-]
-InboxPrefix = Annotated[
-    str | None,
-    typer.Option(
-        "--inbox-prefix",
-        metavar="SUBJECT",
-        help="Where answers may come, if not below _INBOX.",
-        rich_help_panel=_AUTH,
-    ),
-]
-
-
-def access(
-    server: list[str] | None,
-    context: str | None,
-    user: str | None,
-    password: str | None,
-    token: str | None,
-    creds: Path | None,
-    nkey: Path | None,
-    tlsca: Path | None,
-    tlscert: Path | None,
-    tlskey: Path | None,
-    tls_first: bool,
-    inbox_prefix: str | None,
-) -> Access:
-    """Turn connection options into access settings.
-
-    As with the `nats` tool, options go over a named context, and the selected context counts where no server is
-    given.
-    """
-    servers = tuple(address.strip() for entry in server or [] for address in entry.split(",") if address.strip())
-    given = Access(
-        servers or Access.servers,
-        user,
-        password,
-        token,
-        creds,
-        nkey,
-        tlsca,
-        tlscert,
-        tlskey,
-        tls_first=tls_first,
-        inbox_prefix=inbox_prefix or None,
-    )
-    if context:
-        location.refuse("--context", context)
-    name = context or (None if servers else contexts.selected())
-    return contexts.over(contexts.read(name), given, servers) if name else given
 
 
 def split(names: str | None) -> list[str] | None:
@@ -216,13 +85,32 @@ def answer_lines(dataset: store.Dataset, left_out: dict[str, int | None]) -> lis
 
 def tell(text: str) -> None:
     """Print a line for a person, on standard error."""
-    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
 
 
 def give(report: object) -> None:
-    """Print a report as one JSON object on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    """Print a report as one JSON object on standard output, escaped where that does not take UTF-8."""
+    text = msgspec.json.format(msgspec.json.encode(_whole(msgspec.to_builtins(report))), indent=2).decode()
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+        text = re.sub(r"[^\x00-\x7f]", lambda letter: json.dumps(letter[0])[1:-1], text)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()  # where nothing can be written, it is told here
+
+
+def show(grid: Table) -> None:
+    """Print a table on standard output, whole, wider than the console if need be."""
+    console = Console()
+    least = console.measure(grid, options=console.options.update(max_width=10_000)).minimum
+    Console(width=max(console.width, least)).print(grid)
+
+
+def _whole(value: Any) -> Any:
+    """Return plain values whose texts are UTF-8, though a name of a file came in another encoding."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="replace")
+    if isinstance(value, dict):
+        return {_whole(key): _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 @contextlib.contextmanager

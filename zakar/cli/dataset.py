@@ -16,7 +16,7 @@ from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check, accepted, written
 from zakar.check.integrity import check_private, integrity
-from zakar.cli.common import Dataset, Json, give, meter, tell, workers
+from zakar.cli.common import Dataset, Json, give, meter, show, tell, workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.place import check_free
@@ -216,7 +216,7 @@ def schema_command(json: Json = False) -> None:
         for column in table.columns:
             grid.add_row(column.name, str(column.type), column.unit, column.doc)
         console.print(f"{table.name}, {place}: {table.doc}", markup=False, highlight=False)
-        console.print(grid)
+        show(grid)
 
 
 def _place(table: SchemaTable) -> str:

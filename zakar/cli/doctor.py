@@ -15,7 +15,8 @@ from zakar.broker.account import Account
 from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.cli import common
-from zakar.cli.common import Json, access, answer_lines, give, run, tell
+from zakar.cli.access import connects
+from zakar.cli.common import Json, answer_lines, give, run, tell
 from zakar.dataset import schema, store
 from zakar.dataset.days import first
 from zakar.dataset.store import Dataset, Split
@@ -44,25 +45,15 @@ _PARTITIONS = (
 )
 
 
+@connects
 def doctor_command(
+    who: Access,
     where: Annotated[
         str | None, typer.Argument(metavar="[DIR]", help="A dataset, to see whether a load of it would fit.")
     ] = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
     days: common.Days = None,
-    server: common.Server = None,
-    context: common.Context = None,
-    user: common.User = None,
-    password: common.Password = None,
-    token: common.Token = None,
-    creds: common.Creds = None,
-    nkey: common.Nkey = None,
-    tlsca: common.TlsCa = None,
-    tlscert: common.TlsCert = None,
-    tlskey: common.TlsKey = None,
-    tls_first: common.TlsFirst = False,
-    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Say what a server offers, whether a dataset fits, what is missing, and the fix.
@@ -71,7 +62,6 @@ def doctor_command(
 
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     dataset = first(store.open_dataset(where, which), days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
     found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))

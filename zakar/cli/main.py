@@ -4,10 +4,10 @@ import logging
 import sys
 
 import typer
-from rich.console import Console
 
 import zakar
 from zakar.cli import broker, dataset, demo, doctor, lab, publish, report, stations
+from zakar.cli.common import tell
 from zakar.errors import ZakarError
 
 app = typer.Typer(
@@ -54,8 +54,8 @@ def main() -> None:
     try:
         app()
     except ZakarError as error:
-        Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
+        tell(f"zakar: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # standard output cannot be written to
-        Console(stderr=True, soft_wrap=True).print(f"zakar: {error}", markup=False, highlight=False)
+        tell(f"zakar: {error}")
         sys.exit(2)

@@ -17,7 +17,6 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from zakar import location
@@ -25,7 +24,8 @@ from zakar.broker import reader, station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.cli import common
-from zakar.cli.common import Dataset, Json, access, answer_lines, give, meter, run, split, tell
+from zakar.cli.access import connects
+from zakar.cli.common import Dataset, Json, answer_lines, give, meter, run, show, split, tell
 from zakar.cli.doctor import rehearse
 from zakar.dataset import store, wire
 from zakar.dataset.days import first
@@ -63,9 +63,10 @@ class Format(enum.StrEnum):
     PARQUET = "parquet"
 
 
+@connects
 def load_command(
+    who: Access,
     where: Dataset,
-    server: common.Server = None,
     mode: Annotated[
         Mode, typer.Option(help="One message at a time, an ack each, fast ingest, or what the server allows.")
     ] = Mode.AUTO,
@@ -101,17 +102,6 @@ def load_command(
         bool,
         typer.Option("--dry-run", help="Say what would be done and needed, and how long it takes; change nothing."),
     ] = False,
-    context: common.Context = None,
-    user: common.User = None,
-    password: common.Password = None,
-    token: common.Token = None,
-    creds: common.Creds = None,
-    nkey: common.Nkey = None,
-    tlsca: common.TlsCa = None,
-    tlscert: common.TlsCert = None,
-    tlskey: common.TlsKey = None,
-    tls_first: common.TlsFirst = False,
-    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Fill stations from a dataset, every message once and in order. Safe to run again: it goes on.
@@ -122,7 +112,6 @@ def load_command(
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
     dataset = first(store.open_dataset(where, which), days)
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
@@ -177,24 +166,14 @@ def _in_flight(text: str) -> int | None:
     return int(text)
 
 
+@connects
 def verify_command(
+    who: Access,
     where: Dataset,
-    server: common.Server = None,
     tables: Tables = None,
     which: common.Which = Split.TRAIN,
     with_alerts: common.WithAlerts = False,
     days: common.Days = None,
-    context: common.Context = None,
-    user: common.User = None,
-    password: common.Password = None,
-    token: common.Token = None,
-    creds: common.Creds = None,
-    nkey: common.Nkey = None,
-    tlsca: common.TlsCa = None,
-    tlscert: common.TlsCert = None,
-    tlskey: common.TlsKey = None,
-    tls_first: common.TlsFirst = False,
-    inbox_prefix: common.InboxPrefix = None,
     json: Json = False,
 ) -> None:
     """Read stations back and compare them with a dataset, message by message.
@@ -205,7 +184,6 @@ def verify_command(
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
     dataset = first(store.open_dataset(where, which), days)
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     left_out: dict[str, int | None] = {}
     comparisons = metered_verify(dataset, who, loading.choose(dataset, split(tables), answers=with_alerts), left_out)
     ok = all(c.ok for c in comparisons.values())
@@ -217,7 +195,7 @@ def verify_command(
             grid.add_column("doubled" if field == "duplicates" else field.replace("_", " "), justify="right")
         for name, c in comparisons.items():
             grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in COUNTS))
-        Console().print(grid)
+        show(grid)
         for line in answer_lines(dataset, left_out):
             tell(line)
     if not ok:
@@ -241,9 +219,10 @@ def _fewer(where: str, dataset: store.Dataset, comparisons: dict[str, Comparison
     )
 
 
+@connects
 def consume_command(
+    who: Access,
     name: Annotated[str, typer.Argument(metavar="STATION", help="A station, such as zakar-fire-alerts.")],
-    server: common.Server = None,
     form: Annotated[Format, typer.Option("--format", help="A JSON object a line, or a table; that needs --out.")] = (
         Format.JSONL
     ),
@@ -251,17 +230,6 @@ def consume_command(
         Path | None, typer.Option(parser=location.local("--out"), help="File to write [default: standard output].")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
-    context: common.Context = None,
-    user: common.User = None,
-    password: common.Password = None,
-    token: common.Token = None,
-    creds: common.Creds = None,
-    nkey: common.Nkey = None,
-    tlsca: common.TlsCa = None,
-    tlscert: common.TlsCert = None,
-    tlskey: common.TlsKey = None,
-    tls_first: common.TlsFirst = False,
-    inbox_prefix: common.InboxPrefix = None,
 ) -> None:
     """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
@@ -270,7 +238,6 @@ def consume_command(
 
     Example: `zakar consume zakar-fire-alerts --limit 5`
     """
-    who = access(server, context, user, password, token, creds, nkey, tlsca, tlscert, tlskey, tls_first, inbox_prefix)
     if not _STATION.fullmatch(name):
         raise ConfigError(
             f"`{location.shown(name)[:80]}` is no station's name; `zakar schema` shows those of the dataset"
