@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from making import edit_manifest, simulated, small_island, tiny
 
 from zakar import config, scenario
-from zakar.check import alerts, applicable, island, realism, record, suites
+from zakar.check import alerts, applicable, island, posts, realism, record, statistics, suites
 from zakar.check.figure import Check
 from zakar.check.history import recorded
 from zakar.check.report import report
@@ -345,3 +345,37 @@ def test_settings_of_the_configs_are_found_whatever_the_folder(
     monkeypatch.chdir(tmp_path)
     assert (config.folder() / "island.toml").is_file()
     assert "terrain.latitude" in applicable.other_settings(store.open_dataset(str(saint_mary)), "island")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "grid": {"width": 8, "height": 9},
+            "terrain": {"settlements": 1, "land_share": 0.2},
+            "sensors": {"sensors_per_cell": 0.05},
+        },
+        {"tweets": {"per_day": 1.0, "accounts": 100, "lookalikes_per_day": 0.0}, "terrain": {"latitude": -33.0}},
+        {"fires": {"human_per_100km2": 0.0, "lightning_per_100km2": 0.0}, "climate": {"wet_fraction": [0.0] * 12}},
+    ],
+)
+def test_an_island_of_hardly_any_sensors_posts_or_fires_is_checked_and_shown(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    calendar = {"first_date": datetime.date(2020, 1, 1), "days": 120, "holdout_days": 20}
+    settings = named(small_island(calendar=calendar, **changes), "sparse", "island")
+    dataset = simulated(tmp_path / "dataset", settings)
+    found = suites.figures(dataset, "island")
+    assert [check.id for check in found if not check.ok] == []
+    record.keep(dataset, found)
+    assert "✗ not" not in report(dataset).html
+
+
+def test_the_error_of_chance_is_that_of_both_kinds_of_post() -> None:
+    draw = np.random.default_rng(3)
+    positive = np.arange(60) < 12
+    scores = draw.random((4_000, 60))
+    seen = np.std([statistics.auc(row, positive) for row in scores])
+    assert posts._chance_error(positive) == pytest.approx(seen, rel=0.05)
+    assert posts._chance_error(~positive) == posts._chance_error(positive)
+    assert posts._chance_error(np.arange(100_000) < 20_000) < 0.05 / 3

@@ -420,7 +420,8 @@ def fault_shares(when: Times, kinds: Sequence[str], number: np.ndarray, sensor_d
     share = 100 * number / np.maximum(sensor_days, 1)
     edges = _month_edges(when)
     _stacked(axes, edges, list(zip(kinds, share, strict=True)))
-    figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2)
+    if kinds:
+        figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2)
     axes.set_ylabel("sensor-days, %")
     _time_axis(axes, when)
     return canvas.svg(figure, "fault-shares")

@@ -261,8 +261,7 @@ def leak(posts: Posts, day: np.ndarray, positive: np.ndarray, train: np.ndarray)
     score = np.zeros(len(day))
     for feature in _outward(posts, day):
         score += _category_odds(feature, positive, train)
-    # Of few posts about fires chance has more: the error of an AUC of 0.5 (Hanley and McNeil 1982).
-    within = max(0.05, 3 / np.sqrt(12 * max(int(positive[~train].sum()), 1)))
+    within = max(0.05, 3 * _chance_error(positive[~train]))  # of few posts chance has more
     shapes = number_shapes(posts.text)
     score += trained(shapes, positive, train).scores(shapes, len(day))
     return Check(
@@ -273,6 +272,12 @@ def leak(posts: Posts, day: np.ndarray, positive: np.ndarray, train: np.ndarray)
         0.5 + within,
         "what a post is about must show in its words alone",
     )
+
+
+def _chance_error(positive: np.ndarray) -> float:
+    """Return the standard error of an AUC that is 0.5, of so many positives and others (Hanley and McNeil 1982)."""
+    some, others = max(int(positive.sum()), 1), max(int((~positive).sum()), 1)
+    return float(np.sqrt((some + others + 1) / (12 * some * others)))
 
 
 def _outward(posts: Posts, day: np.ndarray) -> Iterator[np.ndarray]:
