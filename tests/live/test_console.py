@@ -15,6 +15,8 @@ from helpers import clean, zakar
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.store import Dataset
 
+pytestmark = pytest.mark.slow
+
 CONSOLES = {
     "ascii": {"PYTHONIOENCODING": "ascii"},
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
