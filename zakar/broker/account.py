@@ -83,9 +83,9 @@ def parse(
         answer = tiers[f"R{replicas}"]
     limits = answer["limits"]
     here, elsewhere = ("memory", "storage") if storage == "memory" else ("storage", "memory")
-    used, reserved = answer.get(here, 0), answer.get(f"reserved_{here}", 0)
+    used, reserved = answer.get(here, 0), _reserved(answer, here)
     most_elsewhere = _limit(limits.get(f"max_{elsewhere}", -1))
-    taken_elsewhere = answer.get(elsewhere, 0) + answer.get(f"reserved_{elsewhere}", 0)
+    taken_elsewhere = answer.get(elsewhere, 0) + _reserved(answer, elsewhere)
     account = Account(
         domain=domain,
         used=used,
@@ -110,6 +110,12 @@ def parse(
 def _unreserved(stream: Stream, times: int) -> int:
     """Return the bytes of a stream, counted so many times, that are not among the reserved: those are sizes, once."""
     return stream.bytes * times if stream.max_bytes <= 0 else stream.max_bytes * max(0, times - 1)
+
+
+def _reserved(answer: dict[str, Any], storage: str) -> int:
+    """Return the bytes that are reserved; nats-server 2.11.0 takes one off for each stream without a size."""
+    told = int(answer.get(f"reserved_{storage}", 0))
+    return told if told < 2**63 else 0
 
 
 def _limit(value: int) -> int | None:

@@ -25,6 +25,7 @@ _NO_PLACE = {10026}
 _PLACE = (
     ": `{}` has no place for one more; wait until another reader is done, delete a consumer, or raise max_consumers"
 )
+_DELIVERED = b"$JS.ACK."  # what the reply subject of a message begins with, and of no status
 _OVER = {"100", "404", "408"}  # statuses of a pull that was not refused
 _PASSES = {"consumer deleted", "leadership change", "server shutdown", "batch completed"}
 
@@ -185,7 +186,7 @@ async def _pull(
                 if denied := connection.denied.pop(pull.lower(), "") or connection.deaf:
                     raise ApiError(DENIED, denied) from None
                 continue
-            messages = [d for d in chunk if _is_message(d)]
+            messages = [d for d in chunk if d.reply.startswith(_DELIVERED)]
             if messages:
                 received += len(messages)
                 reached, pending = _sequences(messages[-1].reply)
@@ -193,14 +194,10 @@ async def _pull(
                 yield last if pending == 0 else reached, messages
                 waited = 0
             if len(messages) < len(chunk) and not ended:
-                _raise_refusal([d for d in chunk if not _is_message(d)])
+                _raise_refusal([d for d in chunk if not d.reply.startswith(_DELIVERED)])
                 ended = True
     finally:
         await connection.untap(tap)
-
-
-def _is_message(delivery: Delivery) -> bool:
-    return delivery.reply.startswith(b"$JS.ACK.")
 
 
 def _raise_refusal(statuses: list[Delivery]) -> None:
