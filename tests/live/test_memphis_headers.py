@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from zakar.loader import plan
 from zakar.loader.doctor import examine
 from zakar.loader.load import Mode, Progress, load
 from zakar.loader.producer import Pace
+from zakar.loader.verify import verify
 
 EXPECTED = "Nats-Expected-Last-Sequence"
 PRODUCED_BY, CONNECTION_ID = "$memphis_producedBy", "$memphis_connectionId"
@@ -44,10 +45,16 @@ def alone() -> Iterator[Access]:
 async def _headers(access: Access, stream: str) -> list[dict[str, str] | None]:
     """The headers of every message of a stream."""
     async with publisher(access) as connection:
-        context = connection.jetstream()
         state = await station.look(connection, stream)
-        assert state is not None
-        return [(await context.get_msg(stream, number)).headers for number in range(1, state.last + 1)]
+    assert state is not None
+    return list(await _headers_at(access, stream, range(1, state.last + 1)))
+
+
+async def _headers_at(access: Access, stream: str, numbers: Iterable[int]) -> list[Any]:
+    """The headers of some messages of a stream."""
+    async with publisher(access) as connection:
+        context = connection.jetstream()
+        return [(await context.get_msg(stream, number)).headers for number in numbers]
 
 
 async def _some(dataset: Dataset, access: Access, messages: int, **options: Any) -> None:
@@ -248,6 +255,36 @@ def test_the_first_message_of_a_loader_that_was_killed_comes_late_and_is_not_sto
             await load(sample, there, PUBLIC, Pace(200), progress=progress)
             assert sent
         await assert_whole(sample, there)
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_station_that_a_killed_loader_has_made_is_filled_by_fast_ingest_once_nothing_of_it_can_come(
+    large: Dataset, there: Access
+):
+    async def main() -> None:
+        stream = stream_name(READINGS.station)
+        late = b"PUB %s _INBOX.late.b.500.fail.1.0.$FI 4\r\nlate\r\n" % station.subject(stream).encode()
+        target = plan.target(large.manifest, READINGS)
+        async with publisher(there) as connection:
+            await station.create(connection, stream, {**target.metadata, station.OWNER: "killed"}, 1 << 28)
+            sent = []
+
+            def progress(p: Progress) -> None:
+                if len(sent) < p.stored // 30_000 and p.stored < plan.late_until(0) - 10_000:
+                    sent.append(asyncio.get_running_loop().create_task(connection.send(memoryview(late))))
+
+            report = await load(large, there, [READINGS], Pace(1_000), progress=progress)
+            found = await station.look(connection, stream)
+        assert len(sent) > 1
+        assert (report.mode, report.retries, report.sent) == ("batch", 0, target.records)
+        assert found is not None
+        assert (found.batched, found.last) == (True, target.records)
+        headers = await _headers_at(there, stream, [1, plan.late_until(0), plan.late_until(0) + 2, target.records])
+        assert [EXPECTED in h for h in headers] == [True, True, False, False]
+        compared = await verify(large, there, [READINGS])
+        assert compared[READINGS.station].ok
 
     asyncio.run(main())
 

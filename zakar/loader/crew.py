@@ -84,6 +84,7 @@ async def fill(
                     further if opening.headers else "",
                     opening.fresh,
                     opening.beyond,
+                    opening.closed,
                 )
 
                 def report(target: Target = target) -> None:

@@ -45,6 +45,7 @@ class Opening:
 
     Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
     ``fresh``: made just now, and nobody can have begun to fill it. ``headers``: whether it has room for header lines.
+    ``closed``: its fast ingest is off until ``lead``.
     ``beyond`` the target's messages there are as many of later days.
     """
 
@@ -57,6 +58,7 @@ class Opening:
     judged: int = 0
     fresh: bool = False
     headers: bool = True
+    closed: bool = False
     beyond: int = 0
 
 
@@ -287,9 +289,9 @@ async def _open(
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
             lead = plan.late_until(fenced.last)
-            if wanted and (begun or lead >= target.records):
+            if wanted and lead >= target.records:
                 wanted, why = False, "what is left may still be under way from a loader that was killed"
-            return Opening(target, fenced.last, wanted, owner, why, lead, found.last, headers=headers)
+            return Opening(target, fenced.last, wanted, owner, why, lead, found.last, headers=headers, closed=begun)
         adopted = await station.adopt(connection, target.stream, marked)
         return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last, headers=headers)
     except (ApiError, *LOST) as error:

@@ -92,6 +92,7 @@ class Job:
     ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
     is set, nothing more is sent. ``further``: header lines of each message. ``fresh`` says that the stream was made
     for this job, so that nobody else can have begun to fill it. Of later days it holds ``beyond`` messages besides.
+    ``closed`` says that its fast ingest is off, up to message ``lead``.
     """
 
     connection: Connection
@@ -109,6 +110,7 @@ class Job:
     further: str = ""
     fresh: bool = False
     beyond: int = 0
+    closed: bool = False
 
 
 class _Attempt:
@@ -261,6 +263,9 @@ async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable
     tap = None
     ahead = _ahead(_blocks(job, attempt))
     try:
+        if job.closed and dialect.flow:
+            with contextlib.suppress(ApiError):  # the batch is refused then, which is told
+                await station.fence(connection, job.stream, {})
         tap = await connection.tap(dialect.inbox, attempt.on_answers)
         async for block in ahead:
             if block.largest > connection.max_payload:
@@ -383,7 +388,8 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
             if found is not None and found.last == stored:
                 if not job.batch:
                     return stored
-                return (await station.fence(connection, stream, {}, reopened=not attempt.may_begin(stored))).last
+                reopened = not attempt.may_begin(stored) and not (job.closed and stored < job.lead)
+                return (await station.fence(connection, stream, {}, reopened=reopened)).last
             stored = found.last if found is not None else -1
             if connection.is_connected and found is None:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")
