@@ -2,24 +2,28 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import simulated
 from helpers import zakar
+from making import small_island
 
+from zakar import scenario
 from zakar.broker.server import Server
 from zakar.dataset import store
 from zakar.dataset.store import Split
+from zakar.simulate import simulate
 
 OPEN = {"zakar-tweets", "zakar-temperature-readings"}
 
 
 @pytest.fixture(scope="module")
 def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some days of an island, and some more held out, alerts among them."""
+    """Some days of a small island, and some more held out, alerts among them."""
     out = tmp_path_factory.mktemp("island") / "dataset"
-    simulated("island", out, days=120)
+    with ThreadPoolExecutor(1) as executor:
+        simulate(small_island(), scenario.find("island"), out, executor, key=b"0123456789abcdef" * 2)
     assert store.open_dataset(str(out), Split.HOLDOUT).manifest.tables["fire_alerts"].rows > 0
     return out
 
