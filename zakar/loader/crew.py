@@ -22,6 +22,7 @@ from zakar.errors import ServerError, StoppedError, ZakarError
 from zakar.loader import partition
 from zakar.loader.estimate import Estimate
 from zakar.loader.opening import Opening
+from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
 from zakar.loader.producer import Job, Pace, Tally, produce
 from zakar.loader.schedule import Schedule
@@ -85,6 +86,7 @@ async def fill(
                     opening.fresh,
                     opening.beyond,
                     opening.closed,
+                    opening.domain,
                 )
 
                 def report(target: Target = target) -> None:
@@ -172,11 +174,22 @@ async def _alone(control: Control, dataset: Dataset, access: Access, work: Work,
     threading.Thread(target=listen, daemon=True).start()
     try:
         async with connected(access, "zakar load") as connection:
+            await _check_alone(connection, work)
             await fill(connection, control, dataset, work, pace, stop)
     except ZakarError as error:
         work.trouble, work.ended = error, time.monotonic()
     if stop.is_set() and isinstance(work.trouble, StoppedError):
         work.trouble = None  # told to stop for another's trouble, which is the one to tell
+
+
+async def _check_alone(connection: Connection, work: Work) -> None:
+    """Raise StoppedError if, by this connection, anything else hears what is to be sent."""
+    lacking = [o for o in work.openings if o.stored < o.target.records]
+    domain = lacking[0].domain if lacking else ""
+    with contextlib.suppress(ApiError, *LOST):  # then the acks tell
+        streams = {o.target.stream: await station.look(connection, o.target.stream) for o in lacking}
+        if sentences := await overheard(connection, streams, domain):
+            raise StoppedError(f"nothing was sent by this connection: {'; '.join(sentences)}; then run this again")
 
 
 def _payloads(dataset: Dataset, target: Target) -> Callable[[int], Iterator[pa.Array]]:

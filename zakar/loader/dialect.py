@@ -7,7 +7,7 @@ batch in order or ends it (ADR-50 of the NATS architecture, gap mode ``fail``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -21,7 +21,30 @@ Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, an
 WRONG_LAST_SEQUENCE = 10071
 _MESSAGE_TOO_LARGE = 10054
 _TOO_LARGE = "the next message is larger than the stream's max_msg_size; raise that and run this again"
+TWICE = "answers twice"
+_FIRST = b".1.0.$FI"  # the end of the subject on which a batch's first message is answered
+_SEQUENCE = b'"seq":'
+_SHOWN = 40  # bytes of an answer that no stream gives
 _COMMIT_STORED, _COMMIT, _PING = 2, 3, 4  # operations of ADR-50 beyond starting and appending
+
+
+class Place(NamedTuple):
+    """Where messages are to be stored: a stream, and JetStream's domain, empty where it has none."""
+
+    stream: str
+    domain: str
+
+
+class Stranger(NamedTuple):
+    """An answer of anything but the stream to be filled.
+
+    ``sequence``: where it stored the message, None where it did not. ``said``: its refusal, or what it said that no
+    stream says.
+    """
+
+    place: Place
+    sequence: int | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,13 +52,15 @@ class Answer:
     """What a chunk of answers says.
 
     ``acked``: the sequence up to which everything is stored, None if the chunk does not say. ``messages``: how
-    many messages are answered by it. ``ended``: no further answer will come.
+    many messages are answered by it. ``ended``: no further answer will come. ``strangers``: answers of anything else
+    than our stream.
     """
 
     acked: int | None = None
     messages: int = 0
     refusal: Refusal | None = None
     ended: bool = False
+    strangers: tuple[Stranger, ...] = ()
 
 
 class Dialect(Protocol):
@@ -58,34 +83,56 @@ class Dialect(Protocol):
 
 
 class AckEach:
-    """An ack for every message, each refused unless it follows the one before. ``further``: header lines of each."""
+    """An ack for every message, each refused unless it follows the one before. ``further``: header lines of each.
+
+    ``place`` is the stream whose acks count; None takes any.
+    """
 
     flow: int | None = None
 
-    def __init__(self, subject: str, inbox: str, further: str = "") -> None:
+    def __init__(self, subject: str, inbox: str, further: str = "", place: Place | None = None) -> None:
         self.inbox = inbox
         self._subject = subject
         self._further = further
+        self._place = place
+        self._ours: bytes | tuple[()] = ()  # what our stream's acks begin with, once one has come
+        self._start: int | None = None
+        self._acks = 0
         self._refused = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads, each with the sequence that it expects to follow."""
+        self._start = after if self._start is None else self._start
         return frames.expecting(payloads, after, self._subject, self.inbox, self._further)
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
         """Read acks: cumulative up to the first refusal, since a message is refused unless it follows.
 
-        After a refusal they prove nothing: another's message may have taken the refused one's place.
+        After a refusal they prove nothing: another's message may have taken the refused one's place. An ack that is
+        like one of ours need not be read.
         """
         last: bytes | None = None
         refusal: Refusal | None = None
+        strangers: list[Stranger] = []
         for delivery in chunk:
-            if delivery.headers or b'"error"' in delivery.payload:
-                refusal = refusal or _refusal(delivery)
-                self._refused = True
-            elif not self._refused:
+            if not delivery.payload.startswith(self._ours):
+                answer, stranger = _answer(delivery, self._place)
+                if stranger is not None:
+                    strangers.append(stranger)
+                    continue
+                if answer is None or "error" in answer:
+                    refusal = refusal or _refusal(answer)
+                    self._refused = True
+                if answer is None or "error" in answer or "type" in answer:
+                    continue
+                self._ours = delivery.payload[: _sequence_at(delivery.payload)]
+            self._acks += 1
+            if not self._refused:
                 last = delivery.payload
-        return Answer(None if last is None else _sequence(last), len(chunk), refusal)
+        acked = None if last is None else _sequence(last)
+        if acked is not None and self._place and self._start is not None and self._acks > acked - self._start:
+            strangers.append(Stranger(self._place, acked, TWICE))  # there is another of that name, without a domain
+        return Answer(acked, len(chunk), refusal, strangers=tuple(strangers))
 
     def ping(self, sent: int) -> bytes:
         """Return nothing: an ack that is lost cannot be asked for again."""
@@ -101,11 +148,21 @@ class AckEach:
 class FastBatch:
     """Messages ``start`` to ``total - 1`` as one batch, acknowledged every ``flow`` messages or sooner.
 
-    ``further``: header lines of each. The first says what it follows if it ``expects`` anything.
+    ``further``: header lines of each. The first says what it follows if it ``expects`` anything. ``place`` is the
+    stream whose answers count; None takes any.
     """
 
     def __init__(
-        self, subject: str, inbox: str, start: int, total: int, flow: int, further: str = "", *, expects: bool = True
+        self,
+        subject: str,
+        inbox: str,
+        start: int,
+        total: int,
+        flow: int,
+        further: str = "",
+        *,
+        expects: bool = True,
+        place: Place | None = None,
     ) -> None:
         self.inbox = f"{inbox}.>"
         self.flow: int | None = flow
@@ -115,6 +172,8 @@ class FastBatch:
         self._reply = f"{inbox}.b.{flow}.fail."
         self._further = further
         self._expects = expects
+        self._place = place
+        self._begun = 0  # streams that take the batch
         self._ended = False
 
     def build(self, payloads: pa.Array, after: int) -> Frames:
@@ -137,23 +196,29 @@ class FastBatch:
         """
         acked: int | None = None
         refusal: Refusal | None = None
+        strangers: list[Stranger] = []
         for delivery in chunk:
-            if self._ended:
-                break
-            if delivery.headers:
-                refusal, self._ended = refusal or _refusal(delivery), True
+            answer, stranger = _answer(delivery, self._place)
+            if stranger is not None:
+                strangers.append(stranger)
                 continue
-            answer = msgspec.json.decode(delivery.payload)
-            kind = answer.get("type")
-            if kind == "ack":
+            if self._ended:
+                continue
+            kind = None if answer is None else answer.get("type")
+            if answer is None:
+                refusal, self._ended = refusal or _refusal(None), True
+            elif kind == "ack":
                 acked = self._start + answer["seq"]
+                self._begun += answer["seq"] == 0 and delivery.subject.endswith(_FIRST)
+                if self._place and self._begun > 1:
+                    strangers.append(Stranger(self._place, None, TWICE))
             elif kind == "err" or (kind is None and "error" in answer):
-                refusal, self._ended = refusal or _error(answer["error"]), kind is None
+                refusal, self._ended = refusal or _refusal(answer), kind is None
             elif kind is None:
                 acked, self._ended = self._start + answer["count"], True
                 if answer["seq"] != acked:  # something else was stored among them
                     refusal = refusal or (WRONG_LAST_SEQUENCE, f"the batch ends at sequence {answer['seq']}")
-        return Answer(acked, 0, refusal, self._ended)
+        return Answer(acked, 0, refusal, self._ended, tuple(strangers))
 
     def ping(self, sent: int) -> bytes:
         """Ask for the latest flow ack."""
@@ -168,22 +233,46 @@ class FastBatch:
         return f"PUB {self._subject} {reply} 0\r\n\r\n".encode()
 
 
+def _sequence_at(ack: bytes) -> int:
+    """Return where the stream sequence of a positive PubAck begins."""
+    return ack.index(_SEQUENCE) + len(_SEQUENCE)
+
+
 def _sequence(ack: bytes) -> int:
     """Return the stream sequence of a positive PubAck, without parsing all of it."""
-    at = ack.index(b'"seq":') + 6
-    end = at
+    at = end = _sequence_at(ack)
     while ack[end : end + 1].isdigit() or ack[end : end + 1] == b" ":
         end += 1
     return int(ack[at:end])
 
 
-def _refusal(delivery: Delivery) -> Refusal:
-    """Read a refusal; a headers-only answer means that no stream listens."""
-    if delivery.headers:
+def _answer(delivery: Delivery, place: Place | None) -> tuple[dict[str, Any] | None, Stranger | None]:
+    """Read an answer, None if it says that no stream listens, and whether anything else than our stream gives it.
+
+    A refusal names its stream and no domain; the acks within a batch name neither.
+    """
+    if delivery.headers and not delivery.payload:
+        return None, None
+    try:
+        answer = msgspec.json.decode(delivery.payload, type=dict[str, Any])
+        stream, sequence = str(answer.get("stream", place.stream if place else "")), answer.get("seq")
+        if "error" in answer:
+            said = Stranger(Place(stream, ""), None, str(answer["error"].get("description", "")))
+            return answer, said if place and stream != place.stream else None
+        if "type" in answer and isinstance(sequence, int):
+            return answer, None
+        found = Place(stream, str(answer.get("domain", "")))
+        if stream and isinstance(sequence, int) and _SEQUENCE in delivery.payload:
+            return answer, Stranger(found, sequence) if place and found != place else None
+    except (msgspec.DecodeError, AttributeError):
+        pass
+    return None, Stranger(Place("", ""), None, repr(delivery.payload[:_SHOWN].decode(errors="replace")))
+
+
+def _refusal(answer: dict[str, Any] | None) -> Refusal:
+    """Read a refusal; None says that no stream listens."""
+    if answer is None:
         return 0, "no stream listens on this subject"
-    return _error(msgspec.json.decode(delivery.payload)["error"])
-
-
-def _error(error: dict[str, Any]) -> Refusal:
+    error = answer["error"]
     code, description = error.get("err_code", 0), error.get("description", "")
     return code, _TOO_LARGE if code == _MESSAGE_TOO_LARGE else description

@@ -3,7 +3,7 @@
 import asyncio
 import enum
 import secrets
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader import obstacle, outlook, partition, plan
 from zakar.loader.outlook import Action, Outlook
+from zakar.loader.overheard import overheard
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL, refused
 
@@ -47,6 +48,7 @@ class Opening:
     ``fresh``: made just now, and nobody can have begun to fill it. ``headers``: whether it has room for header lines.
     ``closed``: its fast ingest is off until ``lead``.
     ``beyond`` the target's messages there are as many of later days.
+    ``domain``: JetStream's here, which acks carry.
     """
 
     target: Target
@@ -60,6 +62,7 @@ class Opening:
     headers: bool = True
     closed: bool = False
     beyond: int = 0
+    domain: str = ""
 
 
 async def prepare(
@@ -78,8 +81,8 @@ async def prepare(
     """Make the stations of ``tables`` ready, and one for predictions.
 
     Without ``partitions``, a station keeps the number that it has, and a new one has one. Raises MismatchError if a
-    station holds anything but the first messages of this dataset, ServerError, ApiError, and what lost
-    connections raise.
+    station holds anything but the first messages of this dataset, or if anything else would get its messages;
+    ServerError, ApiError, and what lost connections raise.
     """
     check_options(connection, control, mode, replicas)
     looking = station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
@@ -103,6 +106,7 @@ async def prepare(
     fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=recreate) for t in targets]
     fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
     begun = {name for name, stream in there.items() if stream.last == 0}  # perhaps, by a loader that was killed
+    await check_alone(connection, {target.stream: there.get(target.stream) for target in targets}, account.domain)
     if recreate:
         _refuse(await _all(obstacle.oversized(connection, control, dataset, target, None) for target in targets))
         fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
@@ -120,7 +124,7 @@ async def prepare(
             connection, control, fates, account, (), "nothing was created", plan.unmarked_of(there.values())
         )
     # One after the other, since servers take the streams that are being created for none when they look at limits.
-    openings = [
+    opened = [
         await _open(
             connection,
             control,
@@ -135,6 +139,9 @@ async def prepare(
         )
         for t in targets
     ]
+    openings = [replace(each, domain=account.domain) for each in opened]
+    if any(target.stream not in there for target in targets):  # a mapping may lead into one that is new
+        await check_alone(connection, await _as_they_are(connection, targets), account.domain)
     if not predictions:
         said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
         await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas, storage)
@@ -172,6 +179,25 @@ def _refuse(refusals: Iterable[Refusal | None]) -> None:
         said = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
         fixes = "; ".join(dict.fromkeys(r.fix for r in known))
         raise MismatchError(f"{said}. {fixes[0].upper()}{fixes[1:]}")
+
+
+async def _as_they_are(connection: Connection, targets: Sequence[Target]) -> dict[str, Stream | None]:
+    streams = await _all(station.look(connection, target.stream) for target in targets)
+    return {target.stream: stream for target, stream in zip(targets, streams, strict=True)}
+
+
+async def check_alone(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> None:
+    """Make sure that nothing but these partitions gets their messages; None is one that is still to be made.
+
+    Raises MismatchError naming whatever else hears them, ServerError if this user may not publish, and what lost
+    connections raise.
+    """
+    try:
+        sentences = await overheard(connection, streams, domain)
+    except ApiError as error:
+        raise ServerError(f"the server denies this user: {error.description}; give it the right") from error
+    if sentences:
+        raise MismatchError(f"nothing was sent: {'; '.join(sentences)}")
 
 
 async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

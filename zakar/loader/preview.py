@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from zakar.broker import station
 from zakar.broker.account import Account
-from zakar.broker.connection import Connection
+from zakar.broker.connection import ApiError, Connection
 from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.broker.station import Stream
@@ -16,6 +16,7 @@ from zakar.loader import outlook as outlooks
 from zakar.loader.need import Days
 from zakar.loader.opening import Mode, check_options, judged, targets_of
 from zakar.loader.outlook import Action, Outlook, shortages
+from zakar.loader.overheard import overheard
 from zakar.loader.producer import Pace
 
 
@@ -24,7 +25,7 @@ class Preview:
     """What a load would do with every station, or with each partition of one that has several.
 
     ``shortages`` say what lacks, each with the fix, and ``afterwards`` what lacks for readers, or for a load that goes
-    on after an interruption.
+    on after an interruption; ``overheard`` what else would get the messages.
     """
 
     stations: dict[str, Outlook]
@@ -32,6 +33,7 @@ class Preview:
     left: int | None
     shortages: tuple[str, ...]
     afterwards: tuple[str, ...] = ()
+    overheard: tuple[str, ...] = ()
 
     def of(self, table: Table) -> list[Outlook]:
         """Return what it would do with the partitions of a table's station."""
@@ -45,7 +47,7 @@ class Preview:
     @property
     def ok(self) -> bool:
         """Whether a load would go through."""
-        return not (self.refusals or self.shortages)
+        return not (self.refusals or self.shortages or self.overheard)
 
 
 async def preview(
@@ -60,7 +62,7 @@ async def preview(
     recreate: bool = False,
     replicas: int = 1,
 ) -> Preview:
-    """Return what a load of ``tables`` would do. Nothing is created, changed, deleted or sent to a station.
+    """Return what a load of ``tables`` would do. Nothing is created, changed, deleted or stored.
 
     Raises ServerError for a mode or replicas that the server does not have, ApiError, and what lost connections raise.
     """
@@ -70,6 +72,7 @@ async def preview(
         used = Mode.NONBLOCKING if control.slow(connection) else Mode.BATCH
     stations: dict[str, Outlook] = {}
     streams: list[Stream] = []
+    asked: dict[str, Stream | None] = {}
     *looked, predictions = await station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
     for table, partitions_there in zip(tables, looked, strict=True):
         there = {stream.name: stream for stream in partitions_there}
@@ -77,7 +80,7 @@ async def preview(
         number = plan.partitions_to_be(list(there.values()), partitions, recreate=recreate)
         targets = await targets_of(dataset, table, number, control.header_bytes)
         for target in targets:
-            found = there.get(target.stream)
+            found = asked[target.stream] = there.get(target.stream)
             judging = judged(connection, control, dataset, target, [] if recreate else list(there.values()))
             outlook = outlooks.outlook(target, found, await judging, used, account, recreate=recreate)
             if control.theirs and outlook.action in {Action.CREATE, Action.RECREATE}:
@@ -106,7 +109,12 @@ async def preview(
     lacks = list(shortages(stations.values(), account, left))
     lacks = [*lacks, *rights] or await obstacle.ungiven(connection, control, stations.values(), account)
     afterwards += obstacle.unreadable([] if recreate else streams, account)
-    return Preview(stations, needs, left, tuple(lacks), tuple(afterwards))
+    refused = {o.stream for o in stations.values() if o.action is Action.REFUSE}
+    try:
+        others = await overheard(connection, {n: s for n, s in asked.items() if n not in refused}, account.domain)
+    except ApiError as error:
+        others = [] if rights else [f"the server denies this user: {error.description}; give it the right"]
+    return Preview(stations, needs, left, tuple(lacks), tuple(afterwards), tuple(others))
 
 
 def days_that_fit(

@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from zakar.broker import reader, station
 from zakar.broker.connection import LOST, ApiError, Connection, Delivery
+from zakar.broker.hearing import Hearer
 from zakar.errors import ServerError, StoppedError
-from zakar.loader.dialect import WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatch, Refusal
+from zakar.loader.dialect import TWICE, WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatch, Place, Refusal, Stranger
 from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
+from zakar.loader.overheard import fix, overheard
 from zakar.loader.schedule import Schedule
 from zakar.loader.window import FLOW_MOST, IN_FLIGHT_MOST, AutoWindow, Window
 
@@ -35,6 +37,7 @@ _PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _ACKS = 4  # in the length of an ack deadline, at a rate that is kept
 _LOOK = 10.0  # seconds for the server to say where a stream stands
 _QUIET = 0.25  # a stream that has not grown for so long has taken what was under way
+_LAST_WORDS = 1.0  # seconds for the other answers, once another stream has answered
 _OTHER_WRITERS = 3  # times that another's messages, equal to ours, took their places, until we stop
 
 _OTHER = "another loader is writing into it; let it finish, or stop it and run this again"
@@ -93,6 +96,7 @@ class Job:
     is set, nothing more is sent. ``further``: header lines of each message. ``fresh`` says that the stream was made
     for this job, so that nobody else can have begun to fill it. Of later days it holds ``beyond`` messages besides.
     ``closed`` says that its fast ingest is off, up to message ``lead``.
+    ``domain``: JetStream's, which acks of ours carry; with None, any stream's acks are taken.
     """
 
     connection: Connection
@@ -111,6 +115,7 @@ class Job:
     fresh: bool = False
     beyond: int = 0
     closed: bool = False
+    domain: str | None = None
 
 
 class _Attempt:
@@ -129,15 +134,19 @@ class _Attempt:
         else:
             self.window = Window(pace.in_flight, pace.ack_timeout, start, flow)
         batch = job.batch and start >= job.lead
-        self.dialect: Dialect = AckEach(subject, inbox, job.further)
+        place = None if job.domain is None else Place(job.stream, job.domain)
+        self.dialect: Dialect = AckEach(subject, inbox, job.further, place)
         if batch:
-            self.dialect = FastBatch(subject, inbox, start, job.total, self.window.flow, job.further, expects=expects)
+            self.dialect = FastBatch(
+                subject, inbox, start, job.total, self.window.flow, job.further, expects=expects, place=place
+            )
         self.start = start
         self.end = min(job.lead, job.total) if job.batch and not batch else job.total
         self.answered = 0  # messages
         self.ended = False
         self.overdue = 0  # messages whose ack deadline passed
         self.refusal: Refusal | None = None
+        self.strangers: list[Stranger] = []
         self.woken = asyncio.Event()
         self._expects = expects
         self._connection = job.connection
@@ -167,10 +176,11 @@ class _Attempt:
         self.answered += answer.messages
         self.ended = self.ended or answer.ended
         self.refusal = self.refusal or answer.refusal
+        self.strangers += answer.strangers
         if answer.acked is not None:
             self.window.ack(answer.acked, self._loop.time())
         # Whoever waits for room need not wake for an ack that makes none.
-        if self.window.room or self.settled or self.refusal or not self.window.in_flight:
+        if self.window.room or self.settled or self.refusal or self.strangers or not self.window.in_flight:
             self.woken.set()
 
     def silent(self, now: float) -> bool:
@@ -213,17 +223,14 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         window = attempt.window
         await _attempt(job, attempt, tally, progress)
         highest = max(highest, window.sent)
-        _check_allowed(job, tally)
+        _check_answers(job, attempt, tally)
         if window.acked > attempt.start:
             patience = loop.time() + pace.give_up_after
             if window.in_flight == 0 and attempt.refusal is None:
                 continue
-        if attempt.refusal and attempt.refusal[0] not in _PASSING:
-            tally.in_flight = 0  # what follows a message that is refused is refused too
-            raise StoppedError(refused(job.stream, attempt.refusal, tally.stored))
-
         # In a batch another's message would shift all that follow, so its last acknowledged one tells.
         stored = await _settled(job, attempt, patience)
+        await _check_alone(job)
         job = replace(job, batch=job.batch and not attempt.may_begin(stored))
         sound = max(sound, min(window.acked, stored) - job.batch)
         await _compare(job, sound, stored)
@@ -331,7 +338,8 @@ async def _room(job: Job, attempt: _Attempt) -> int:
     """
     connection, window, dialect, loop = job.connection, attempt.window, attempt.dialect, asyncio.get_running_loop()
     await asyncio.sleep(0)  # acks must not wait behind a fast sender
-    while attempt.connected and attempt.refusal is None and not attempt.ended and not job.stop.is_set():
+    stop = job.stop
+    while attempt.connected and not (attempt.refusal or attempt.strangers or attempt.ended or stop.is_set()):
         now = loop.time()
         if window.deadline is not None and now >= window.deadline:
             attempt.overdue = window.in_flight
@@ -354,11 +362,11 @@ async def _answered(connection: Connection, attempt: _Attempt) -> None:
     window, loop = attempt.window, asyncio.get_running_loop()
     acked, heard = window.acked, loop.time()
     while window.in_flight and attempt.connected and not attempt.settled:
-        await attempt.wait(loop.time() + window.ack_timeout / _PINGS)
+        await attempt.wait(loop.time() + min(_LAST_WORDS, window.ack_timeout / _PINGS))
         now = loop.time()
         if window.acked > acked:
             acked, heard = window.acked, now
-        elif now - heard >= window.ack_timeout:
+        elif now - heard >= (_LAST_WORDS if attempt.strangers else window.ack_timeout):
             return
         if attempt.silent(now):
             await connection.send(memoryview(attempt.dialect.ping(window.sent)))
@@ -403,8 +411,12 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
         await asyncio.sleep(_QUIET)
 
 
-def _check_allowed(job: Job, tally: Tally) -> None:
-    """Raise ServerError if the server ended the connection for good, StoppedError if it denies this user something."""
+def _check_answers(job: Job, attempt: _Attempt, tally: Tally) -> None:
+    """Raise what another attempt would not mend.
+
+    ServerError if the server ended the connection for good; StoppedError if it denies this user something, if another
+    stream answered, or if ours refuses for good.
+    """
     connection = job.connection
     connection.check()
     if connection.denied:
@@ -412,6 +424,11 @@ def _check_allowed(job: Job, tally: Tally) -> None:
             tally.in_flight = 0  # none of it is stored
         denied = connection.deaf or f"{'; '.join(connection.denied.values())}; give it the right"
         raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}")
+    if attempt.strangers:
+        raise StoppedError(_elsewhere(job, attempt))
+    if attempt.refusal and attempt.refusal[0] not in _PASSING:
+        tally.in_flight = 0  # what follows a message that is refused is refused too
+        raise StoppedError(refused(job.stream, attempt.refusal, tally.stored))
 
 
 async def _check_storing(job: Job, stored: int) -> None:
@@ -429,6 +446,20 @@ async def _check_storing(job: Job, stored: int) -> None:
             raise StoppedError(refused(job.stream, (error.code, error.description), stored)) from error
     except LOST:
         pass  # the next attempt shows what became of the connection
+
+
+async def _check_alone(job: Job) -> None:
+    """Make sure, after trouble, that nothing else has begun to hear what is sent: a refusal may be another stream's.
+
+    Raises StoppedError if anything has. Where a lost connection keeps it from being told, the acks of the next attempt
+    still tell.
+    """
+    if job.domain is None:
+        return
+    with contextlib.suppress(ApiError, *LOST):
+        found = await station.look(job.connection, job.stream)
+        if sentences := await overheard(job.connection, {job.stream: found}, job.domain):
+            raise StoppedError(f"nothing more was sent: {'; '.join(sentences)}; then run this again")
 
 
 async def _compare(job: Job, after: int, last: int) -> None:
@@ -478,6 +509,27 @@ async def _final(job: Job, patience: float) -> None:
             f"`{job.stream}` should hold {job.total + job.beyond:,} messages and holds {holds}: somebody else wrote, "
             "purged or deleted; find out who, then load with --recreate"
         )
+
+
+def _elsewhere(job: Job, attempt: _Attempt) -> str:
+    """Say which stream has answered in place of ours or beside it, what it stored, and how to undo that."""
+    place = attempt.strangers[0].place
+    theirs = [stranger for stranger in attempt.strangers if stranger.place == place]
+    numbers = [stranger.sequence for stranger in theirs if stranger.sequence is not None]
+    hearer = Hearer(place.stream, place.domain, answer="" if place.stream else theirs[0].said)
+    did = f"and stores none of it ({theirs[0].said})"
+    if theirs[0].said == TWICE:
+        did = "of which there are two"
+    elif numbers:
+        did = (
+            f"which stored {len(numbers):,} messages or more, the first with its number {numbers[0]:,}: see that with "
+            f"`nats stream view`, and remove them with `nats stream rmm {place.stream} NUMBER`"
+        )
+    return (
+        f"`{job.stream}`: what is sent to it is also answered by {hearer}, {did}; nothing more is sent. "
+        f"Up to {attempt.window.in_flight:,} messages may still be stored there. {fix(job.stream, hearer)}; then run "
+        f"this again: it goes on from what `{job.stream}` holds"
+    )
 
 
 def _foreign(stream: str, sequence: int) -> str:

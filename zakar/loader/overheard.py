@@ -1,0 +1,65 @@
+"""Whether what is sent to a station would reach anything besides it: asked before that is done, said in a sentence."""
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from zakar.broker import hearing, station
+from zakar.broker.connection import ApiError, Connection
+from zakar.broker.hearing import Hearer
+from zakar.broker.station import Stream
+
+
+async def overheard(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> list[str]:
+    """Return a sentence for each partition whose messages would reach anything else; none if all is well.
+
+    ``streams`` are the partitions by name, None where one is still to be made; ``domain`` is JetStream's here, empty
+    where it has none. Stores nothing. Raises ApiError if this user may not publish to one of them, and what lost
+    connections raise.
+    """
+    if not streams:
+        return []
+    heard = await hearing.who_hears(connection, [station.subject(name) for name in streams])
+    found = []
+    for (name, there), hearers in zip(streams.items(), heard, strict=True):
+        others = hearing.strangers(hearers, name if there else "", domain)
+        if there and there.republish:
+            others += await _republished(connection, name, *there.republish, others=streams)
+        if others:
+            found.append(sentence(name, domain, others))
+    return found
+
+
+async def _republished(
+    connection: Connection, name: str, source: str, destination: str, others: Iterable[str]
+) -> list[Hearer]:
+    """Return the streams that hear what a partition publishes again, as far as this user may ask.
+
+    ``others`` are partitions that may still be made.
+    """
+    again = hearing.republished(station.subject(name), source, destination)
+    if again is None:
+        return []
+    with contextlib.suppress(ApiError):
+        if streams := [hearer for hearer in (await hearing.who_hears(connection, [again]))[0] if hearer.stream]:
+            return streams
+    return [Hearer(other) for other in others if again.startswith(f"{other}.")]
+
+
+def sentence(stream: str, domain: str, others: Sequence[Hearer]) -> str:
+    """Say who else would get what is sent to a partition, and what to do about it."""
+    at = f" (domain {domain})" if domain else ""
+    fixes = dict.fromkeys(fix(stream, hearer) for hearer in others)
+    return f"what is sent to `{stream}`{at} would also reach {' and '.join(map(str, others))}: {'; '.join(fixes)}"
+
+
+def fix(stream: str, hearer: Hearer) -> str:
+    """Return what to do about somebody else who hears what is sent to a partition."""
+    if hearer.answer:
+        return "stop that program"
+    if hearer.account:
+        return "take the import away, or give it allow_trace: true, which shows that no stream is behind it"
+    if hearer.stream == stream:
+        return (
+            f"delete that one, or keep the two apart: `{stream}.>` among the leaf node's deny_imports and deny_exports"
+        )
+    return "take away the mapping, import or republish that leads there, or that subject of the other stream"
