@@ -165,7 +165,11 @@ def test_an_address_in_a_variable_is_refused_like_one_in_an_option(
         with pytest.raises(SystemExit) as caught:
             main()
         said = capsys.readouterr().err
-        assert (caught.value.code, "SECRET" in said, "s3: addresses are not supported" in said) == (2, False, True)
+        assert (caught.value.code, "SECRET" in said, "NATS_CREDS: its scheme is not supported" in said) == (
+            2,
+            False,
+            True,
+        )
 
 
 def test_a_phrase_table_is_no_address_and_its_path_is_not_published(tmp_path: Path) -> None:
