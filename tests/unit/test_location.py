@@ -77,6 +77,8 @@ ARGUMENTS = [
     "broker --listen X",
     "broker --tlscert X --tlskey X",
     *(f"broker --memphis --server nats://127.0.0.1:9 --{option} X" for option in ("creds", "nkey", "tlsca")),
+    "publish X --out new",
+    "publish DATASET --out X",
     "demo tiny --out X",
     "demo X",
     "lab run latency --out X",
