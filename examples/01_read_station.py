@@ -6,6 +6,7 @@ stopped; what was read and not acknowledged within 30 seconds comes again. Anoth
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -24,22 +25,36 @@ async def main():
         raise problem
 
     async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
-        stream = f"{STATION}$1"  # its first partition, and its only one unless it was loaded with --partitions
-        pull = await client.jetstream().pull_subscribe(f"{stream}.final", durable=READER, stream=stream)
-        number, left = 0, 1
-        while left:
-            try:
-                messages = await pull.fetch(500, timeout=1)
-            except TimeoutError:
-                break  # nothing new for a second
-            for message in messages:
-                row = json.loads(message.data)
-                if number < 5:
-                    print(row)
-                await message.ack()  # only now: if anything fails before this, the message comes again
-                number, left = number + 1, message.metadata.num_pending
+        number = 0
+        async for stream in partitions(client.jetstream()):
+            pull = await client.jetstream().pull_subscribe(f"{stream}.final", durable=READER, stream=stream)
+            info = json.loads((await client.request(f"$JS.API.CONSUMER.INFO.{stream}.{READER}")).data)
+            most, left = min(500, info["config"].get("max_batch") or 500), 1  # a server may set a limit to a pull
+            while left:
+                try:
+                    messages = await pull.fetch(most, timeout=1)
+                except TimeoutError:
+                    break  # nothing new for a second
+                for message in messages:
+                    row = json.loads(message.data)
+                    if number < 5:
+                        print(row)
+                    await message.ack()  # only now: if anything fails before this, the message comes again
+                    number, left = number + 1, message.metadata.num_pending
         await client.flush()  # acks wait for nobody, so see that the broker has them all
         print(f"{number:,} new messages of {STATION} read and acknowledged")
+
+
+async def partitions(jetstream):
+    """Yield the station's streams: one, unless it was loaded with --partitions."""
+    for number in itertools.count(1):
+        try:
+            await jetstream.stream_info(f"{STATION}${number}")
+        except nats.js.errors.NotFoundError:
+            if number == 1:
+                raise
+            return
+        yield f"{STATION}${number}"
 
 
 try:

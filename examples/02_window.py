@@ -5,14 +5,17 @@ A day is over when a later one arrives, or nothing does for a while. Nothing is 
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import sys
+import time
 from collections import Counter, defaultdict, deque
 
 import nats
 
 WINDOW_DAYS, QUIET_SECONDS = 7, 5
+SAID_SECONDS = 5  # after so many it says how far it is
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("server", nargs="?", default=os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
 parser.add_argument("--creds", default=os.environ.get("NATS_CREDS"), help="credentials file")
@@ -35,23 +38,44 @@ async def main():
             for cell, temperature in (reading for readings, _ in window for reading in readings):
                 warmth[cell].append(temperature)
             mean, cell = max((sum(warmth[cell]) / len(warmth[cell]), cell) for cell in warmth)
-            print(f"day {day}: warmest {cell}, {mean:.1f} F; most posts", *talk.most_common(1))
+            print(f"day {day}: warmest {cell}, {mean:.1f} F; most posts", *talk.most_common(1), flush=True)
 
 
 async def days(client, station, value):
-    """Yield (day, [(cell, value), ...]) for each day that is over, of a station of one partition."""
-    stream, config = f"{station}$1", nats.js.api.ConsumerConfig(ack_policy="none", inactive_threshold=600)
-    pull, rows = await client.jetstream().pull_subscribe(f"{stream}.final", stream=stream, config=config), {}
-    try:
-        while True:
-            for message in await pull.fetch(500, timeout=QUIET_SECONDS):
+    """Yield (day, [(cell, value), ...]) for each day that is over, in every partition of a station."""
+    pulls = [pull async for pull in opened(client, station)]
+    reached, rows = dict.fromkeys(range(len(pulls)), 0), defaultdict(list)
+    number, told = 0, time.monotonic()
+    while reached:
+        behind = min(reached, key=reached.get)
+        pull, most = pulls[behind]
+        try:
+            for message in await pull.fetch(most, timeout=QUIET_SECONDS):
                 row = json.loads(message.data)
-                if rows and row["day"] not in rows:
-                    yield rows.popitem()
-                rows.setdefault(row["day"], []).append(((row["geospatial_x"], row["geospatial_y"]), row[value]))
-    except TimeoutError:
-        for day in rows.items():
-            yield day
+                rows[row["day"]].append(((row["geospatial_x"], row["geospatial_y"]), row[value]))
+                reached[behind], number = row["day"], number + 1
+        except TimeoutError:
+            del reached[behind]
+        if time.monotonic() > told + SAID_SECONDS:
+            print(f"{number:,} messages of {station} read", file=sys.stderr)
+            told = time.monotonic()
+        for day in sorted(day for day in rows if day < min(reached.values(), default=sys.maxsize)):
+            yield day, rows.pop(day)
+
+
+async def opened(client, station):
+    """Yield a pull for each partition of a station, and the most messages that it may ask for."""
+    for number in itertools.count(1):
+        stream, config = f"{station}${number}", nats.js.api.ConsumerConfig(ack_policy="none", inactive_threshold=600)
+        try:
+            pull = await client.jetstream().pull_subscribe(f"{stream}.final", stream=stream, config=config)
+        except nats.js.errors.NotFoundError:
+            if number == 1:
+                raise
+            return
+        name = (await pull.consumer_info()).name
+        info = json.loads((await client.request(f"$JS.API.CONSUMER.INFO.{stream}.{name}")).data)
+        yield pull, min(500, info["config"].get("max_batch") or 500)  # a server may set a limit to a pull
 
 
 try:

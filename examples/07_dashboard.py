@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 
@@ -27,13 +28,23 @@ async def read_on(page, day):  # each station until the day is over; whether it 
     async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
         for station, key in ORDER.items():
             page.rows[station] = rows = [row for row in page.rows[station] if row[key] > day - 10]
-            pull = await client.jetstream().pull_subscribe(f"{station}$1.final", page.name, f"{station}$1", BRIEF)
-            try:
-                while not rows or rows[-1][key] <= day:
-                    rows += [json.loads(message.data) for message in await pull.fetch(500, timeout=0.5)]
-            except TimeoutError:
-                if station != "zakar-fire-alerts":  # which come late, on some days none
-                    return False
+            for number in itertools.count(1):
+                stream = f"{station}${number}"
+                try:
+                    pull = await client.jetstream().pull_subscribe(f"{stream}.final", page.name, stream, BRIEF)
+                except nats.js.errors.NotFoundError:
+                    if number == 1:
+                        raise
+                    break  # it has no more partitions
+                info = json.loads((await client.request(f"$JS.API.CONSUMER.INFO.{stream}.{page.name}")).data)
+                most = min(500, info["config"].get("max_batch") or 500)  # a server may set a limit to a pull
+                try:
+                    while page.reached.get(stream, 0) <= day:
+                        rows += [json.loads(message.data) for message in await pull.fetch(most, timeout=0.5)]
+                        page.reached[stream] = rows[-1][key]
+                except TimeoutError:
+                    if station != "zakar-fire-alerts":  # which come late, on some days none
+                        return False
     return True
 
 
@@ -56,5 +67,5 @@ def draw(page):
 
 
 st.set_page_config(page_title="Zakar", layout="wide")
-page = argparse.Namespace(day=0, name=os.urandom(8).hex(), rows={station: [] for station in ORDER})
+page = argparse.Namespace(day=0, name=os.urandom(8).hex(), reached={}, rows={station: [] for station in ORDER})
 draw(st.session_state.setdefault("page", page))

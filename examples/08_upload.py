@@ -87,6 +87,8 @@ async def upload(client, station, rows):
         acks.append(asyncio.create_task(publish(jetstream, stream, domain, encoded(row), number)))
         if len(acks) == 500:
             await acks.popleft()  # fails if the message was refused
+        if number % 50_000 == 0:
+            print(f"{stream}: {number:,} messages sent", file=sys.stderr)
     await asyncio.gather(*acks)
     print(f"{stream}: {number - stored:,} messages sent, {number:,} stored")
 

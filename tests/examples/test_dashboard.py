@@ -15,7 +15,7 @@ from helpers import clean, free_port
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
-from zakar.dataset.schema import PUBLIC
+from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
 
@@ -53,19 +53,29 @@ def dashboard(server: Server, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
-def test_the_dashboard_waits_for_stations_and_shows_their_days_one_after_the_other(tmp_path: Path, width: int):
+@pytest.mark.parametrize(("width", "partitions"), [(1280, 2), (390, 1)], ids=["desk", "phone"])
+def test_the_dashboard_waits_for_stations_and_shows_their_days_one_after_the_other(
+    tmp_path: Path, width: int, partitions: int
+):
+    """All posts of a day, in whichever partition (streamlit#744), where a pull may ask for few (nats.go#2149)."""
+    tweets = store.read(store.open_dataset(str(SAMPLE)), TWEETS)["day"].to_pylist()
     (tmp_path / "browser").mkdir()
     with (
-        running(ServerSettings()) as server,
+        running(
+            ServerSettings(
+                extra=f'jetstream {{ store_dir: "{tmp_path.as_posix()}/store", limits {{ max_request_batch: 250 }} }}'
+            )
+        ) as server,
         dashboard(server, tmp_path) as address,
         browser(tmp_path / "browser") as page,
     ):
         page.open(address, width)
         page.until("document.body.innerText.includes('zakar doctor')")
-        asyncio.run(load(store.open_dataset(str(SAMPLE)), Access((server.url,)), PUBLIC, Pace()))
+        sample, access = store.open_dataset(str(SAMPLE)), Access((server.url,))
+        asyncio.run(load(sample, access, PUBLIC, Pace(), partitions=partitions))
         page.until(f"/Day [1-9]\\d*: /.test(document.body.innerText) && {DRAWN}")
-        page.until("/Day 40: .* alerts \\(squares\\) 1/.test(document.body.innerText)")
+        posts = tweets.count(40)
+        page.until(f"/Day 40: posts \\(circles\\) {posts}, alerts \\(squares\\) 1/.test(document.body.innerText)")
         assert not page.value("document.body.innerText.includes('zakar doctor')")
         assert page.value(FITS)
         page.picture(tmp_path / "page.png")
