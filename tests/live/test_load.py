@@ -489,8 +489,9 @@ def test_a_full_account_stops_the_load_and_once_it_is_given_more_it_goes_on(
         asyncio.run(assert_whole(sample, access))
 
 
-def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sample: Dataset):
-    with running(ServerSettings(extra="jetstream { max_file_store: 1MB }")) as server:
+def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sample: Dataset, tmp_path: Path):
+    extra = f'jetstream {{ max_file_store: 1MB, store_dir: "{tmp_path.as_posix()}" }}'
+    with running(ServerSettings(extra=extra)) as server:
         access = Access(servers=(server.url,))
         with pytest.raises(ServerError, match=r"nothing was created.*does not give 7\.2 MiB of file storage"):
             asyncio.run(load(sample, access, PUBLIC, Pace()))
