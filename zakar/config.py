@@ -34,7 +34,8 @@ def find(name_or_file: str, within: Path, what: str) -> Path:
 
     Raises ConfigError if there is neither.
     """
-    location.refuse(f"{what} file", name_or_file)
+    if name_or_file:
+        location.refuse(f"{what} file", name_or_file)
     known = names(within)
     if name_or_file in known:
         return within / f"{name_or_file}.toml"

@@ -784,7 +784,7 @@ def test_a_memphis_broker_is_not_answered_for(runner: asyncio.Runner):
         async with responding(Access(("memphis://ana:s3cret@127.0.0.1",)), print):
             pass
 
-    with pytest.raises(ConfigError, match=r"memphis://127\.0\.0\.1: a Memphis broker answers its SDKs itself"):
+    with pytest.raises(ConfigError, match=r"memphis://127\.0\.0\.1:6666: a Memphis broker answers its SDKs itself"):
         runner.run(main())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import free_port, zakar
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from zakar.broker.server import ServerSettings, running
@@ -81,6 +81,7 @@ def _said(words: list[str], env: dict[str, str]) -> str:
     user=st.booleans(),
 )
 def test_a_secret_is_never_printed(secret: str, shape: str, key: str, by: str, command: str, user: bool):
+    assume(key != "url" or "nats:" in shape or "@" in shape)  # a bare word is the name of a host, which is shown
     coded = base64.b64encode(secret.encode()).decode()
     text = shape.format(secret, coded, secret * 200)
     option, variable = KEYS[key]
