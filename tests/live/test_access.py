@@ -97,6 +97,7 @@ def test_tls_is_spoken_to_a_server_that_offers_it_and_asks_for_none(sample: Data
         assert json.loads(done.stdout)["tls"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["--js-domain", "--js-api-prefix", "context"])
 def test_a_domain_behind_a_leaf_node_is_loaded_verified_and_read(sample: Dataset, tmp_path: Path, by: str):
     port = free_port()
@@ -139,6 +140,7 @@ def test_a_domain_that_is_not_there_is_named(tmp_path: Path):
     assert "$JS.nowhere.API" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["NATS://127.0.0.1:{}", "Nats://127.0.0.1:{}/", "nats://LOCALHOST:{}?a=b"])
 def test_what_is_printed_of_an_address_and_what_is_used_are_the_same(tmp_path: Path, address: str):
     with served("", tmp_path) as at:

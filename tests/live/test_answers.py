@@ -49,6 +49,7 @@ def test_a_load_of_held_out_days_leaves_no_alert_anywhere_on_the_broker(island: 
         assert "notification_day" not in lines[0]
 
 
+@pytest.mark.slow
 def test_load_says_in_a_line_what_it_left_out_and_so_do_dry_run_doctor_and_verify(island: Path, broker: Server) -> None:
     held = ("--split", "holdout", "--server", broker.url)
     said = "left out: fire_alerts, which is to be predicted; --with-alerts is for those too"
@@ -59,6 +60,7 @@ def test_load_says_in_a_line_what_it_left_out_and_so_do_dry_run_doctor_and_verif
         assert "fire-alerts  " not in done.stdout, words
 
 
+@pytest.mark.slow
 def test_dry_run_and_doctor_plan_what_the_load_does(island: Path, broker: Server) -> None:
     held = (str(island), "--split", "holdout")
     _, rehearsed, _ = command(broker, "load", *held, "--dry-run")
@@ -84,6 +86,7 @@ def test_alerts_are_loaded_by_an_option_that_says_so_later_too(island: Path, bro
     assert command(broker, "verify", *held, "--with-alerts")[0] == 0
 
 
+@pytest.mark.slow
 def test_verify_compares_answers_that_were_loaded_and_warns_of_them(island: Path, broker: Server) -> None:
     held = (str(island), "--split", "holdout")
     assert command(broker, "load", *held, "--with-alerts")[0] == 0
@@ -105,6 +108,7 @@ def test_verify_tells_answers_that_are_others(island: Path, broker: Server) -> N
     assert "zakar-fire-alerts" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["load", "verify"])
 @pytest.mark.parametrize("tables", ["fire_alerts", "tweets,fire_alerts"])
 def test_answers_named_as_tables_need_the_option_too(island: Path, broker: Server, name: str, tables: str) -> None:
@@ -157,6 +161,7 @@ def test_what_is_handed_out_is_loaded_and_verified_without_the_rest(
     assert command(broker, "verify", str(island))[0] == 1  # of the released days
 
 
+@pytest.mark.slow
 def test_either_may_go_on_with_what_the_other_has_loaded(handed_out: Path, island: Path, broker: Server) -> None:
     one, two = (str(handed_out),), (str(island), "--split", "holdout")
     assert command(broker, "load", *one, "--tables", "tweets")[0] == 0

@@ -84,6 +84,7 @@ def test_a_comparison_with_all_days_says_how_many_there_are(sample: Dataset, bro
     assert not verified(sample, broker, "--days", "31", "--tables", "temperature_readings")[0]
 
 
+@pytest.mark.slow
 def test_what_a_station_holds_beyond_its_days_must_be_what_comes_next(sample: Dataset, broker: Server):
     loaded(sample, broker, "--days", "30")
 
@@ -100,6 +101,7 @@ def test_what_a_station_holds_beyond_its_days_must_be_what_comes_next(sample: Da
     assert "differs from the dataset at message 3,001" in refused.stderr
 
 
+@pytest.mark.slow
 def test_partitions_are_added_to_from_several_connections(sample: Dataset, broker: Server):
     loaded(sample, broker, "--days", "50", "--partitions", "3")
     loaded(sample, broker, "--days", "90", "--connections", "2")
@@ -127,6 +129,7 @@ def test_a_dry_run_and_doctor_say_what_days_would_do(sample: Dataset, broker: Se
     assert streams(broker)[0].last == 2_000
 
 
+@pytest.mark.slow
 def test_an_account_without_room_for_more_days_says_how_many_and_deletes_nothing(sample: Dataset):
     account = "accounts { A { jetstream: {max_file: 5MB}, users: [{user: ana, password: secret}] } }"
     with running(ServerSettings(extra=account)) as server:

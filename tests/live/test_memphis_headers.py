@@ -88,6 +88,7 @@ def test_every_message_has_the_two_headers_that_memphis_sets_in_every_mode(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_with_headers_a_load_is_as_whole_and_as_fast_a_batch_as_without(sample: Dataset, there: Access):
     async def main() -> None:
         report = await load(sample, there, PUBLIC, Pace())
@@ -109,6 +110,7 @@ def test_several_connections_set_them_in_every_partition(sample: Dataset, there:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_where_nobody_answers_sdks_no_message_has_any_header(sample: Dataset, alone: Access):
     async def main() -> None:
         report = await load(sample, alone, PUBLIC, Pace())
@@ -146,6 +148,7 @@ def test_a_load_that_begins_without_a_responder_is_gone_on_with_beside_one_and_t
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_stream_of_the_size_for_no_headers_is_given_more_and_one_of_a_users_size_is_left_as_it_is(
     sample: Dataset, alone: Access
 ):
@@ -211,6 +214,7 @@ def test_doctor_prints_what_is_served_and_the_fix(sample: Dataset, alone: Access
     assert re.search(r"^missing: the messages of station stream `zakar-fire-alerts\$1` lack .* --recreate$", said, re.M)
 
 
+@pytest.mark.slow
 def test_whoever_hears_everything_and_says_nothing_is_no_responder(sample: Dataset, alone: Access):
     async def main() -> None:
         async with publisher(alone) as connection:

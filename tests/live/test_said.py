@@ -83,6 +83,7 @@ def _ended(
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", _MODES)
 def test_credentials_that_expire_in_the_middle_end_a_load_with_the_servers_words_and_when(
     sample: Dataset, tmp_path: Path, mode: Mode
@@ -459,6 +460,7 @@ def test_a_responder_that_the_server_turns_away_ends_with_its_words(tmp_path: Pa
             asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows servers take no such signal")
 def test_a_server_that_is_taken_out_of_service_is_told_before_that_it_cannot_be_reached(
     sample: Dataset, tmp_path: Path

@@ -107,6 +107,7 @@ def test_a_secret_is_never_printed(secret: str, shape: str, key: str, by: str, c
         assert word not in said, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["load", "verify", "consume", "doctor"])
 def test_what_a_server_refuses_is_not_printed_either(kind: str):
     command = COMMANDS[kind]

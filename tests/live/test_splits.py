@@ -45,6 +45,7 @@ def test_held_out_days_are_loaded_and_verified_by_their_split(island: Path, brok
     assert zakar("verify", str(island), "--server", broker.url).returncode == 1
 
 
+@pytest.mark.slow
 def test_the_first_held_out_days_are_loaded_and_verified(island: Path, broker: Server):
     words = [str(island), "--server", broker.url, "--split", "holdout", "--days", "2", "--json"]
     loaded = zakar("load", *words)

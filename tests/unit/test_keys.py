@@ -140,6 +140,7 @@ def test_a_key_that_cannot_be_read_is_not_replaced(dataset: Path) -> None:
     assert (dataset / "private" / "key").is_dir()
 
 
+@pytest.mark.slow
 def test_the_command_says_which_key_it_takes_and_that_days_are_others(tmp_path: Path) -> None:
     def simulated(*words: str) -> tuple[dict[str, Any], str]:
         done = zakar(tmp_path, "simulate", "island", "--days", "2", "--out", "x", "--workers", "1", "--json", *words)

@@ -111,6 +111,7 @@ def test_nothing_in_a_hand_out_tells_of_the_answers(island: Path, tmp_path: Path
     assert "holdout_days" not in values["scenario"]["calendar"]
 
 
+@pytest.mark.slow
 def test_a_hand_out_is_a_dataset_of_its_own_for_every_command(island: Path, tmp_path: Path) -> None:
     assert zakar(tmp_path, "publish", str(island), "--split", "holdout", "--out", "out").returncode == 0
     checked = zakar(tmp_path, "check", "out", "--json")
@@ -340,6 +341,7 @@ def test_the_metadata_for_kaggle_keeps_to_its_limits(island: Path, title: str, s
     assert "pretty_name" not in said["description"]
 
 
+@pytest.mark.slow
 def test_the_command_says_how_to_put_it_on_hubs(island: Path, tmp_path: Path) -> None:
     done = zakar(tmp_path, "publish", str(island), "--out", "out")
     assert done.returncode == 0, done.stderr
