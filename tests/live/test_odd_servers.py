@@ -30,7 +30,8 @@ class Odd:
 
     ``refused``: why a load is refused, as a pattern, and with which ``code``; empty if it goes through. ``unread``:
     likewise for reading; ``stuck``: for a second load. ``streams`` are made beforehand by another user, and
-    ``consumers``, durables; ``denied``: what ours may not ask of JetStream.
+    ``consumers``, durables; ``denied``: what ours may not ask of JetStream, ``unsent`` and ``unheard``: other subjects
+    that ours may not publish or subscribe to. ``words``: options of every command.
     """
 
     limits: str = "max_file: 1GB, max_mem: 64MB"
@@ -38,6 +39,9 @@ class Odd:
     jetstream: str = ""
     streams: tuple[dict[str, Any], ...] = ()
     denied: tuple[str, ...] = ()
+    unsent: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     refused: str = ""
     code: int = 1
@@ -70,6 +74,20 @@ QUICK = {
         code=3,
     ),
     "memory alone, and asked for": Odd(limits="max_file: 0, max_mem: 64MB", options=("--storage", "memory")),
+    "our subject may not be published to": Odd(
+        unsent=(station.subject(STREAM),), refused=re.escape(f'Publish to "{station.subject(STREAM)}"'), code=3
+    ),
+    "no answers may be heard": Odd(
+        unheard=("_INBOX.>",), refused=r'Subscription to "_INBOX\..*--inbox-prefix', code=3, unread="--inbox-prefix"
+    ),
+    "answers of our own may be heard": Odd(unheard=("_INBOX.>",), words=("--inbox-prefix", "_INBOX_ana")),
+    "by its domain, and no stream may be made": Odd(
+        jetstream="domain: hub",
+        words=("--js-domain", "hub"),
+        denied=("STREAM.CREATE.>",),
+        refused=r"(?i)\$JS\.API\.STREAM\.CREATE",
+        code=3,
+    ),
     "no consumer may be made": Odd(denied=("CONSUMER.CREATE.>",), unread=r"(?i)\$JS\.API\.CONSUMER\.CREATE"),
 }
 MORE = {
@@ -178,6 +196,26 @@ MORE = {
     "messages of 300 bytes": Odd(server="max_payload: 300", refused="max_payload"),
     "messages of 1,000 bytes": Odd(server="max_payload: 1000"),
     "a domain": Odd(jetstream="domain: hub"),
+    "by its domain": Odd(jetstream="domain: hub", words=("--js-domain", "hub")),
+    "by its domain, and no consumer may be made": Odd(
+        jetstream="domain: hub",
+        words=("--js-domain", "hub"),
+        denied=("CONSUMER.CREATE.>",),
+        unread=r"(?i)\$JS\.API\.CONSUMER\.CREATE",
+    ),
+    "by its domain, and a stream may not be changed": Odd(
+        jetstream="domain: hub",
+        words=("--js-domain", "hub"),
+        streams=_ours(),
+        denied=("STREAM.UPDATE.>",),
+        refused=r"(?i)\$JS\.API\.STREAM\.UPDATE",
+        code=3,
+    ),
+    "predictions may not be published": Odd(unsent=("zakar-fire-predictions$1.>",)),
+    "no trace may be asked for": Odd(unsent=("_INBOX.>",)),
+    "nothing but our subjects may be published to": Odd(
+        unsent=("$SYS.>", "_INBOX.>", "$memphis_producer_destructions")
+    ),
     "no information": Odd(denied=("INFO",), refused=r"(?i)\$JS\.API\.INFO", code=3, unread="(?i)info"),
     "no names": Odd(denied=("STREAM.NAMES",)),
     "no list": Odd(denied=("STREAM.LIST",)),
@@ -210,8 +248,11 @@ MORE = {
 
 
 def _configuration(odd: Odd, store: Path) -> str:
-    denied = ", ".join(f'"$JS.API.{subject}"' for subject in odd.denied)
-    rights = f", permissions: {{ publish: {{ deny: [{denied}] }} }}" if denied else ""
+    publish, subscribe = (
+        json.dumps([f"$JS.API.{subject}" for subject in odd.denied] + [*odd.unsent]),
+        json.dumps(odd.unheard),
+    )
+    rights = f", permissions: {{ publish: {{ deny: {publish} }}, subscribe: {{ deny: {subscribe} }} }}"
     return f"""
     jetstream {{ store_dir: "{store.as_posix()}", {odd.jetstream} }}
     accounts {{ team {{
@@ -246,7 +287,7 @@ def _held_against(odd: Odd, sample: Dataset, store: Path, command: Command) -> N
         boss = Access(servers=(server.url,), user="boss", password="secret")
         asyncio.run(_set_up(boss, odd))
         before = asyncio.run(_state(boss))
-        words = [str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret"]
+        words = [str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret", *odd.words]
         at = [*words[1:]]
 
         # Promised.
@@ -324,7 +365,7 @@ def test_what_is_promised_is_done_and_read_back_also_where_it_is_odder(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["2.11.0", "2.14.0"], indirect=True)
+@pytest.mark.parametrize("version", ["2.10.26", "2.11.0", "2.14.0"], indirect=True)
 @pytest.mark.parametrize(
     "name",
     [

@@ -7,13 +7,18 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from helpers import assert_whole, clean, pip, publisher, started, stored, until, zakar
+from helpers import STREAMS, assert_whole, clean, free_port, pip, publisher, started, stored, until, zakar
+from test_elsewhere import linked
 
+from zakar.broker import server as servers
+from zakar.broker import station
 from zakar.broker.access import Access
-from zakar.broker.server import ServerSettings, running
+from zakar.broker.connection import LOST, ApiError
+from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.loader.load import Mode, Progress, load
@@ -161,3 +166,80 @@ def test_every_nats_py_that_is_admitted_loads_and_verifies(sample: Dataset, acce
         verified = zakar("verify", *where, **first)
         assert verified.returncode == 0, verified.stderr
     asyncio.run(assert_whole(sample, access))
+
+
+@pytest.mark.parametrize("version", ["2.12.8", "2.10.26"], indirect=True)
+def test_streams_beyond_a_leaf_node_are_filled_as_the_server_that_keeps_them_can(
+    sample: Dataset, tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The server that is connected to has fast ingest, and the one that keeps the streams knows nothing of it."""
+    port = free_port()
+    jetstream = f'jetstream {{ store_dir: "{tmp_path.as_posix()}", domain: hub }}'
+    extra = f'server_name: hub, {jetstream}, leafnodes {{ listen: "127.0.0.1:{port}" }}'
+    with running(ServerSettings(extra=extra)) as hub:
+        monkeypatch.undo()
+        remote = f'jetstream: disabled, leafnodes {{ remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}'
+        with running(ServerSettings(extra=f"server_name: edge, {remote}")) as leaf:
+            asyncio.run(linked(leaf, hub))
+            words = [str(sample.root), "--server", leaf.url, "--js-domain", "hub"]
+            refused = zakar("load", *words, "--mode", "batch")
+            assert (refused.returncode, "older than nats-server 2" in refused.stderr) == (3, True), refused.stderr
+            promised = zakar("load", *words, "--dry-run", "--json")
+            done = zakar("load", *words, "--json")
+            assert (promised.returncode, done.returncode) == (0, 0), done.stderr
+            modes = {outlook["mode"] for outlook in json.loads(promised.stdout)["stations"].values()}
+            assert (modes, json.loads(done.stdout)["mode"]) == ({"nonblocking"}, "nonblocking")
+            asyncio.run(assert_whole(sample, Access(servers=(hub.url,))))
+
+
+@pytest.mark.parametrize("version", ["2.12.8", "2.11.0"], indirect=True)
+def test_in_a_cluster_of_two_versions_each_stream_is_filled_as_the_server_that_keeps_it_can(
+    sample: Dataset, tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As in the middle of an upgrade. A stream that asks for what its server does not know is kept from everybody."""
+    old = servers.binary()
+    monkeypatch.undo()
+    binaries = [servers.binary(), servers.binary(), old]
+    ports = [free_port() for _ in binaries]
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+
+    async def until_led(access: Access) -> None:
+        async with publisher(access) as connection:
+
+            async def led() -> bool:
+                with contextlib.suppress(ApiError, *LOST):
+                    return bool(await connection.api("INFO", patience=1.0))
+                return False
+
+            await until(led)
+
+    async def place(access: Access, number: int) -> None:
+        async with publisher(access) as connection:
+            for stream in STREAMS:
+                await station.delete(connection, stream)
+                config = {"name": stream, "subjects": [f"{stream}.>"], "discard": "new"}
+                await station.make(connection, config | {"placement": {"tags": [f"s{number}"]}})
+
+    def started_as(number: int) -> AbstractContextManager[Server]:
+        cluster = f'cluster {{ name: both, listen: "127.0.0.1:{ports[number]}", routes: [{routes}] }}'
+        settings = ServerSettings(extra=f"server_name: s{number}\nserver_tags: [s{number}]\n{cluster}")
+        monkeypatch.setattr(servers, "binary", lambda: binaries[number])
+        return running(settings)
+
+    with contextlib.ExitStack() as stack:
+        first, *_ = (stack.enter_context(started_as(number)) for number in range(3))
+        access = Access(servers=(first.url,))
+        asyncio.run(until_led(access))
+        words = [str(sample.root), "--server", first.url]
+        for number in (None, 0, 2, None):
+            if number is not None:
+                asyncio.run(place(access, number))
+            promised = zakar("load", *words, "--dry-run", "--json")
+            done = zakar("load", *words, *(["--recreate"] if number is None else []), "--json")
+            assert (promised.returncode, done.returncode) == (0, 0), done.stderr
+            asyncio.run(assert_whole(sample, access))
+        asyncio.run(place(access, 2))
+        for rehearsed in ([], ["--dry-run"]):
+            refused = zakar("load", *words, "--mode", "batch", *rehearsed)
+            assert refused.returncode in {1, 3}
+            assert "older" in refused.stdout + refused.stderr

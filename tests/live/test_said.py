@@ -21,6 +21,7 @@ from operators import Operator
 
 from zakar.broker import reader
 from zakar.broker.access import Access, with_creds
+from zakar.broker.connection import ApiError
 from zakar.broker.memphis import responding
 from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
@@ -265,6 +266,22 @@ def test_what_the_server_says_keeps_its_order_and_its_letters(tmp_path: Path):
                 denied = "Permissions Violation for Publish to"
                 assert connection.said() == f'the server says: {denied} "Second.Try", then: {denied} "First.Try"'
                 assert connection.is_connected
+
+        asyncio.run(main())
+
+
+def test_each_of_several_requests_that_a_user_may_not_make_is_denied_and_nothing_is_left_of_it(tmp_path: Path):
+    with served(
+        'authorization { users: [{ user: ana, password: pw, permissions: { publish: { deny: "$JS.API.INFO" } } }] }',
+        tmp_path,
+    ) as a:
+
+        async def main() -> None:
+            async with publisher(Access((a,), user="ana", password="pw")) as connection:
+                asked = [connection.api(subject) for subject in ("INFO", "INFO", "STREAM.NAMES", "INFO")]
+                answers = await asyncio.gather(*asked, return_exceptions=True)
+                assert [isinstance(answer, ApiError) and answer.code for answer in answers] == [403, 403, False, 403]
+                assert connection.denied == {}
 
         asyncio.run(main())
 

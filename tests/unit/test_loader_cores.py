@@ -145,6 +145,12 @@ def test_no_responders_are_a_refusal_in_both_dialects():
         assert dialect.take(nobody).refusal == (0, "no stream listens on this subject")
 
 
+def test_a_stream_that_stores_a_batch_one_by_one_ends_it():
+    """As one that is kept by a server without fast ingest does."""
+    answer = FastBatch("s", "i", 0, 9, 500).take([Delivery(b"i", b"", b"", b'{"stream":"s","seq":1}')])
+    assert (answer.acked, answer.ended, answer.refusal and answer.refusal[0]) == (None, True, -1)
+
+
 def test_a_flow_ack_counts_from_where_the_batch_began():
     dialect = FastBatch("s", "i", 1_000, 9_000, 500)
     assert dialect.take(_deliveries({"type": "ack", "seq": 0, "msgs": 500})) == Answer(1_000)

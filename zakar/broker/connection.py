@@ -42,6 +42,7 @@ _LAST_WORDS = 1.0  # seconds to take what was said before a connection broke
 _STATEMENTS = 64
 _READ = 65_536
 _OBJECTION = re.compile(rb"-ERR '([^\r\n]*)'\s*\Z")  # the last line of all
+_DOMAIN = re.compile(r"^\$js\.[^.]+\.api\.")
 _T = TypeVar("_T")
 
 
@@ -90,7 +91,8 @@ class Connection(Client):
         self.losses = 0
         self.patience = _API_TIMEOUT
         self._sent = 0  # bytes of blocks given to a TCP socket
-        self.denied: dict[str, str] = {}  # what the server said this user may not do, by what it is about
+        # What the server said this user may not do, as often as it said so, by what it is about.
+        self.denied: dict[str, list[str]] = {}
         self.watchers: set[asyncio.Event] = set()
         self._ps = _BulkParser(self)
 
@@ -102,11 +104,30 @@ class Connection(Client):
         """Take what the server says of its own accord; end for good where no other connection could go on."""
         self._statements.append((asyncio.get_running_loop().time(), text))
         if "permissions violation" in text.lower():
-            self.denied[_about(text)] = text
+            self.denied.setdefault(_about(text), []).append(text)
         elif verdict := refusal.final(text):
             expired = refusal.expiry(self._token)
             self.end(ServerError("; ".join([f"{self._access.shown}: {verdict}", *([expired] if expired else [])])))
         self.change()
+
+    @property
+    def denials(self) -> list[str]:
+        """All that the server said this user may not do and nobody was told of, nothing twice."""
+        return list(dict.fromkeys(text for texts in self.denied.values() for text in texts))
+
+    def denial(self, subject: str) -> str:
+        """Return what the server said to messages to a subject that this user may not publish to; empty if nothing.
+
+        It is told once, for all of them.
+        """
+        return next((text for name in _names(subject) for text in self.denied.pop(name, ())), "")
+
+    def _denial_of_one(self, subject: str) -> str:
+        """Return what the server said to one message to a subject, and leave what it said to the others to them."""
+        for name in _names(subject):
+            if len(said := self.denied.get(name, [])) > 1:
+                return said.pop()
+        return self.denial(subject)
 
     def change(self) -> None:
         """Wake whoever waits for a change of the connection."""
@@ -196,8 +217,8 @@ class Connection(Client):
     @property
     def deaf(self) -> str:
         """Why no answer is ever heard: that the server denied an inbox, and what to do; empty if it did not."""
-        heard = ((about, text) for about, text in self.denied.items() if "subscription" in text.lower())
-        text = next((text for about, text in heard if about.startswith(self._inboxes)), "")
+        said = (text for about, texts in self.denied.items() if about.startswith(self._inboxes) for text in texts)
+        text = next((text for text in said if "subscription" in text.lower()), "")
         return f"{text}; give --inbox-prefix the beginning of subjects where this user may hear answers" if text else ""
 
     @property
@@ -338,7 +359,7 @@ class Connection(Client):
             while not answering.done():
                 self.check()
                 # A request that this user may not make is never answered; the server says so on the side.
-                denied = subject and (self.denied.pop(subject.lower(), "") or self.deaf)
+                denied = subject and (self._denial_of_one(subject) or self.deaf)
                 if denied:
                     raise ApiError(DENIED, denied)
                 if self.losses != losses:
@@ -625,6 +646,12 @@ async def connected(
     finally:
         with contextlib.suppress(nats.errors.Error, OSError):
             await connection.close()
+
+
+def _names(subject: str) -> tuple[str, ...]:
+    """Return a subject in lower case, and as a server calls it where it has that domain itself."""
+    subject = subject.lower()
+    return subject, _DOMAIN.sub("$js.api.", subject)
 
 
 def _about(violation: str) -> str:

@@ -14,6 +14,8 @@ from zakar.broker.connection import Connection
 from zakar.broker.memphis_client import Memphis
 from zakar.broker.station import Stream
 
+_FAST_INGEST = (2, 14)  # server version
+
 
 class Control(Protocol):
     """Who makes stations."""
@@ -66,9 +68,11 @@ class JetStream:
     """Stations made by JetStream's own API, one stream after the other.
 
     ``run``: what messages call the connection that they came by, where SDKs of Memphis are served; empty where not.
+    ``level``: that of JetStream's API, None where it is not known.
     """
 
     run: str = ""
+    level: int | None = None
     theirs: bool = False
 
     @property
@@ -82,9 +86,13 @@ class JetStream:
 
     def slow(self, connection: Connection) -> str:
         """Return why there is no fast ingest; empty if there is."""
-        if station.offers_fast_ingest(connection):
+        if self.level is None or self.level >= station.FAST_INGEST:
             return ""
-        return f"nats-server {connection.version} has no fast ingest, which came with 2.14"
+        version = connection.connected_server_version
+        who = f"nats-server {connection.version}"
+        if (version.major, version.minor) >= _FAST_INGEST:
+            who = f"the server that keeps the streams is older than {who} and"
+        return f"{who} has no fast ingest, which came with 2.14"
 
     async def check(self, connection: Connection) -> None:
         """Find nothing wrong: that there is JetStream is seen by what it says of the account."""
@@ -105,7 +113,9 @@ class JetStream:
         """Create a partition with a size. Raises ApiError, and what lost connections raise."""
         del of
         stream = station.stream_name(name, number)
-        return await station.create(connection, stream, metadata, max_bytes, replicas, storage, wide=wide)
+        return await station.create(
+            connection, stream, metadata, max_bytes, replicas, storage, wide=wide, batched=not self.slow(connection)
+        )
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
         """Delete a station's streams. Raises ApiError, and what lost connections raise."""
@@ -127,4 +137,5 @@ async def of(access: Access, connection: Connection) -> Control:
     if access.memphis:
         return Memphis(str(memphis_access(access).user))
     # As short as it may be: it is a good part of what each message takes, and nobody looks a connection up by it.
-    return JetStream(secrets.token_hex(4) if await memphis_client.answers(connection) else "")
+    served, level = await asyncio.gather(memphis_client.answers(connection), station.level(connection))
+    return JetStream(secrets.token_hex(4) if served else "", level)

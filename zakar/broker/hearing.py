@@ -92,9 +92,9 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
         await connection.flush()  # refusals of the right to publish have come then
         quiet = max(_QUIET, _TRIPS * (loop.time() - began))
         for place, ear in enumerate(ears):
-            if denied := connection.denied.pop(ear.subject.lower(), "") or connection.deaf:
+            if denied := connection.denial(ear.subject) or connection.deaf:
                 raise ApiError(DENIED, denied)
-            if connection.denied.pop(f"{inbox}.{place}.t".lower(), ""):
+            if connection.denial(f"{inbox}.{place}.t"):
                 ear.traced = False
         losses, until = connection.losses, loop.time() + quiet
         while not all(ear.whole for ear in waited_for) and loop.time() < until:

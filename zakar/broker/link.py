@@ -83,7 +83,7 @@ async def _objection(connection: Connection, subject: str) -> str:
         return f"stream `{capturing[0]}` would store it"
     await connection.send(memoryview(b"PUB %s 0\r\n\r\n" % subject.encode()))  # at once: a PING would overtake others
     await connection.flush()
-    denied = connection.denied.pop(subject.lower(), "")
+    denied = connection.denial(subject)
     return f"this user may not publish it ({denied})" if denied else ""
 
 

@@ -183,7 +183,7 @@ async def _pull(
                     chunk = await arrived.get()
             except TimeoutError:
                 waited += 1
-                if denied := connection.denied.pop(pull.lower(), "") or connection.deaf:
+                if denied := connection.denial(pull) or connection.deaf:
                     raise ApiError(DENIED, denied) from None
                 continue
             messages = [d for d in chunk if d.reply.startswith(_DELIVERED)]

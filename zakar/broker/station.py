@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ STREAM_NOT_FOUND = 10059
 MESSAGE_NOT_FOUND = 10037
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
 PARTITIONS = "zakar.partitions"  # metadata: how many partitions the station has
-_FAST_INGEST = (2, 14)  # server version
+FAST_INGEST = 4  # the level of JetStream's API that has it (ADR-44 of the NATS architecture): nats-server 2.14's
+_LEVEL = "_nats.level"  # metadata: the level of the server that keeps the stream; 2.11 and later say it
 _CONTRADICTORY = 10052
 NO_JETSTREAM = (0, 10039, 10076)
 
@@ -57,6 +59,12 @@ class Stream:
     max_consumers: int = -1
     consumers_idle: float = 0.0  # seconds that consumers may ask to be kept without a pull, at most; 0 for any
     republish: tuple[str, str] | None = None  # what it stores under one subject is published again to another
+    level: int = 0  # of JetStream's API, at the server that keeps it
+
+    @property
+    def may_batch(self) -> bool:
+        """Whether the server that keeps it knows fast ingest: in a cluster it may be another one than ours."""
+        return self.level >= FAST_INGEST
 
     @property
     def wide(self) -> bool:
@@ -103,6 +111,17 @@ def subjects(stream: str, *, wide: bool = False) -> dict[str, Any]:
 
 def _further(stream: str) -> str:
     return subject(stream.rpartition("$")[0])
+
+
+async def level(connection: Connection) -> int | None:
+    """Return the level of JetStream's API, 0 where there was none yet; None where it cannot be asked.
+
+    It is that of whoever answers: beyond a leaf node, or in a cluster, another server than ours.
+    """
+    try:
+        return int((await connection.api("INFO")).get("api", {}).get("level", 0))
+    except (ApiError, *LOST):
+        return None
 
 
 async def info(connection: Connection) -> Any:
@@ -206,11 +225,15 @@ async def create(
     storage: str = "file",
     *,
     wide: bool = False,
+    batched: bool = False,
 ) -> Stream:
     """Create a partition that keeps everything and, once full, refuses rather than forgets.
 
-    ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too. Raises ApiError.
+    ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too. A ``batched``
+    one has fast ingest if the server that is to keep it knows that: in a cluster it is asked once the stream is there,
+    since an older server would keep from everybody what it does not know. Raises ApiError.
     """
+    at_once = batched and alone(connection)
     config = {
         "name": stream,
         **subjects(stream, wide=wide),
@@ -221,9 +244,14 @@ async def create(
         "num_replicas": replicas,
         "allow_direct": True,
         "metadata": metadata,
-        **({"allow_batched": True} if offers_fast_ingest(connection) else {}),
+        **({"allow_batched": True} if at_once else {}),
     }
-    return await make(connection, config)
+    made = await make(connection, config)
+    if batched and not at_once and made.may_batch:
+        with contextlib.suppress(ApiError):  # it has none then
+            answer = await connection.api(f"STREAM.INFO.{stream}")
+            return await change(connection, {**answer["config"], "allow_batched": True})
+    return made
 
 
 async def creatable(connection: Connection, stream: str, max_bytes: int, replicas: int, storage: str) -> None:
@@ -266,16 +294,11 @@ async def change(connection: Connection, config: dict[str, Any]) -> Stream:
     return _stream(await connection.api(f"STREAM.UPDATE.{config['name']}", config))
 
 
-def offers_fast_ingest(connection: Connection) -> bool:
-    """Whether the server knows fast ingest."""
-    version = connection.connected_server_version
-    return (version.major, version.minor) >= _FAST_INGEST
-
-
 def alone(connection: Connection) -> bool:
     """Whether the server keeps streams itself and is in no cluster, so that it can keep one replica of each alone."""
     said = connection._server_info
-    return bool(said.get("jetstream")) and not said.get("cluster")
+    own = connection.api_prefix in {API, f"$JS.{said.get('domain', '')}.API"}
+    return own and bool(said.get("jetstream")) and not said.get("cluster")
 
 
 async def fence(connection: Connection, stream: str, metadata: dict[str, str], *, reopened: bool = True) -> Stream:
@@ -348,5 +371,6 @@ def _stream(answer: Any) -> Stream:
         consumers=state.get("consumer_count", 0),
         max_consumers=config.get("max_consumers", -1),
         consumers_idle=(config.get("consumer_limits") or {}).get("inactive_threshold", 0) / 1e9,
+        level=int(config.get("metadata", {}).get(_LEVEL, 0)),
         republish=(again.get("src", ""), again.get("dest", "")) if (again := config.get("republish")) else None,
     )

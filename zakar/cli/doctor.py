@@ -147,10 +147,8 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     offer, seen = found.offer, found.seen
     lines = [offer.lacks] if offer.lacks else []
     if offer.account is not None and not offer.fast_ingest:
-        none, faster = f"nats-server {offer.version} has none", "2.14 and later load faster"
-        if offer.memphis:
-            none, faster = "there is none through Memphis", f"nats-server {faster} at a nats:// address"
-        lines.append(f"fast ingest: {none}; {faster}")
+        where = " at a nats:// address" if offer.memphis else ""
+        lines.append(f"fast ingest: {offer.slow}; nats-server 2.14 and later load faster{where}")
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
     if seen is None or dataset is None or where is None:
@@ -288,9 +286,7 @@ def _switches(found: Findings) -> dict[str, bool]:
 def _switched(found: Findings) -> dict[str, str]:
     """Say whether batch and compression are on, and if not, why."""
     offer = found.offer
-    why_no_batch = "the load would ask for an ack a message" if offer.fast_ingest else "the server has no fast ingest"
-    if offer.memphis:
-        why_no_batch = offer.slow
+    why_no_batch = offer.slow or "the load would ask for an ack a message"
     if offer.account is None:
         why_no_batch = "there is no JetStream" if offer.jetstream is False else "what it needs is not there"
     over_tcp = "TCP is not compressed, a ws:// address of the server would be"

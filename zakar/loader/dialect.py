@@ -22,6 +22,7 @@ WRONG_LAST_SEQUENCE = 10071
 _MESSAGE_TOO_LARGE = 10054
 _TOO_LARGE = "the next message is larger than the stream's max_msg_size; raise that and run this again"
 TWICE = "answers twice"
+_ONE_BY_ONE: Refusal = (-1, "it stores messages of a batch one by one, having no fast ingest; use --mode nonblocking")
 _FIRST = b".1.0.$FI"  # the end of the subject on which a batch's first message is answered
 _SEQUENCE = b'"seq":'
 _SHOWN = 40  # bytes of an answer that no stream gives
@@ -214,6 +215,8 @@ class FastBatch:
                     strangers.append(Stranger(self._place, None, TWICE))
             elif kind == "err" or (kind is None and "error" in answer):
                 refusal, self._ended = refusal or _refusal(answer), kind is None
+            elif kind is None and "count" not in answer:
+                refusal, self._ended = refusal or _ONE_BY_ONE, True
             elif kind is None:
                 acked, self._ended = self._start + answer["count"], True
                 if answer["seq"] != acked:  # something else was stored among them

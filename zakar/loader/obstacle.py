@@ -15,11 +15,15 @@ from zakar.loader import frames, partition
 from zakar.loader.outlook import Action, Outlook, mib
 from zakar.loader.plan import Refusal, Target
 
-_API = "$JS.API."
 _NO_ROOM = {10047, 10028}  # on disk, in memory
 _ROOMY = 16_384  # bytes that every message of every dataset is smaller than
 _SHOWN = 3  # streams or subjects of a list
 _FREES = "take that subject away from it, delete it, or load elsewhere"
+
+
+def unbatched(stream: str) -> str:
+    """Say that a stream has no fast ingest where JetStream does: it may be kept by an older server of a cluster."""
+    return f"`{stream}` has no fast ingest: an older server than 2.14 keeps it, or this user may not update it"
 
 
 async def overlapping(connection: Connection, new: Collection[str], gone: Collection[str]) -> list[Refusal]:
@@ -110,23 +114,26 @@ async def without_rights(
     load: list[_Right] = []
     after: list[_Right] = []
     updates: dict[str, str] = {}
+    api = connection.api_prefix
     for fate in fates:
         stream = fate.stream
         load.append(_Right("a load", stream, (f"STREAM.INFO.{stream}",)))
         if fate.action in {Action.RECREATE, Action.DELETE} and not control.theirs:
             load.append(_Right("a load", stream, (f"STREAM.DELETE.{stream}",)))
-        if fate.action in {Action.CREATE, Action.RECREATE} and not control.theirs:
+        created = fate.action in {Action.CREATE, Action.RECREATE} and not control.theirs
+        if created:
             load.append(_Right("a load", stream, (f"STREAM.CREATE.{stream}",)))
-        if fate.action is Action.CONTINUE:
-            updates[f"{_API}STREAM.UPDATE.{stream}"] = stream
+        if fate.action is Action.CONTINUE or (created and fate.mode == "batch" and not station.alone(connection)):
+            updates[f"{api}.STREAM.UPDATE.{stream}"] = stream
         if fate.action is Action.CONTINUE and stream in unmarked and not control.theirs:
             load.append(_Right("a load into a stream of another's making", stream, (f"STREAM.UPDATE.{stream}",)))
         if fate.records and fate.action is not Action.REFUSE:
             after.append(_Right("a load that goes on", stream, (f"STREAM.MSG.GET.{stream}",)))
             after += [_Right("reading", stream, subjects) for subjects in reader.requests(stream)]
-    asked = [f"{_API}{subject}" for right in (*load, *after) for subject in right.subjects] + list(updates)
+    asked = [f"{api}.{subject}" for right in (*load, *after) for subject in right.subjects] + list(updates)
     denied = await rights.refused(connection, asked)
-    return _lacking(load, denied), _lacking(after, denied), {name for asked, name in updates.items() if asked in denied}
+    fenced = {stream for subject, stream in updates.items() if subject in denied}
+    return _lacking(api, load, denied), _lacking(api, after, denied), fenced
 
 
 @dataclass(frozen=True)
@@ -138,12 +145,13 @@ class _Right:
     subjects: tuple[str, ...]
 
 
-def _lacking(needed: Iterable[_Right], denied: Mapping[str, str]) -> list[str]:
-    """Return a line for all streams for which the same right lacks."""
+def _lacking(api: str, needed: Iterable[_Right], denied: Mapping[str, str]) -> list[str]:
+    """Return a line for all streams for which the same right lacks, which is named as the server names it."""
     lines: dict[tuple[str, str], list[str]] = {}
     for right in needed:
-        if all(f"{_API}{subject}" in denied for subject in right.subjects):
-            asked = f"{_API}{right.subjects[0].partition(f'.{right.stream}')[0]}"
+        said = [denied.get(f"{api}.{subject}", "") for subject in right.subjects]
+        if all(said):
+            asked = said[0].partition('"')[2].partition(f".{right.stream}")[0]
             lines.setdefault((right.who, asked), []).append(right.stream)
     return [
         f"rights: {who} publishes to {asked}, and this user may not for {_listed(streams)}; give it the right"

@@ -277,28 +277,16 @@ async def _open(
     owner = secrets.token_hex(8)
     marked = {**target.metadata, station.OWNER: owner}
     slow = control.slow(connection)
+    if found is None:
+        made = await _make(connection, control, target, marked, replicas, storage, wide=wide)
+        slow = slow or ("" if made.batched else obstacle.unbatched(target.stream))
+    elif not slow and not found.may_batch:
+        slow = obstacle.unbatched(target.stream)
+    if slow and mode is Mode.BATCH and (found is None or found.last < target.records):
+        raise ServerError(f"--mode batch: {slow}; use --mode auto")
     wanted = mode in {Mode.AUTO, Mode.BATCH} and not slow
     why = slow if mode is Mode.AUTO else ""
     if found is None:
-        try:
-            made = await control.create(
-                connection,
-                target.table.station,
-                target.number,
-                target.of,
-                marked,
-                target.max_bytes,
-                replicas,
-                storage,
-                wide=wide,
-            )
-        except ApiError as error:
-            if error.code not in FULL:
-                raise
-            raise ServerError(
-                f"the server does not give `{target.stream}` the {target.max_bytes / 2**20:,.0f} MiB it needs: "
-                f"{error}; raise the account's or the server's storage, or load fewer --tables"
-            ) from error
         return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why, fresh=fresh)
     if found.last >= target.records:
         beyond = found.last - target.records
@@ -330,6 +318,29 @@ async def _open(
         forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
         why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
         return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last, headers=headers)
+
+
+async def _make(
+    connection: Connection,
+    control: Control,
+    target: Target,
+    marked: dict[str, str],
+    replicas: int,
+    storage: str,
+    *,
+    wide: bool,
+) -> Stream:
+    """Create a target's stream. Raises ServerError where there is no room for it, and as ``create`` does."""
+    station_name, number, of, size = target.table.station, target.number, target.of, target.max_bytes
+    try:
+        return await control.create(connection, station_name, number, of, marked, size, replicas, storage, wide=wide)
+    except ApiError as error:
+        if error.code not in FULL:
+            raise
+        raise ServerError(
+            f"the server does not give `{target.stream}` the {size / 2**20:,.0f} MiB it needs: "
+            f"{error}; raise the account's or the server's storage, or load fewer --tables"
+        ) from error
 
 
 async def _roomy(connection: Connection, control: Control, target: Target, found: Stream) -> bool:

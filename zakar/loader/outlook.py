@@ -85,7 +85,7 @@ def outlook(
         there = replace(there, max_bytes=enlarged, enlarged=True)
     beyond = there.max_bytes - found.max_bytes if found.max_bytes > 0 else max(0, size - found.bytes)
     needs = beyond * account.counts(found)
-    if mode == "batch" and plan.late_until(found.last) >= target.records:
+    if mode == "batch" and (plan.late_until(found.last) >= target.records or not found.may_batch):
         mode = "nonblocking"
     return replace(there, action=Action.CONTINUE, needs=needs, mode=mode)
 

@@ -97,10 +97,17 @@ async def preview(
     rights, afterwards, unmarked = await obstacle.without_rights(
         connection, control, stations.values(), () if recreate else plan.unmarked_of(streams)
     )
+    if mode is Mode.BATCH:
+        old = {stream.name for stream in streams if not (stream.may_batch or recreate)}
+        rights += [
+            f"fast ingest: {obstacle.unbatched(o.stream)}; use --mode auto"
+            for o in stations.values()
+            if o.action is Action.CONTINUE and o.stream in old
+        ]
     for name, o in stations.items():
         if o.stream in unmarked and o.mode == Mode.BATCH:
             stations[name] = replace(o, mode=Mode.NONBLOCKING)
-        if o.stream in unmarked and mode is Mode.BATCH:
+        if o.stream in unmarked and mode is Mode.BATCH and o.records:
             rights.append(f"rights: --mode batch updates `{o.stream}`, which this user may not; use --mode auto")
     needs = sum(outlook.needs for outlook in stations.values())
     left = account.left

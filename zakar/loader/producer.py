@@ -422,7 +422,7 @@ def _check_answers(job: Job, attempt: _Attempt, tally: Tally) -> None:
     if connection.denied:
         if not connection.deaf:
             tally.in_flight = 0  # none of it is stored
-        denied = connection.deaf or f"{'; '.join(connection.denied.values())}; give it the right"
+        denied = connection.deaf or f"{'; '.join(connection.denials)}; give it the right"
         raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}")
     if attempt.strangers:
         raise StoppedError(_elsewhere(job, attempt))

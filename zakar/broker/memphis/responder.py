@@ -140,7 +140,7 @@ async def _check_heard(connection: Connection) -> None:
     await connection.publish(inbox, b"")
     await connection.flush()
     for subject in (*requests.SUBJECTS, inbox):
-        if said := connection.denied.get(subject.lower()):
+        if said := connection.denial(subject):
             raise ServerError(f"the server does not let this user answer Memphis SDKs: {said}")
 
 
@@ -201,7 +201,7 @@ async def _serve(desk: _Desk, message: Msg) -> None:
         desk.journal.once("reply", f"{message.subject}: not done, since the reply is asked for at no inbox")
         return
     answer = await _answer(desk, message.subject, message.data)
-    if len(desk.connection.denied) > _DENIED_MOST:  # inboxes that we may not answer
+    if sum(map(len, desk.connection.denied.values())) > _DENIED_MOST:  # inboxes that we may not answer
         desk.connection.denied.clear()
     if reply:
         with contextlib.suppress(*LOST):
