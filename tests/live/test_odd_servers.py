@@ -380,3 +380,41 @@ def test_what_is_promised_by_an_older_server_is_done_and_read_back(
     name: str, version: str, sample: Dataset, tmp_path: Path, command: Command
 ):
     _held_against((QUICK | MORE)[name], sample, tmp_path, command)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "said"),
+    [
+        ("", ""),
+        (
+            'publish: { deny: "$JS.API.CONSUMER.CREATE.>" }',
+            r"reading publishes to \$JS\.API\.CONSUMER\.CREATE, .*zakar-",
+        ),
+        ('publish: { deny: "$JS.API.CONSUMER.MSG.NEXT.>" }', r"reading publishes to \$JS\.API\.CONSUMER\.MSG\.NEXT"),
+        ('publish: { deny: "$JS.API.STREAM.INFO.>" }', r'which stations there are: .*"\$JS\.API\.STREAM\.INFO'),
+        ('publish: { deny: "$JS.API.CONSUMER.CREATE.zakar-fire-alerts$1.>" }', ""),  # there is the other request
+    ],
+)
+def test_doctor_without_a_dataset_says_whether_the_stations_that_are_there_can_be_read(
+    permissions: str, said: str, sample: Dataset, tmp_path: Path, command: Command
+):
+    extra = f"""
+    jetstream {{ store_dir: "{tmp_path.as_posix()}" }}
+    authorization {{ users: [
+        {{ user: boss, password: pw }}, {{ user: ana, password: pw, permissions: {{ {permissions} }} }}
+    ] }}
+    """
+    with running(ServerSettings(extra=extra)) as server:
+        for there in (False, True):
+            code, out, _ = command("doctor", "--server", server.url, "--user", "ana", "--password", "pw", "--json")
+            missing = "\n".join(json.loads(out)["missing"])
+            lacks = bool(said) and there
+            assert (code, json.loads(out)["ok"]) == ((1, False) if lacks else (0, True)), missing
+            assert not lacks or re.search(said, missing), missing
+            words = ["--server", server.url, "--user", "boss", "--password", "pw", "--tables", "fire_alerts"]
+            assert command("load", str(sample.root), *words)[0] == 0
+        code, _, err = command(
+            "consume", "zakar-fire-alerts", "--server", server.url, "--user", "ana", "--password", "pw",
+            "--out", str(tmp_path / "out.jsonl"),
+        )  # fmt: skip
+        assert (code == 0) == (not said), err

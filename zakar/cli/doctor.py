@@ -58,7 +58,8 @@ def doctor_command(
 ) -> None:
     """Say what a server offers, whether a dataset fits, what is missing, and the fix.
 
-    Measures the link for about a second, with messages that go to no station. Nothing is created or changed.
+    Without DIR, whether the dataset's stations that are there can be read. Measures the link for about a second, with
+    messages that go to no station. Nothing is created or changed.
 
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
@@ -66,10 +67,11 @@ def doctor_command(
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
     found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))
     seen, missing = found.seen, lacking(found, dataset, where)
+    readable = not (found.unreadable or (seen is not None and seen.afterwards))
     if json:
         give(
             {
-                "ok": not found.offer.lacks and (seen is None or (seen.ok and not seen.afterwards)),
+                "ok": not found.offer.lacks and (seen is None or seen.ok) and readable,
                 **_offer(found, dataset),
                 **load_report(found),
                 "missing": missing,
@@ -80,6 +82,8 @@ def doctor_command(
         _show_offer(found, dataset)
         show_preview(found, dataset, missing)
     refuse(found, where)
+    if found.unreadable:
+        raise MismatchError(f"{who.shown}: stations cannot be read; what is missing, and the fix, is said above")
     if seen is not None and seen.afterwards:
         raise MismatchError(
             f"{location.shown(where or '')}: can be loaded, but what is missing for the rest is said above"
@@ -147,14 +151,14 @@ def lacking(found: Findings, dataset: Dataset | None, where: str | None, options
     offer, seen = found.offer, found.seen
     lines = [offer.lacks] if offer.lacks else []
     if offer.account is not None and not offer.fast_ingest:
-        where = " at a nats:// address" if offer.memphis else ""
-        lines.append(f"fast ingest: {offer.slow}; nats-server 2.14 and later load faster{where}")
+        faster = f"nats-server 2.14 and later load faster{' at a nats:// address' if offer.memphis else ''}"
+        lines.append(f"fast ingest: {offer.slow}; {faster}")
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
     if seen is None or dataset is None or where is None:
         if offer.account is not None and offer.account.max_bytes == 0:
             lines.append(no_storage(offer.account))
-        return lines
+        return [*lines, *found.unreadable]
     lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in seen.refusals.values()]
     lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in found.bare]
     lines += [*seen.overheard, *seen.shortages, *seen.afterwards]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from zakar.broker import account as accounts
 from zakar.broker import control as controls
 from zakar.broker import link as links
+from zakar.broker import station
 from zakar.broker.access import Access, is_websocket
 from zakar.broker.account import Account, NoTierError
 from zakar.broker.connection import LOST, ApiError, Connection, connected
@@ -13,11 +14,11 @@ from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.broker.station import NoJetStreamError
-from zakar.dataset.schema import Table
+from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
+from zakar.loader import obstacle, transport
 from zakar.loader import preview as previews
-from zakar.loader import transport
 from zakar.loader.load import choose, left_out, sample, stored
 from zakar.loader.opening import NO_HEADERS, Mode
 from zakar.loader.outlook import Action
@@ -73,7 +74,8 @@ class Findings:
     ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice,
     and whether a load of them ``starts_over``, since they do only once the stations are deleted. ``left_out`` are the
     tables of answers that a load leaves out, and how many messages their stations hold. ``bare``: streams with messages
-    that lack what SDKs of Memphis read in each, where these are served.
+    that lack what SDKs of Memphis read in each, where these are served. ``unreadable``: without a dataset, what keeps
+    the stations of datasets that are there from being read, each with the fix.
     """
 
     offer: Offer
@@ -83,6 +85,7 @@ class Findings:
     starts_over: bool = False
     left_out: dict[str, int | None] = field(default_factory=dict)
     bare: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def batch(self) -> bool:
@@ -122,8 +125,10 @@ async def examine(
             if access.memphis:
                 offer = replace(offer, server=offer.server.replace("nats", "memphis", 1), memphis=True)
             found = Findings(offer)
-            if dataset is None or offer.account is None or offer.lacks:
+            if offer.account is None or offer.lacks:
                 return found
+            if dataset is None:
+                return replace(found, unreadable=await _unreadable(connection, offer.account))
             seen = await previews.preview(
                 connection,
                 control,
@@ -148,6 +153,17 @@ async def examine(
     fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     days, starts_over = fitting
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
+
+
+async def _unreadable(connection: Connection, account: Account) -> tuple[str, ...]:
+    """Return what keeps the stations of datasets that are there from being read."""
+    try:
+        looked = await station.partitions_of(connection, [table.station for table in (*PUBLIC, PREDICTIONS)])
+    except ApiError as error:
+        return (f"reading: the server does not say which stations there are: {error}; give this user the right",)
+    streams = [stream for partitions in looked for stream in partitions]
+    unheard = await obstacle.without_right_to_read(connection, [stream.name for stream in streams])
+    return (*unheard, *obstacle.unreadable(streams, account))
 
 
 async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:

@@ -129,11 +129,18 @@ async def without_rights(
             load.append(_Right("a load into a stream of another's making", stream, (f"STREAM.UPDATE.{stream}",)))
         if fate.records and fate.action is not Action.REFUSE:
             after.append(_Right("a load that goes on", stream, (f"STREAM.MSG.GET.{stream}",)))
-            after += [_Right("reading", stream, subjects) for subjects in reader.requests(stream)]
+            after += _reading(stream)
     asked = [f"{api}.{subject}" for right in (*load, *after) for subject in right.subjects] + list(updates)
     denied = await rights.refused(connection, asked)
     fenced = {stream for subject, stream in updates.items() if subject in denied}
     return _lacking(api, load, denied), _lacking(api, after, denied), fenced
+
+
+async def without_right_to_read(connection: Connection, streams: Iterable[str]) -> list[str]:
+    """Return which rights lack for reading streams, each with the fix. Raises what lost connections raise."""
+    api, needed = connection.api_prefix, [right for stream in streams for right in _reading(stream)]
+    asked = [f"{api}.{subject}" for right in needed for subject in right.subjects]
+    return _lacking(api, needed, await rights.refused(connection, asked))
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,10 @@ class _Right:
     who: str
     stream: str
     subjects: tuple[str, ...]
+
+
+def _reading(stream: str) -> list[_Right]:
+    return [_Right("reading", stream, subjects) for subjects in reader.requests(stream)]
 
 
 def _lacking(api: str, needed: Iterable[_Right], denied: Mapping[str, str]) -> list[str]:
