@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import nats.errors
 import psutil
 import pytest
-from helpers import free_port, publisher, started, until
+from helpers import free_port, publisher, started, until, zakar
 
 from zakar.broker import station
 from zakar.broker.access import Access
@@ -19,9 +20,9 @@ from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.broker.memphis import responding
 from zakar.broker.memphis.requests import CONSUMER_CREATION, STATION_CREATION
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.dataset.schema import TWEETS
+from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.loader.load import Mode
+from zakar.loader.load import Mode, Pace, load
 from zakar.loader.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")]
@@ -227,5 +228,25 @@ def test_memphis_sdks_are_answered_while_a_node_and_the_responder_on_it_are_lost
                 assert json.loads(answer)["partitions_update"]["partitions_list"] == [1, 2], answer
             assert (await client.api("STREAM.INFO.a$2"))["config"]["num_replicas"] == 3
             assert (await client.api("CONSUMER.NAMES.a$2"))["total"] == 6
+
+    asyncio.run(main())
+
+
+def test_a_stream_whose_only_node_is_down_is_named_and_the_connection_is_not_said_to_be_lost(
+    sample: Dataset, tmp_path: Path
+):
+    async def main() -> None:
+        async with _cluster(tmp_path) as cluster:
+            await load(sample, Access(servers=cluster.urls()), PUBLIC, Pace())
+            async with publisher(Access(servers=cluster.urls())) as connection:
+                leader = await _leader(connection)
+            cluster.kill(leader)
+            left = ",".join(cluster.urls([name for name in NODES if name != leader]))
+            for words in (["load", str(sample.root)], ["consume", STREAM.partition("$")[0], "--limit", "1"]):
+                done = await asyncio.to_thread(zakar, *words, "--server", left)
+                assert done.returncode == 3, done.stderr
+                assert "connection lost" not in done.stderr
+                said = r"no answer to \$JS\.API\.[^ ]+; of a cluster|stream is offline"
+                assert re.search(said, done.stderr), done.stderr
 
     asyncio.run(main())

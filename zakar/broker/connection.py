@@ -67,6 +67,17 @@ class ApiError(Exception):
         self.description = description
 
 
+class UnansweredError(nats.errors.TimeoutError):
+    """A request has no answer, while the connection is there."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__()
+        self._subject = subject
+
+    def __str__(self) -> str:
+        return f"no answer to {self._subject}; of a cluster, the server that is to give it may be down"
+
+
 class Connection(Client):
     """A nats-py client that sends blocks and hands over tapped messages by the chunk.
 
@@ -375,6 +386,8 @@ class Connection(Client):
             said = self.said(began)
             if said and not isinstance(error, nats.errors.NoRespondersError | nats.errors.MaxPayloadError):
                 raise ConnectionError(f"{str(error).removeprefix('nats: ') or 'no answer'}: {said}") from error
+            if subject and isinstance(error, nats.errors.TimeoutError):
+                raise UnansweredError(subject) from error
             raise
         finally:
             self.watchers.discard(changed)
@@ -629,6 +642,11 @@ def next_wait(waited: float, luck: float) -> float:
     ``luck``, about 1, spreads those who lost the same server.
     """
     return min(waited * _RECONNECT_GROWTH * luck, _RECONNECT_MOST)
+
+
+def lost(error: Exception) -> str:
+    """Return what a request came to that has no answer: that the connection is lost is not what a time-out says."""
+    return str(error) if isinstance(error, UnansweredError) else f"connection lost: {error}"
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from zakar.broker import link as links
 from zakar.broker import station
 from zakar.broker.access import Access, is_websocket
 from zakar.broker.account import Account, NoTierError
-from zakar.broker.connection import LOST, ApiError, Connection, connected
+from zakar.broker.connection import LOST, ApiError, Connection, connected, lost
 from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.broker.memphis import messages
@@ -145,7 +145,7 @@ async def examine(
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
-            raise ServerError(f"{access.shown}: connection lost while looking: {error}") from error
+            raise ServerError(f"{access.shown}: while looking: {lost(error)}") from error
     seconds = previews.predicted(dataset, tables, seen, offer.link, pace, control.header_bytes)
     found = replace(found, seen=seen, seconds=seconds)
     if not seen.shortages or seen.refusals or offer.account.max_bytes == 0:

@@ -9,7 +9,7 @@ from itertools import islice
 from zakar.broker import control as controls
 from zakar.broker import station
 from zakar.broker.access import Access
-from zakar.broker.connection import LOST, ApiError, Connection, connected
+from zakar.broker.connection import LOST, ApiError, Connection, connected, lost
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
@@ -183,7 +183,7 @@ async def load(
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
-            raise ServerError(f"{access.shown}: connection lost before anything was sent: {error}") from error
+            raise ServerError(f"{access.shown}: nothing was sent: {lost(error)}") from error
         works = _shared(openings, connections)
         if len(works) == 1:
 
