@@ -314,3 +314,20 @@ def test_another_seed_must_be_in_its_range_too() -> None:
     assert scenario.with_seed(known, 5).seed == 5
     with pytest.raises(ConfigError, match="^--seed: `seed`: Expected `int` <= 9223372036854775807"):
         scenario.with_seed(known, 2**63)
+
+
+@pytest.mark.parametrize(("name", "own", "other"), [("classic", "classic", "island"), ("island", "island", "classic")])
+def test_the_checks_of_another_model_are_refused_when_the_scenario_is_read(
+    tmp_path: Path, name: str, own: str, other: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    text = scenario.find(name).read_text(encoding="utf-8")
+    assert text.count(f'checks = "{own}"') == 1
+    path.write_text(text.replace(f'checks = "{own}"', f'checks = "{other}"'), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        scenario.read(path)
+    words = f"`checks` is `{other}`; must be `{own}` or `none` where `model` is `{own}`"
+    assert str(caught.value).startswith(f"{path}: ")
+    assert words in str(caught.value)
+    path.write_text(text.replace(f'checks = "{own}"', 'checks = "none"'), encoding="utf-8")
+    assert scenario.read(path).checks == "none"

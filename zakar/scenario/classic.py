@@ -118,6 +118,7 @@ class ClassicScenario(Named, frozen=True, tag_field="model", tag="classic"):
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""
+        self.check_suite()
         if self.fires.burnable_cells > self.grid.cells:
             raise ValueError(
                 f"`fires.burnable_cells` is {self.fires.burnable_cells}, must be in 1..{self.grid.cells}, the cells "

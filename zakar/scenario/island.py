@@ -379,6 +379,7 @@ class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""
+        self.check_suite()
         self.terrain.check_grid(self.grid)
         first, last = _NORTHERN_SUMMER
         if self.terrain.latitude < 0 and not first <= self.climate.warmest_day <= last:

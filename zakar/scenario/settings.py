@@ -67,3 +67,9 @@ class Named(Settings, frozen=True):
     description: str
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     checks: Literal["none", "classic", "island"]
+
+    def check_suite(self) -> None:
+        """Refuse the suite of another model, whose tables and truth this one does not have."""
+        model = str(self.__struct_config__.tag)
+        if self.checks not in ("none", model):
+            raise ValueError(f"`checks` is `{self.checks}`; must be `{model}` or `none` where `model` is `{model}`")
