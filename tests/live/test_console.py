@@ -69,7 +69,7 @@ def _answer(words: list[str], output: bytes, encoding: str) -> object:
     if "--json" in words:
         report = json.loads(text)
         return {key: value for key, value in report.items() if not re.search("second|bytes_per|messages_per", key)}
-    return re.findall(r"\w+", text)
+    return re.findall(r"\w", text)  # words are broken where a column is narrow
 
 
 @pytest.mark.parametrize("console", CONSOLES)

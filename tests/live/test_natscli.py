@@ -9,7 +9,6 @@ import natscli
 import pytest
 import typer
 from _pytest.mark import ParameterSet
-from click import UsageError
 from natscli import REFUSED, SHAPES, Shape, World
 
 from zakar.broker.access import Access
@@ -17,6 +16,7 @@ from zakar.broker.connection import ApiError, connected
 from zakar.cli.access import connects
 from zakar.errors import ConfigError, ServerError
 
+UsageError = typer.BadParameter.__base__ or typer.BadParameter  # by this name only where typer builds on click
 ANSWERS = json.loads(natscli.ANSWERS.read_text(encoding="utf-8"))["answers"]
 # What the tool refuses, or does not know, though it is plain what is meant: whom the server takes zakar for.
 MORE = {
