@@ -212,7 +212,9 @@ def schema_command(json: Json = False) -> None:
         return
     console = Console(soft_wrap=True)
     for table, station, place in shown.values():
-        grid = Table("column and wire key" if station else "column", "type", "unit", "meaning", box=box.SIMPLE)
+        grid = Table(box=box.SIMPLE)
+        for title in ("column and wire key" if station else "column", "type", "unit", "meaning"):
+            grid.add_column(title, overflow="fold")  # a narrow console breaks words; nothing is left out
         for column in table.columns:
             grid.add_row(column.name, str(column.type), column.unit, column.doc)
         console.print(f"{table.name}, {place}: {table.doc}", markup=False, highlight=False)

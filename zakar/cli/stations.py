@@ -190,9 +190,12 @@ def verify_command(
     if json:
         give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": left_out})
     else:
-        grid = Table("station", box=None, pad_edge=False)
+        grid = Table(box=None, pad_edge=False)
+        grid.add_column("station", overflow="fold")  # a narrow console breaks words; nothing is left out
         for field in COUNTS:  # a thousandfold more would still be whole on 80 columns
-            grid.add_column("doubled" if field == "duplicates" else field.replace("_", " "), justify="right")
+            grid.add_column(
+                "doubled" if field == "duplicates" else field.replace("_", " "), justify="right", overflow="fold"
+            )
         for name, c in comparisons.items():
             grid.add_row(name.removeprefix("zakar-"), *(f"{getattr(c, field):,}" for field in COUNTS))
         show(grid)
