@@ -99,3 +99,10 @@ def test_a_stream_that_is_closed_changes_no_exit_code(named: Path, server: str, 
         )
         assert here.returncode == usual.returncode, (name, here.stderr)
         assert b"Traceback" not in here.stderr, name
+
+
+def test_the_table_of_verify_is_whole_on_80_columns(named: Path, server: str):
+    told = _run(["verify", str(named), "--server", server], COLUMNS="80").stdout.decode()
+    assert [line.split()[0] for line in told.splitlines()] == [
+        "station", "tweets", "temperature-readings", "fire-alerts"
+    ]  # fmt: skip

@@ -190,9 +190,9 @@ def verify_command(
     if json:
         give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": left_out})
     else:
-        grid = Table(box=None, pad_edge=False)
-        grid.add_column("station", overflow="fold")  # a narrow console breaks words; nothing is left out
-        for field in COUNTS:  # a thousandfold more would still be whole on 80 columns
+        grid = Table(box=None, pad_edge=False, collapse_padding=True)  # whole on 80 columns, those of `island` too
+        grid.add_column("station", overflow="fold")  # a narrower console breaks words; nothing is left out
+        for field in COUNTS:
             grid.add_column(
                 "doubled" if field == "duplicates" else field.replace("_", " "), justify="right", overflow="fold"
             )
