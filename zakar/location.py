@@ -1,7 +1,7 @@
 """Where something is: a path of this machine or an address elsewhere, told apart here, and shown without secrets."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ _SCHEMES = frozenset(
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)?://")
 _BEGINNING = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/?)")  # a single letter is a drive of Windows's
 _DRIVE = re.compile(r"[A-Za-z]:")
+_BEFORE = re.compile("^-+|[=,]")  # what may stand before an address in one word
 _SIGNED = re.compile(
     r"[?&;](x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|access_?token|token|sig|signature)="
     r"|(accountkey|sharedaccesssignature)=",
@@ -90,3 +91,12 @@ def refuse(option: str, text: str) -> None:
         raise ConfigError(f"{option}: {kind}: addresses are not supported here; give a path of this machine")
     if not text.strip():
         raise ConfigError(f"{option}: is empty; give a path")
+
+
+def hidden(text: str, words: Sequence[str]) -> str:
+    """Return what is said of a command's words, in which every address among them, or in one, is shown as it may be."""
+    given = {word[start:] for word in words for start in (0, *(mark.end() for mark in _BEFORE.finditer(word)))}
+    given |= {part.strip() for word in words for part in word.split(",")}
+    for address in sorted(filter(scheme, given), key=len, reverse=True):  # one may be in another
+        text = text.replace(address, shown(address)).replace(repr(address)[1:-1], shown(address))
+    return text

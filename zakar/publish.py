@@ -1,9 +1,11 @@
 """What may leave of a dataset: all but the private part, or the held-out days without the answers."""
 
+import base64
 import hashlib
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +28,15 @@ _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Publication:
-    """What was written: its manifest, and how many files of how many bytes."""
+    """What was written: its manifest, and how many files of how many bytes.
+
+    ``own_lines`` of the card are not as zakar writes it: somebody has put them there.
+    """
 
     manifest: Manifest
     files: int
     bytes: int
+    own_lines: int
 
 
 def publish(source: Path, split: Split, out: Path, owner: str, *, overwrite: bool = False) -> Publication:
@@ -60,7 +66,16 @@ def publish(source: Path, split: Split, out: Path, owner: str, *, overwrite: boo
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     written = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
-    return Publication(leaving, len(written), sum(written))
+    return Publication(leaving, len(written), sum(written), _own_lines(leaving, out))
+
+
+def _own_lines(leaving: Manifest, out: Path) -> int:
+    """Return how many lines of the card that was written are not as zakar writes it; scores of baselines are."""
+    ours, text = (
+        card.with_scores(each, leaving, ()).splitlines()
+        for each in (card.render(leaving), (out / card.NAME).read_text(encoding="utf-8"))
+    )
+    return sum((Counter(text) - Counter(ours)).values())
 
 
 def _leaving(dataset: Dataset) -> Manifest:
@@ -104,12 +119,17 @@ def _surprises(found: Manifest, folder: Path) -> list[str]:
             if path == folder / "private":
                 names.remove(path.name)  # nothing of it leaves, and so it may hold anything
             elif path.is_symlink():
-                surprises.append(f"{path.relative_to(folder).as_posix()}, a link")
+                surprises.append(f"{_named(path, folder)}, a link")
             elif path not in known and path not in folders:
-                surprises.append(path.relative_to(folder).as_posix())
+                surprises.append(_named(path, folder))
                 if path.name in names:
                     names.remove(path.name)
     return surprises
+
+
+def _named(path: Path, folder: Path) -> str:
+    """Return the name of a file below a folder, on one line whatever is in it."""
+    return re.sub(r"[\r\n]", lambda end: repr(end[0])[1:-1], path.relative_to(folder).as_posix())
 
 
 def _links(source: Path, files: Iterable[str]) -> list[str]:
@@ -145,7 +165,10 @@ def _write(dataset: Dataset, leaving: Manifest, files: dict[str, str], source: P
     edited = source / card.NAME  # people may have written into it
     text = card.render(leaving)
     if dataset.split is Split.TRAIN and edited.is_file():
-        text = edited.read_text(encoding="utf-8")
+        try:
+            text = edited.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{edited}: not UTF-8; save it so, or delete it and it is made anew") from error
     (partial / card.NAME).write_text(text, encoding="utf-8", newline="\n")
     kept = source / record.NAME
     if dataset.split is Split.TRAIN and kept.is_file():
@@ -221,9 +244,10 @@ def _secrets(path: Path) -> Iterator[bytes]:
     root = secret_root(key.lower())
     yield from (str(root).encode(), f"{root:064x}".encode(), root.to_bytes(32, "big"))
     try:
-        yield bytes.fromhex(key.decode())
+        bits = bytes.fromhex(key.decode())
     except ValueError:  # no key
         return
+    yield from (bits, base64.b64encode(bits).rstrip(b"="), base64.urlsafe_b64encode(bits).rstrip(b"="))
 
 
 def _rows(found: Manifest, part: str) -> int:

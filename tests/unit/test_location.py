@@ -158,6 +158,42 @@ def test_every_argument_refuses_addresses_in_a_sentence_without_their_secret(
     assert list(tmp_path.iterdir()) == []
 
 
+# Where no address belongs: choices, numbers, names, and a word too many.
+MISUSED = [
+    *("X", "lab X", "lab run X", "load DATASET X", "check DATASET X", "schema X"),
+    *("load DATASET --X", "load DATASET --nothing=X", "load DATASET --json=X"),
+    *("load DATASET --tables X", "verify DATASET --tables tweets,X", "consume zakar-tweets --format X"),
+    *(f"load DATASET --{option} X" for option in ("split", "mode", "transport", "storage", "days", "partitions")),
+    *(f"load DATASET --{option} X" for option in ("rate", "in-flight", "ack-timeout", "connections")),
+    *("simulate tiny --out new --seed X", "publish DATASET --out new --split X", "publish DATASET --out new --owner X"),
+    *("broker --port X", "doctor DATASET --days X", "consume zakar-tweets --limit X", "lab run --port X"),
+]
+
+
+@pytest.mark.parametrize("words", MISUSED)
+def test_an_address_where_none_belongs_is_told_without_its_secret(
+    words: list[str],
+    pristine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Choices, numbers, names, and what is one word too many: bad usage repeats what was said, but no secret in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "500")
+    for text in ADDRESSES:
+        given = [word.replace("DATASET", str(pristine)).replace("X", text) for word in words.split()]
+        monkeypatch.setattr(sys, "argv", ["zakar", *given])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        said = capsys.readouterr()
+        assert caught.value.code == 2, text
+        if text.startswith(("file:", "hf://", "memory://", "gs://", "gcs://", "://")):  # no place for secrets
+            continue
+        assert "SECRET" not in (said.out + said.err).replace(location.shown(text), ""), text
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_address_in_a_variable_is_refused_like_one_in_an_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """What leaves of a dataset is what may leave: read again, compared, and without a private byte."""
 
+import base64
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from making import edit_manifest, rewrite, small_island
 from zakar import scenario
 from zakar.check import record
 from zakar.check.figure import Check
-from zakar.check.report import report
+from zakar.check.report import report, verdict_of
 from zakar.dataset import card, croissant, hubs, manifest, store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError
@@ -169,8 +170,9 @@ def test_a_hand_out_takes_posts_and_readings_alone_of_the_private_part(folder: P
         KEY.decode().upper(),
         str(secret_root(KEY)),
         f"{secret_root(KEY):064x}",
+        base64.b64encode(bytes.fromhex(KEY.decode())).decode(),
     ],
-    ids=["the key", "in capitals", "its root", "its root in hexadecimal"],
+    ids=["the key", "in capitals", "its root", "its root in hexadecimal", "in base 64"],
 )
 def test_the_key_in_any_form_keeps_everything_from_leaving(folder: Path, tmp_path: Path, secret: str) -> None:
     readme = folder / "README.md"
@@ -219,6 +221,44 @@ def test_checks_of_held_out_days_do_not_leave(folder: Path, tmp_path: Path) -> N
     (folder / "checks.json").write_text("{}", encoding="utf-8")
     published(folder, tmp_path / "third")
     assert not (tmp_path / "third" / "checks.json").exists()
+
+
+def test_what_does_not_apply_is_published_as_such(folder: Path, tmp_path: Path) -> None:
+    dataset = store.open_dataset(str(folder))
+    record.keep(dataset, [Check("9/hot", "hot days", 90.0, 1, 2, "x", settings=("climate",), why="climate is other")])
+    published(folder, tmp_path / "out")
+    left, here = (json.loads((place / "checks.json").read_bytes()) for place in (tmp_path / "out", folder))
+    assert left == here
+    (check,) = verdict_of(store.open_dataset(str(tmp_path / "out"))).checks
+    assert (check.applies, check.why) == (False, "climate is other")
+
+
+def test_a_card_that_was_written_into_is_told_with_how_many_lines_are_not_zakars(folder: Path, tmp_path: Path) -> None:
+    record.keep(store.open_dataset(str(folder)), [Check("21/a", "a score", 0.7, 0, 1, "x")])  # its own scores are
+    assert published(folder, tmp_path / "clean").own_lines == 0
+    card_file = folder / "README.md"
+    card_file.write_text(
+        card_file.read_text(encoding="utf-8") + "\nA fire starts on day 61 in cell 3, 4.\n", encoding="utf-8"
+    )
+    assert published(folder, tmp_path / "other", Split.HOLDOUT).own_lines == 0  # that one is made anew
+    done = zakar(tmp_path, "publish", str(folder), "--out", "out")
+    assert done.returncode == 0
+    assert "leaves as it is, with 2 lines that are not zakar's: read them once" in done.stderr
+    assert json.loads(zakar(tmp_path, "publish", str(folder), "--out", "json", "--json").stdout)["own_lines"] == 2
+
+
+def test_a_card_that_is_no_text_is_told(folder: Path, tmp_path: Path) -> None:
+    (folder / "README.md").write_bytes(b"# Insel \xfc\n")
+    with pytest.raises(ConfigError, match=r"README\.md: not UTF-8"):
+        published(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a\nzakar: done\x1b[31m"] if os.name == "posix" else [])
+def test_a_name_with_ends_of_lines_is_told_in_one(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / name).write_bytes(b"x")
+    done = zakar(tmp_path, "publish", str(folder), "--out", "out")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert r"a\nzakar: done\x1b[31m" in done.stderr
 
 
 def test_what_pandas_notes_in_a_file_does_not_leave(folder: Path, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ class _Check(Struct):
     high: float | None
     source: str
     ok: bool
+    settings: list[str] = []
+    applies: bool = True
+    why: str = ""
 
 
 class _Report(Struct):

@@ -28,6 +28,7 @@ from zakar.errors import ConfigError
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # but the end of a line
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
@@ -84,7 +85,8 @@ def answer_lines(dataset: store.Dataset, left_out: dict[str, int | None]) -> lis
 
 
 def tell(text: str) -> None:
-    """Print a line for a person, on standard error."""
+    """Print a line for a person, on standard error; what would control the terminal is written as an escape."""
+    text = _CONTROLS.sub(lambda letter: repr(letter[0])[1:-1], text)
     Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
 
 

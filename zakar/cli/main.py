@@ -1,17 +1,47 @@
 """`zakar`: the commands, and the exit codes of what they raise."""
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 import zakar
+from zakar import location
 from zakar.cli import broker, dataset, demo, doctor, lab, publish, report, stations
 from zakar.cli.common import tell
 from zakar.errors import ZakarError
 
+_UsageError: Any = typer.BadParameter.__base__  # for which typer has no name that all its versions share
+
+
+class _Commands(TyperGroup):
+    """The commands, of which bad usage is told without the secrets of addresses among their words."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        with _hiding():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _hiding():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _hiding() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.message = location.hidden(error.message, sys.argv)
+        raise
+
+
 app = typer.Typer(
     name="zakar",
+    cls=_Commands,
     help="Simulate the wildfire island of Zakar and stream its data into NATS JetStream stations.",
     no_args_is_help=True,
     add_completion=False,
@@ -54,7 +84,7 @@ def main() -> None:
     try:
         app()
     except ZakarError as error:
-        tell(f"zakar: {error}")
+        tell(f"zakar: {location.hidden(str(error), sys.argv)}")
         sys.exit(error.exit_code)
     except OSError as error:  # standard output cannot be written to
         tell(f"zakar: {error}")

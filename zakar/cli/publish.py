@@ -10,7 +10,7 @@ import typer
 
 from zakar import location
 from zakar.cli.common import Json, give, tell
-from zakar.dataset import hubs
+from zakar.dataset import card, hubs
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
 
@@ -67,6 +67,7 @@ def publish_command(
                 "files": done.files,
                 "bytes": done.bytes,
                 "uploads": uploads,
+                "own_lines": done.own_lines,
                 "seconds": round(seconds, 3),
             }
         )
@@ -76,6 +77,11 @@ def publish_command(
         f"{out}: {done.manifest.records:,} records of {done.manifest.days:,} days{withheld}, {done.files} files, "
         f"{done.bytes / 1e6:.1f} MB, read again and compared; nothing of the private part is in it"
     )
+    if done.own_lines:
+        tell(
+            f"{out / card.NAME} leaves as it is, with {done.own_lines:,} lines that are not zakar's: read them once, "
+            f"since no program can tell what they give away; without {where / card.NAME} it is made anew"
+        )
     for hub, command in uploads.items():
         tell(f"{hub}: {command}")
     if owner == hubs.NOBODY:
