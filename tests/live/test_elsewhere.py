@@ -19,6 +19,7 @@ from helpers import STREAMS, assert_whole, free_port, publisher, until, zakar
 
 from zakar.broker import station
 from zakar.broker.access import Access
+from zakar.broker.hearing import who_hears
 from zakar.broker.memphis import responding
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import READINGS, TWEETS
@@ -279,6 +280,21 @@ def test_a_mapping_into_another_stream_is_found_before_anything_is_sent_however_
             if length_or_none(server, TWEETS_STREAM) is None:
                 made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>", allow_batched=True)
         assert lengths(server) == [0 if stream == TWEETS_STREAM else None for stream in STREAMS]
+
+
+@pytest.mark.parametrize("version", ["2.10.26", "2.14.0"], indirect=True)
+def test_a_mapping_that_takes_half_is_heard_each_time_also_where_nothing_is_there_yet_or_nothing_traces(version: str):
+    """The answer that nobody hears may come before the trace that shows the mapping."""
+    mapping = f'mappings {{ "{SUBJECT}": [{{ destination: "archive.tweets", weight: "50%" }}] }}'
+    with running(accounts(mapping)) as server:
+        made(server, "ARCHIVE", "archive.>")
+
+        async def ask() -> list[set[str]]:
+            async with publisher(access(server)) as connection:
+                assert connection.version == version
+                return [{h.stream for h in (await who_hears(connection, [SUBJECT]))[0]} for _ in range(20)]
+
+        assert asyncio.run(ask()) == [{"ARCHIVE"}] * 20
 
 
 def length_or_none(server: Server, stream: str) -> int | None:

@@ -21,6 +21,7 @@ _IMPOSSIBLE = b"Nats-Expected-Last-Sequence: 9223372036854775807\r\n"  # the las
 _QUIET = 1.0  # seconds without another answer, where it is not known who is still to answer;
 _TRIPS = 4  # as many round trips at least
 _SPLIT = 300  # messages that ask where else a mapping leads, which may send each a way of its own
+_TRACING = (2, 11)  # version of the first server that traces
 _UNTRACED = "does not support"  # of an older server behind this one, in a trace's words
 _ANSWER_SHOWN = 40  # characters
 
@@ -61,11 +62,16 @@ class _Ear:
 
     @property
     def whole(self) -> bool:
-        """Whether all that can answer has."""
+        """Whether all that can answer has. "Nobody at all" is the last word only where no trace is to come after it."""
         first = self.answers.get(0, [])
-        if not self.traced or not self.traces:
+        if not self.traced:
             return any(delivery.headers for delivery in first)  # nobody at all
-        return trace_whole(self.traces) and len(first) >= len(traced(self.traces))
+        return bool(self.traces) and trace_whole(self.traces) and len(first) >= len(traced(self.traces))
+
+    @property
+    def mapped(self) -> bool:
+        """Whether a mapping may lead elsewhere the next time: one is on the way, or no trace would show it."""
+        return not self.traces or is_mapped(self.traces)
 
 
 async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[list[Hearer]]:
@@ -74,7 +80,7 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
     Raises ApiError if this user may not publish to one, and what lost connections raise.
     """
     inbox, loop = connection.short_inbox(), asyncio.get_running_loop()
-    ears = [_Ear(subject) for subject in subjects]
+    ears = [_Ear(subject, traced=_traces(connection)) for subject in subjects]
     arrived = asyncio.Event()
 
     def take(chunk: list[Delivery]) -> None:
@@ -87,7 +93,7 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
                 ear.answers.setdefault(int(number), []).append(delivery)
         arrived.set()
 
-    async def hear(waited_for: Sequence[_Ear]) -> None:
+    async def hear() -> None:
         began = loop.time()
         await connection.flush()  # refusals of the right to publish have come then
         quiet = max(_QUIET, _TRIPS * (loop.time() - began))
@@ -97,7 +103,7 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
             if connection.denial(f"{inbox}.{place}.t"):
                 ear.traced = False
         losses, until = connection.losses, loop.time() + quiet
-        while not all(ear.whole for ear in waited_for) and loop.time() < until:
+        while not all(ear.whole for ear in ears) and loop.time() < until:
             arrived.clear()
             try:
                 async with asyncio.timeout_at(until):
@@ -116,8 +122,8 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
             for place, ear in enumerate(ears)
         ]
         await connection.send(memoryview(b"".join(frames)))
-        await hear(ears)
-        if split := [ear for ear in ears if is_mapped(ear.traces)]:
+        await hear()
+        if split := [ear for ear in ears if ear.mapped]:
             frames = [
                 _frame(ear.subject, f"{inbox}.{ears.index(ear)}.{number}")
                 for ear in split
@@ -129,6 +135,12 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
     finally:
         await connection.untap(tap)
     return [read([ear.answers[number] for number in sorted(ear.answers)], ear.traces) for ear in ears]
+
+
+def _traces(connection: Connection) -> bool:
+    """Whether the server that is connected to traces messages."""
+    version = connection.connected_server_version
+    return (version.major, version.minor) >= _TRACING
 
 
 async def _answered(ears: Sequence[_Ear], arrived: asyncio.Event) -> None:
