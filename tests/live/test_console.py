@@ -54,6 +54,10 @@ def _commands(named: Path, server: str) -> dict[str, list[str]]:
         "doctor": ["doctor", str(named), "--server", server, "--json"],
         "dry run": ["load", str(named), "--server", server, "--dry-run", "--json"],
         "check": ["check", str(named), "--json"],
+        "consume to a file": ["consume", "zakar-fire-alerts", "--out", str(named / "ö.parquet"), "--server", server],
+        "report": ["report", str(named), "--out", str(named.parent / "ü.html")],
+        "publish": ["publish", str(named), "--out", str(named.parent / "weg-ä"), "--overwrite"],
+        "simulate": ["simulate", "tiny", "--out", str(named.parent / "köln"), "--overwrite", "--json"],
         "no such folder": ["verify", f"{named}-☃", "--server", server],
     }
 

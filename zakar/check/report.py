@@ -1,6 +1,7 @@
 """A report: pictures of what a dataset holds and its check results, as one HTML page that fetches nothing."""
 
 import math
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def verdict_of(dataset: Dataset) -> Verdict | None:
     """
     path = posixpath.join(dataset.root, record.NAME)
     try:
-        with dataset.filesystem.open_input_stream(path) as stream:
+        with dataset.filesystem.open_input_stream(os.fsencode(path)) as stream:
             verdict = msgspec.json.decode(stream.read(), type=Verdict)
     except FileNotFoundError:
         return None

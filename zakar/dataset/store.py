@@ -121,13 +121,19 @@ def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
     """
     path = folder / part_name(number)
     options = _options(rows.schema, [c.name for c in table.columns if not c.unique])
-    pq.write_table(rows, path, row_group_size=_ROW_GROUP, **options)
+    with _created(path) as sink:
+        pq.write_table(rows, sink, row_group_size=_ROW_GROUP, **options)
     return Part(
         table=table.name,
         file=File(path.name, rows.num_rows, path.stat().st_size, _sha256(path)),
         wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table.name in _ON_WIRE else 0,
         days=content.day_digests(table, rows),
     )
+
+
+def _created(path: Path) -> pa.NativeFile:
+    """Return a new local file to write to, named by bytes: Arrow takes a text for UTF-8, whatever the locale is."""
+    return pafs.LocalFileSystem().open_output_stream(os.fsencode(path))
 
 
 def _sha256(path: Path) -> str:
@@ -145,6 +151,7 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
     with writable(path):
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path}: is no file; give --out the name of one")
+    files = contextlib.ExitStack()
     writer: pq.ParquetWriter | None = None
 
     def write(rows: pa.Table) -> None:
@@ -153,9 +160,10 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
             raise ValueError("without any key there is no column")
         with writable(path):
             try:
-                writer = writer or pq.ParquetWriter(
-                    partial, rows.schema, **_options(rows.schema, _repeating(rows.schema))
-                )
+                if writer is None:
+                    options = _options(rows.schema, _repeating(rows.schema))
+                    sink = files.enter_context(_created(partial))
+                    writer = files.enter_context(pq.ParquetWriter(sink, rows.schema, **options))
                 writer.write_table(rows, _ROW_GROUP)
             except pa.ArrowException as error:
                 raise ValueError(f"Parquet cannot hold this: {error}") from error
@@ -164,12 +172,10 @@ def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
         try:
             yield write
             with writable(path):
-                if writer is not None:
-                    writer.close()
+                files.close()
         finally:
             with contextlib.suppress(OSError, pa.ArrowException):  # of a file that is given up
-                if writer is not None:
-                    writer.close()
+                files.close()
 
 
 @contextlib.contextmanager
@@ -288,7 +294,7 @@ def _private_if_here(filesystem: Any, root: str, where: str) -> PrivateManifest 
 def _content(filesystem: Any, path: str, where: str) -> bytes:
     """Return a file of a dataset. Raises FileNotFoundError, and ConfigError if it cannot be read."""
     try:
-        with filesystem.open_input_stream(path) as stream:
+        with filesystem.open_input_stream(os.fsencode(path)) as stream:
             return stream.read()  # type: ignore[no-any-return]
     except FileNotFoundError:
         raise
@@ -319,7 +325,7 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
         if start >= file.rows:
             start -= file.rows
             continue
-        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             parquet = pq.ParquetFile(source)
             groups: list[int] = []
             for group in range(parquet.num_row_groups):
@@ -338,7 +344,7 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
 def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield a table file by file: name and rows. Raises as ``columns`` does."""
     for path in _checked(dataset, table, _listed(dataset, table)):
-        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             yield posixpath.basename(path), pq.read_table(source)
 
 
@@ -357,7 +363,7 @@ def columns(dataset: Dataset, table: Table, names: list[str], days: tuple[int, i
     chosen = [(table.day, ">=", days[0]), (table.day, "<=", days[1])] if days else None
     found = []
     for path in paths:
-        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             found.append(pq.read_table(source, columns=names, filters=chosen))
     return pa.concat_tables(found or [table.schema.empty_table().select(names)])
 
@@ -401,7 +407,7 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
         entry = truth.get(table.name)
     words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
     for path in _checked(dataset, table, entry) if entry is not None else ():
-        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             rows = pq.ParquetFile(source, read_dictionary=words).read(columns=list(names))
         if rows.schema.names != list(names):
             raise MismatchError(f"{path}: has not all of the columns {', '.join(names)}; simulate the dataset again")
@@ -418,7 +424,7 @@ def _truth(dataset: Dataset, private: PrivateManifest | None) -> dict[str, Table
 def extra_metadata(dataset: Dataset, table: Table, entry: TableEntry) -> Iterator[str]:
     """Yield the files of a published table that say more than its rows: pandas, for one, notes things of its own."""
     for path in _checked(dataset, table, entry):
-        with _readable(path), dataset.filesystem.open_input_file(path) as source:
+        with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             parquet = pq.ParquetFile(source)
             said = set(parquet.metadata.metadata or {}) - {b"ARROW:schema"} | set(parquet.schema_arrow.metadata or {})
         if said:
@@ -490,13 +496,13 @@ def _checked(dataset: Dataset, table: Table, entry: TableEntry | None) -> list[s
 def _check_file(filesystem: Any, path: str, file: File, table: Table) -> None:
     """Raise MismatchError if a file is missing, truncated, no Parquet, or has other rows or columns."""
     again = "simulate the dataset again, or copy the file again from where it came"
-    info = filesystem.get_file_info(path)
+    info = filesystem.get_file_info(os.fsencode(path))
     if info.type != pafs.FileType.File:
         raise MismatchError(f"{path}: missing, but the manifest lists it; {again}")
     if info.size != file.bytes:
         raise MismatchError(f"{path}: {info.size} bytes, the manifest says {file.bytes}; {again}")
     try:
-        with filesystem.open_input_file(path) as source:
+        with filesystem.open_input_file(os.fsencode(path)) as source:
             parquet = pq.ParquetFile(source)
             rows, schema = parquet.metadata.num_rows, parquet.schema_arrow
     except (pa.ArrowException, OSError) as error:
