@@ -25,7 +25,7 @@ def checks(history: History, wet_fraction: tuple[float, ...]) -> list[Check]:
             "4/wet-transitions",
             "chance of the transitions between wet and dry days, pooled chi-square over months",
             transitions_p(history, wet_fraction),
-            0.01,
+            statistics.RARE,
             1,
             "Sommer and Kaplan 2017: p11, p01 of the configured wet fraction",
         ),
@@ -146,7 +146,7 @@ def unchanged(released: History, held_out: History) -> Check:
         "23/climate",
         "chance of the held-out years' mean Tmax, rain and FWI against the released ones', the least of three",
         min(1.0, 3 * min(chances)) if not np.isnan(chances).any() else np.nan,
-        0.01,
+        statistics.RARE,
         1,
         "the same climate; Student's t, three tests allowed for",
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import optimize, special, stats
 
+RARE = 0.001  # a chance below which a check fails; four such fail one honest island in 250
 _NEWTON_STEPS = 50
 
 
