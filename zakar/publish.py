@@ -18,6 +18,7 @@ from zakar.dataset import card, croissant, hubs, manifest, place, store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import ConfigError, MismatchError
+from zakar.progress import Count, Show, counted, unseen
 from zakar.seeds import secret_root
 
 _TEXTS = (manifest.NAME, card.NAME, croissant.NAME, record.NAME, hubs.NAME)
@@ -39,11 +40,14 @@ class Publication:
     own_lines: int
 
 
-def publish(source: Path, split: Split, out: Path, owner: str, *, overwrite: bool = False) -> Publication:
+def publish(
+    source: Path, split: Split, out: Path, owner: str, *, overwrite: bool = False, progress: Show = unseen
+) -> Publication:
     """Write what may leave of the dataset in ``source`` into the folder ``out``, and see to it that nothing else does.
 
     Of released days that is all but the private part; held-out days are handed out without the answers. ``owner`` is
     who has them on dataset hubs. The folder appears under its name only once it has been read again and compared.
+    ``progress`` is told the rows that were copied and then those that were compared.
 
     Raises ConfigError if ``source`` holds what is no part of a dataset or ``out`` is in the way, and MismatchError if
     the content is not what the manifest says, or something private would leave.
@@ -56,9 +60,10 @@ def publish(source: Path, split: Split, out: Path, owner: str, *, overwrite: boo
     _refuse(source, "holds", _surprises(whole, source) or _links(source, files.values()))
     _check_free(source, out, overwrite)
     partial = place.beside(out)
+    done = counted(progress, 2 * sum(entry.rows for _, entry in store.published(leaving)))
     try:
-        _write(dataset, leaving, files, source, partial, owner)
-        _check(files, source, partial)
+        _write(dataset, leaving, files, source, partial, owner, done)
+        _check(files, source, partial, done)
         place.check_free(out, overwrite)  # somebody else may have been quicker
         place.move(partial, out)
     except OSError as error:
@@ -156,10 +161,13 @@ def _sources(dataset: Dataset, leaving: Manifest) -> dict[str, str]:
     return files
 
 
-def _write(dataset: Dataset, leaving: Manifest, files: dict[str, str], source: Path, partial: Path, owner: str) -> None:
+def _write(
+    dataset: Dataset, leaving: Manifest, files: dict[str, str], source: Path, partial: Path, owner: str, done: Count
+) -> None:
     for there, here in files.items():
         (partial / there).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / here, partial / there)  # the bytes alone: neither owner nor time
+        done(f"copied {there}", _rows(leaving, there))
     (partial / manifest.NAME).write_bytes(manifest.encode(leaving))
     (partial / croissant.NAME).write_bytes(croissant.render(leaving))
     edited = source / card.NAME  # people may have written into it
@@ -178,9 +186,10 @@ def _write(dataset: Dataset, leaving: Manifest, files: dict[str, str], source: P
     (partial / hubs.NAME).write_bytes(hubs.kaggle(leaving, text, owner))
 
 
-def _check(files: dict[str, str], source: Path, partial: Path) -> None:
+def _check(files: dict[str, str], source: Path, partial: Path, done: Count) -> None:
     """Read again what was written. Raises MismatchError unless it is what it should be, and nothing else."""
     written = store.open_dataset(str(partial))
+    written = store.watched(written, lambda table, rows: done(f"compared {table}", rows))
     _refuse(partial, "holds", _surprises(written.manifest, partial))
     for table, entry in store.published(written.manifest):
         folder = partial / store.folder(table, held_out=False)

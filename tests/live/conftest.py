@@ -4,24 +4,20 @@ import asyncio
 import os
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 import pytest
 from helpers import pip
+from islands import SAMPLE, simulated
 
-from zakar import scenario
 from zakar.__main__ import main
 from zakar.broker import server as servers
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.simulate import simulate
 
 EXECUTABLE = "nats-server.exe" if os.name == "nt" else "nats-server"
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 @pytest.fixture
@@ -50,18 +46,6 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Enough messages that a load takes seconds: 250 days of classic, about 390,000."""
     return simulated("classic", tmp_path_factory.mktemp("large") / "dataset", days=250)
-
-
-def simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
-    path = scenario.find(name)
-    settings = scenario.read(path)
-    if seed is not None:
-        settings = msgspec.structs.replace(settings, seed=seed)
-    if days is not None:
-        settings = scenario.with_days(settings, days)
-    with ThreadPoolExecutor(1) as executor:
-        simulate(settings, path, out, executor)
-    return store.open_dataset(str(out))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers import free_port, publisher
+from helpers import free_port, publisher, zakar
 from operators import tiered
 
 from zakar.broker import link, station
@@ -501,3 +501,17 @@ def test_a_dry_run_knows_the_modes_that_a_server_has(sample: Dataset, broker: Se
     code, out, _ = command(*words, "--json")
     assert code == 0
     assert {s["mode"] for s in json.loads(out)["stations"].values()} == {"nonblocking"}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--with-alerts"], "--with-alerts"),
+        (["--days", "5"], "--days"),
+        (["--split", "holdout", "--with-alerts"], "--split holdout, --with-alerts"),
+    ],
+)
+def test_options_of_a_dataset_are_refused_without_one(words: list[str], named: str, broker: Server):
+    done = zakar("doctor", "--server", broker.url, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"zakar: {named}: of a dataset; give DIR, the dataset that is to be loaded, too\n"

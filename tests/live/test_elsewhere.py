@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
-from conftest import SAMPLE
 from helpers import STREAMS, assert_whole, free_port, publisher, until, zakar
+from islands import SAMPLE
 
 from zakar.broker import station
 from zakar.broker.access import Access

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import simulated
 from helpers import assert_whole, zakar
+from islands import simulated
 
 from zakar.broker.access import Access
 from zakar.broker.server import Server

@@ -13,17 +13,20 @@ from zakar.check.posts import Classifier
 from zakar.dataset import card, manifest, store
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
+from zakar.progress import Count, Show, counted, unseen
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
 from zakar.world import island as world
 
+_STEPS = 6  # of measuring what was observed
 _CLASSIFIED = 0.2  # of all posts, those that the classifiers see; of those about a real fire all
 
 
-def island(dataset: Dataset) -> list[Check]:
+def island(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     """Return the checks of a dataset, by number.
 
-    Only those numbered 23 look at held-out days, so that the others may be published. Raises ConfigError if the
+    Only those numbered 23 look at held-out days, so that the others may be published. ``progress`` is told the steps
+    that are done. Raises ConfigError if the
     private part is not here, and MismatchError if the scenario or a table cannot be read.
     """
     scenario = _scenario(dataset)
@@ -31,23 +34,26 @@ def island(dataset: Dataset) -> list[Check]:
     history = recorded(dataset, scenario, land)
     held_out = store.held_out(dataset)
     later = recorded(held_out, scenario, land) if held_out else None
+    done = counted(progress, _STEPS + 2 + (held_out is not None))
     found = [
         *again.equations(),
         *climate.checks(history, scenario.climate.wet_fraction),
         *annual.judged(history, scenario),
         *fires.checks(history),
         *alerts.checks(dataset, history, scenario.alerts),
-        *again.repeated(dataset, scenario),
-        *_observed(dataset, history, held_out, later),
     ]
+    done("weather, fires and alerts", 1)
+    found += again.repeated(dataset, scenario)
+    done("days simulated again", 1)
+    found += _observed(dataset, history, held_out, later, done)
     return sorted(found, key=lambda check: int(check.id.partition("/")[0]))
 
 
-def baselines(dataset: Dataset) -> list[Check]:
-    """Return the scores of the baselines alone. Raises as ``island`` does."""
+def baselines(dataset: Dataset, progress: Show = unseen) -> list[Check]:
+    """Return the scores of the baselines alone. Tells ``progress`` and raises as ``island`` does."""
     scenario = _scenario(dataset)
     land = world.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
-    observed = _observed(dataset, recorded(dataset, scenario, land), None, None)
+    observed = _observed(dataset, recorded(dataset, scenario, land), None, None, counted(progress, _STEPS))
     return [check for check in observed if check.id.startswith(card.BASELINES)]
 
 
@@ -60,19 +66,24 @@ def _scenario(dataset: Dataset) -> IslandScenario:
     return found
 
 
-def _observed(dataset: Dataset, history: History, held_out: Dataset | None, later: History | None) -> list[Check]:
-    """Return the checks that need readings and posts."""
+def _observed(
+    dataset: Dataset, history: History, held_out: Dataset | None, later: History | None, done: Count
+) -> list[Check]:
+    """Return the checks that need readings and posts, in _STEPS steps, and one more for held-out days."""
     first_test_day = len(history.dates) // 2
     readings, rows, at = network.read(dataset, history), posts.read_rows(dataset, history), ignition.sample(history)
     number = len(rows.day)
     about_fire, few = rows.fire > 0, statistics.sampled(np.arange(number), _CLASSIFIED)
     for_text = posts.text_sample(number)
     some = posts.read(dataset, about_fire | few | for_text | ignition.near(rows, at, history))
+    done("posts read", 1)
     words, day, cell = posts.words(some.text), rows.day[some.row], rows.cell[some.row]
+    done("words of posts", 1)
     train, positive = day < first_test_day, about_fire[some.row]
     classified = positive | few[some.row]
     classifier = posts.trained(words, positive, classified & train)
     score = classifier.scores(words, len(day))
+    done("posts told apart", 1)
     warmth = network.warmth(history, readings)
     released = ignition.sensed(history, warmth, at, day, cell, score, classifier.alarm)
     tested = classified & ~train
@@ -83,15 +94,19 @@ def _observed(dataset: Dataset, history: History, held_out: Dataset | None, late
         *posts.burst(history, np.bincount(day, weight, len(history.dates))),
         *posts.diversity(some.text.filter(for_text[some.row])),
         posts.told_apart(score[tested], positive[tested]),
-        posts.leak(some.where(classified), day[classified], positive[classified], train[classified]),
-        *ignition.checks(released, first_test_day),
-        *labels.checks(dataset, history, warmth, rows, first_test_day),
     ]
+    done("readings and bursts of posts", 1)
+    checks.append(posts.leak(some.where(classified), day[classified], positive[classified], train[classified]))
+    done("what gives posts away", 1)
+    checks += ignition.checks(released, first_test_day)
+    checks += labels.checks(dataset, history, warmth, rows, first_test_day)
+    done("baselines", 1)
     if held_out and later:
         checks += [
             climate.unchanged(history, later),
             ignition.held_out(released, first_test_day, _unseen(held_out, later, classifier)),
         ]
+        done("held-out days", 1)
     return checks
 
 

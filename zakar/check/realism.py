@@ -14,24 +14,27 @@ from zakar.dataset import manifest, store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
+from zakar.progress import Show, counted, unseen
 from zakar.scenario import ClassicScenario
 
 
-def classic(dataset: Dataset) -> list[Check]:
+def classic(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     """Compare with the 2023 data set: volume, order, season, noise, fires, alerts, posts.
 
-    Raises MismatchError if the manifest's scenario cannot be read.
+    ``progress`` is told the tables that were measured. Raises MismatchError if the manifest's scenario cannot be read.
     """
     scenario = settings.scenario_of(dataset)
     if not isinstance(scenario, ClassicScenario):
         raise MismatchError(f"{dataset.root}/{manifest.NAME}: the suite `classic` is for scenarios of model `classic`")
     year, height = scenario.calendar.days_per_year, scenario.grid.height
-    return [
-        *_volume(dataset),
-        *_readings(dataset, year, scenario.grid.cells, height),
-        *_alerts(dataset, year, height),
-        *_tweets(dataset, year, height),
-    ]
+    done = counted(progress, len(dataset.tables))
+    found = [*_volume(dataset), *_readings(dataset, year, scenario.grid.cells, height)]
+    done(READINGS.name, 1)
+    found += _alerts(dataset, year, height)
+    done(ALERTS.name, 1)
+    found += _tweets(dataset, year, height)
+    done(TWEETS.name, 1)
+    return found
 
 
 # Settings on which the figures depend.

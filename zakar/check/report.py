@@ -116,7 +116,10 @@ def report(dataset: Dataset, *, with_truth: bool = False) -> Report:
     truth = with_truth and isinstance(scenario, IslandScenario) and store.has_truth(dataset)
     verdict = verdict_of(dataset)
     with canvas.styled():
-        sections = list(_sections(dataset, scenario, truth))
+        sections = []
+        for section in _sections(dataset, scenario, truth):
+            sections.append(section)
+            dataset.progress(f"drew {section.title}", 0)
     page = _environment().get_template("report.html")
     html = page.render(
         manifest=dataset.manifest,

@@ -23,8 +23,10 @@ from rich.table import Table
 
 from zakar import location, processes
 from zakar.dataset import store
+from zakar.dataset.days import first
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
+from zakar.progress import Show, counted
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
@@ -57,6 +59,13 @@ PageFile = Annotated[
         help="File to write the page into; it is replaced.",
     ),
 ]
+
+
+def first_days(where: str, which: Split, days: int | None) -> store.Dataset:
+    """Open a dataset, or its first days alone, which takes a while, and shows how far it is."""
+    dataset = store.open_dataset(where, which)
+    with meter("reading rows") as show:
+        return first(dataset, days, counted(show, None))
 
 
 def split(names: str | None) -> list[str] | None:
@@ -135,28 +144,40 @@ def new_page(out: Path) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def meter(label: str, total: int) -> Iterator[Callable[[int, str], None]]:
+def meter(label: str) -> Iterator[Show]:
     """Show progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
-    Yields a function to be told how much is done of ``total``, and a note.
+    Yields a function to be told how far the work is; nothing is shown before it is.
     """
     console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
-        with Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=console) as bar:
-            task = bar.add_task(label, total=total, note="")
-            yield lambda done, note: bar.update(task, completed=done, note=note)
+    if console.is_terminal and not console.is_dumb_terminal:  # on which no line can be drawn anew
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[share]}"))
+        bar = Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=console)
+
+        def draw(done: int, total: int | None, note: str) -> None:
+            share = f"{done:,}" if total is None else f"{100 * done / max(total, 1):3.0f} %"
+            if not bar.tasks:
+                bar.add_task(label, total=total, share=share, note=note)
+                bar.start()
+            bar.update(bar.task_ids[0], completed=done, share=share, note=note)
+
+        try:
+            yield draw
+        finally:
+            if bar.tasks:
+                bar.stop()
         return
     last = began = time.monotonic()
 
-    def line(done: int, note: str) -> None:
+    def line(done: int, total: int | None, note: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < _PLAIN_SECONDS:
             return
         last = now
-        left = f", {(now - began) * (total - done) / done:,.0f} s left" if done else ""
-        tell(f"{label}: {done:,} of {total:,}{left}{', ' + note if note else ''}")
+        of = "" if total is None else f" of {total:,}"
+        left = "" if total is None or not done else f", {(now - began) * (total - done) / done:,.0f} s left"
+        tell(f"{label}: {done:,}{of}{left}{', ' + note if note else ''}")
 
     yield line
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ZakarError
+from zakar.progress import counted
 from zakar.scenario import Scenario
 
 ScenarioName = Annotated[
@@ -241,14 +243,21 @@ def check_command(where: Dataset, json: Json = False) -> None:
         raise MismatchError(
             f"{location.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
         )
-    checks = integrity(dataset)
     blind = suites.needs_truth(dataset, suite) and not store.has_truth(dataset)
-    if not blind and all(check.ok for check in checks):  # figures of wrong content mean nothing
-        check_private(dataset)
+    with meter("comparing rows") as tell_rows:
+        rows = sum(entry.rows for _, entry in store.published(dataset.manifest))
+        rows += 0 if blind else store.private_rows(dataset)
+        watched = store.watched(dataset, counted(tell_rows, rows))
+        checks = integrity(watched)
+        measured = not blind and all(check.ok for check in checks)  # figures of wrong content mean nothing
+        if measured:
+            check_private(watched)
+    if measured:
         if not json and (suite != "none" or suites.needs_truth(dataset, suite)):
             what = "the baselines" if suite == "none" else f"the checks of `{suite}`"
             tell(f"the content is what the manifest says; measuring for {what}")
-        checks += suites.figures(dataset, suite)
+        with meter("measuring, steps") as progress:
+            checks += suites.figures(dataset, suite, progress)
     if json:
         give(record.report(dataset.manifest.fingerprint, checks))
     else:
@@ -305,17 +314,8 @@ def timed_simulation(
     from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     began = time.perf_counter()
-    done = 0
-    with (
-        meter("simulating days", scenario.calendar.days + held_out_days(scenario)) as show,
-        workers(number) as executor,
-    ):
-
-        def progress(days: int) -> None:
-            nonlocal done
-            done += days
-            show(done, "")
-
+    with meter("simulating days") as shown, workers(number) as executor:
+        progress = partial(counted(shown, scenario.calendar.days + held_out_days(scenario)), "")
         manifest = simulate(
             scenario, path, out, executor, key=key, new_key=new_key, overwrite=overwrite, progress=progress
         )

@@ -16,17 +16,17 @@ from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.cli import common
 from zakar.cli.access import connects
-from zakar.cli.common import Json, answer_lines, give, run, tell
+from zakar.cli.common import Json, answer_lines, first_days, give, meter, run, tell
 from zakar.dataset import schema, store
-from zakar.dataset.days import first
 from zakar.dataset.store import Dataset, Split
-from zakar.errors import MismatchError, ServerError
+from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import Mode, choose
 from zakar.loader.outlook import Action, Outlook, mib, no_storage
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
 from zakar.loader.transport import Transport
+from zakar.progress import counted
 from zakar.stopping import until_stopped
 
 _DOES = {
@@ -63,9 +63,13 @@ def doctor_command(
 
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = first(store.open_dataset(where, which), days) if where is not None else None
+    of_a_dataset = {"--split holdout": which is Split.HOLDOUT, "--with-alerts": with_alerts, "--days": days is not None}
+    given = ", ".join(option for option, said in of_a_dataset.items() if said)
+    if where is None and given:
+        raise ConfigError(f"{given}: of a dataset; give DIR, the dataset that is to be loaded, too")
+    dataset = first_days(where, which, days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
-    found = run(lambda stop: until_stopped(examine(who, dataset, tables), stop))
+    found = _examined(who, dataset, tables)
     seen, missing = found.seen, lacking(found, dataset, where)
     readable = not (found.unreadable or (seen is not None and seen.afterwards))
     if json:
@@ -106,7 +110,7 @@ def rehearse(
     json: bool,
 ) -> None:
     """Say what a load would do with each station, and raise what would keep it from being done."""
-    examining = examine(
+    found = _examined(
         who,
         dataset,
         tables,
@@ -119,7 +123,6 @@ def rehearse(
         pace=pace,
         name="zakar load --dry-run",
     )
-    found = run(lambda stop: until_stopped(examining, stop))
     missing = lacking(found, dataset, where, _options(tables, partitions, replicas, storage))
     if json:
         ok = found.seen is not None and found.seen.ok
@@ -131,6 +134,13 @@ def rehearse(
         if found.seen is not None and found.seen.ok:
             tell("nothing was created, changed or sent to a station")
     refuse(found, where)
+
+
+def _examined(who: Access, dataset: Dataset | None, tables: Sequence[schema.Table], **options: Any) -> Findings:
+    """Examine with a progress meter, for a dataset may have to be read whole. ``options`` are those of ``examine``."""
+    with meter("reading rows") as show:
+        watched = None if dataset is None else store.watched(dataset, counted(show, None))
+        return run(lambda stop: until_stopped(examine(who, watched, tables, **options), stop))
 
 
 def refuse(found: Findings, where: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from zakar import location
-from zakar.cli.common import Json, give, tell
+from zakar.cli.common import Json, give, meter, tell
 from zakar.dataset import card, hubs
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
@@ -49,7 +49,8 @@ def publish_command(
     if not _OWNER.fullmatch(owner):
         raise ConfigError("--owner: give your name at the hub: letters, digits, dots, dashes and underscores")
     began = time.perf_counter()
-    done = publish(where, which, out, owner, overwrite=overwrite)
+    with meter("copying rows, then comparing them") as progress:
+        done = publish(where, which, out, owner, overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - began
     uploads = hubs.commands(done.manifest, shlex.quote(str(out)), owner)
     if json:

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from zakar import location
-from zakar.cli.common import Dataset, Json, PageFile, give, new_page, tell
+from zakar.cli.common import Dataset, Json, PageFile, give, meter, new_page, tell
 from zakar.dataset import store
 from zakar.errors import ConfigError
+from zakar.progress import counted
 
 
 def report_command(
@@ -35,7 +36,8 @@ def report_command(
     with new_page(out) as write:
         if with_truth and not store.has_truth(dataset):
             raise ConfigError(f"--with-truth: {location.shown(where)} has no private part, or no truth in it")
-        page = report(dataset, with_truth=with_truth)
+        with meter("reading rows") as show:
+            page = report(store.watched(dataset, counted(show, None)), with_truth=with_truth)
         write(page.html)
     seconds = time.perf_counter() - began
     if json:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shlex
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -25,10 +26,9 @@ from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.access import connects
-from zakar.cli.common import Dataset, Json, answer_lines, give, meter, run, show, split, tell
+from zakar.cli.common import Dataset, Json, answer_lines, first_days, give, meter, run, show, split, tell
 from zakar.cli.doctor import rehearse
 from zakar.dataset import store, wire
-from zakar.dataset.days import first
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
@@ -39,6 +39,7 @@ from zakar.loader.producer import Pace
 from zakar.loader.unload import Unloaded, unload
 from zakar.loader.verify import COUNTS, Comparison, verify
 from zakar.loader.window import IN_FLIGHT_MOST
+from zakar.progress import Show, counted, unseen
 from zakar.stopping import in_thread, until_stopped
 
 _T = TypeVar("_T")
@@ -111,7 +112,7 @@ def load_command(
 
     Example: `zakar load data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = first(store.open_dataset(where, which), days)
+    dataset = first_days(where, which, days)
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
@@ -183,7 +184,7 @@ def verify_command(
 
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
-    dataset = first(store.open_dataset(where, which), days)
+    dataset = first_days(where, which, days)
     left_out: dict[str, int | None] = {}
     comparisons = metered_verify(dataset, who, loading.choose(dataset, split(tables), answers=with_alerts), left_out)
     ok = all(c.ok for c in comparisons.values())
@@ -248,10 +249,13 @@ def consume_command(
     if form is Format.PARQUET:
         if out is None:
             raise ConfigError("--format parquet: give --out the name of a file to write")
-        _tell_unloaded(name, out, run(lambda stop: until_stopped(_unload(name, who, limit, out), stop)))
+        with meter("reading messages") as show:
+            unloaded = run(lambda stop: until_stopped(_unload(name, who, limit, out, show), stop))
+        _tell_unloaded(name, out, unloaded)
         return
-    with _sink(out) as write:
-        run(lambda stop: until_stopped(_consume(name, who, limit, write), stop))
+    with _sink(out) as write, meter("reading messages") as show:
+        shown = show if _is_file(out) else unseen  # elsewhere somebody sees what is read, or another program does
+        run(lambda stop: until_stopped(_consume(name, who, limit, write, shown), stop))
 
 
 def metered_load(
@@ -270,15 +274,17 @@ def metered_load(
 ) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
     began, before = time.perf_counter(), -1
-    with meter("loading messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
+    with meter("loading messages") as show:
+        show(0, sum(dataset.manifest.tables[t.name].rows for t in tables), "")
 
         def progress(p: Progress) -> None:
             nonlocal before
             before = p.stored if before < 0 else before
             rate = (p.stored - before) / max(time.perf_counter() - began, 1e-9)
-            show(p.stored, f"{p.station}: {rate:,.0f}/s, {p.in_flight:,} in flight, {p.retries:,} retries")
+            note = f"{p.station}: {rate:,.0f}/s, {p.in_flight:,} in flight, {p.retries:,} retries"
+            show(p.stored, p.records, note)
 
-        return run(
+        report = run(
             lambda stop: load(
                 dataset,
                 who,
@@ -295,19 +301,16 @@ def metered_load(
                 progress=progress,
             )
         )
+        show(report.already_stored + report.acknowledged, report.records, "")
+        return report
 
 
 def metered_verify(
     dataset: store.Dataset, who: Access, tables: Sequence[SchemaTable], left_out: dict[str, int | None]
 ) -> dict[str, Comparison]:
     """Verify with a progress meter; ``left_out`` as ``verify`` has it."""
-    done = 0
-    with meter("verifying messages", sum(dataset.manifest.tables[t.name].rows for t in tables)) as show:
-
-        def progress(name: str, messages: int) -> None:
-            nonlocal done
-            done += messages
-            show(done, name)
+    with meter("verifying messages") as show:
+        progress = counted(show, sum(dataset.manifest.tables[t.name].rows for t in tables))
 
         async def main(stop: asyncio.Event) -> dict[str, Comparison]:
             return await until_stopped(verify(dataset, who, tables, progress, left_out), stop)
@@ -381,35 +384,55 @@ def _is_replaced(out: Path) -> bool:
     return (out.is_file() or not out.exists()) and not str(out.absolute()).startswith(_OPEN_ALREADY)
 
 
-async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:
-    async with _opened(name, who) as connection, aclosing(reader.read_station(connection, name, limit)) as chunks:
-        async for text in _texts(chunks):
+def _is_file(out: Path | None) -> bool:
+    """Whether output goes into a file: one that was named, or standard output where that is led into one."""
+    if out is not None:
+        return _is_replaced(out)
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):  # there is none
+        return False
+
+
+async def _consume(name: str, who: Access, limit: int | None, write: Callable[[bytes], None], show: Show) -> None:
+    async with (
+        _opened(name, who) as (connection, messages),
+        aclosing(reader.read_station(connection, name, limit)) as chunks,
+    ):
+        async for text in _texts(chunks, partial(counted(show, _at_most(messages, limit)), name)):
             try:
                 await in_thread(partial(write, text))  # whoever reads a pipe may pause
             except BrokenPipeError:  # whoever reads has seen enough
                 return
 
 
-async def _texts(chunks: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
-    """Gather messages into text worth a thread."""
-    text = b""
+async def _texts(chunks: AsyncIterator[list[bytes]], progress: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """Gather messages into text worth a thread. ``progress`` is told how many more were taken."""
+    text, number = b"", 0
     async for payloads in chunks:
         text += wire.lines(payloads)
+        number += len(payloads)
         if len(text) >= _TEXT:
             yield text
-            text = b""
+            progress(number)
+            text, number = b"", 0
     if text:
         yield text
+        progress(number)
 
 
-async def _unload(name: str, who: Access, limit: int | None, out: Path) -> Unloaded:
-    async with _opened(name, who) as connection:
-        return await unload(connection, name, out, limit)
+async def _unload(name: str, who: Access, limit: int | None, out: Path, show: Show) -> Unloaded:
+    async with _opened(name, who) as (connection, messages):
+        return await unload(connection, name, out, limit, counted(show, _at_most(messages, limit)))
+
+
+def _at_most(messages: int, limit: int | None) -> int:
+    return messages if limit is None else min(messages, limit)
 
 
 @contextlib.asynccontextmanager
-async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
-    """Connect to a server that has the station.
+async def _opened(name: str, who: Access) -> AsyncIterator[tuple[Connection, int]]:
+    """Connect to a server that has the station; yield how many messages it holds, too.
 
     Raises MismatchError where there is none, ServerError for a refusal or a loss within the block; an OSError there
     is taken for the connection's.
@@ -417,8 +440,9 @@ async def _opened(name: str, who: Access) -> AsyncIterator[Connection]:
     async with connected(who, "zakar consume") as connection:
         await station.info(connection)
         try:
-            if not await station.partitions(connection, name):
+            streams = await station.partitions(connection, name)
+            if not streams:
                 raise MismatchError(f"{who.shown}: no station `{name}`; `zakar load` makes the dataset's stations")
-            yield connection
+            yield connection, sum(stream.messages for stream in streams)
         except (ApiError, *LOST) as error:
             raise ServerError(f"{who.shown}: reading `{name}` failed: {str(error) or type(error).__name__}") from error

@@ -11,6 +11,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
+from zakar.progress import Count, unseen
 
 _ROWS = 65_536
 
@@ -39,10 +40,10 @@ def by_day(dataset: Dataset, table: Table) -> tuple[np.ndarray, np.ndarray]:
     return rows, size
 
 
-def first(dataset: Dataset, days: int | None) -> Dataset:
+def first(dataset: Dataset, days: int | None, progress: Count = unseen) -> Dataset:
     """Return the first ``days`` of a dataset as one that is a beginning of it; without a number, the dataset itself.
 
-    Raises ConfigError if it has not so many.
+    ``progress`` is told a table and how many more of its rows were read. Raises ConfigError if it has not so many.
     """
     if days is None or days == dataset.manifest.days:
         return dataset
@@ -54,6 +55,7 @@ def first(dataset: Dataset, days: int | None) -> Dataset:
         for batch, day in batches(dataset, table):
             taken = batch[: int(np.searchsorted(day, days))]
             rows, size = rows + taken.num_rows, size + wire.size(taken)
+            progress(table.name, taken.num_rows)
             if taken.num_rows < batch.num_rows:
                 break
         tables[table.name] = msgspec.structs.replace(tables[table.name], rows=rows, wire_bytes=size)

@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +22,7 @@ from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import ANSWERS, MAPS, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 from zakar.location import shown
+from zakar.progress import Count, unseen
 
 _ROW_GROUP = 65_536
 _WRITTEN = 16_384  # rows handed to the encoder at a time
@@ -51,7 +52,8 @@ class Split(enum.StrEnum):
 class Dataset:
     """An opened dataset, or its held-out part: its manifest, and where its files are.
 
-    A dataset of its first days alone has a manifest that says so, and knows the ``longer`` one.
+    A dataset of its first days alone has a manifest that says so, and knows the ``longer`` one. ``progress`` is told a
+    table and its rows of each file that was read to its end.
     """
 
     filesystem: Any
@@ -59,6 +61,7 @@ class Dataset:
     manifest: Manifest
     split: Split = Split.TRAIN
     longer: "Dataset | None" = None
+    progress: Count = unseen
 
     @property
     def whole(self) -> "Dataset":
@@ -85,6 +88,12 @@ class Dataset:
     def files(self, table: str) -> list[str]:
         """Return the paths of a public table's files, in row order."""
         return _paths(self, schema.public(table), self.manifest.tables[table])
+
+
+def watched(dataset: Dataset, progress: Count) -> Dataset:
+    """Return a dataset that tells ``progress`` what is read of it."""
+    longer = None if dataset.longer is None else replace(dataset.longer, progress=progress)
+    return replace(dataset, longer=longer, progress=progress)
 
 
 def _paths(dataset: Dataset, table: Table, entry: TableEntry) -> list[str]:
@@ -339,13 +348,16 @@ def batches(dataset: Dataset, table: Table, start: int = 0, rows: int = 16_384) 
                     yield batch.slice(start, left).cast(table.schema)
                     left -= batch.num_rows - start
                 start = max(0, start - batch.num_rows)
+        dataset.progress(table.name, file.rows)
 
 
 def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield a table file by file: name and rows. Raises as ``columns`` does."""
     for path in _checked(dataset, table, _listed(dataset, table)):
         with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
-            yield posixpath.basename(path), pq.read_table(source)
+            rows = pq.read_table(source)
+            yield posixpath.basename(path), rows
+        dataset.progress(table.name, rows.num_rows)
 
 
 def read(dataset: Dataset, table: Table) -> pa.Table:
@@ -385,9 +397,14 @@ def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntr
     truth = schema.truth(dataset.manifest.scenario.get("model"))
     yield from ((dataset, table, private.truth[table.name]) for table in truth if table.name in private.truth)
     if private.holdout_days:
-        later = Dataset(dataset.filesystem, dataset.root, manifest.held_out(dataset.manifest, private), Split.HOLDOUT)
+        later = replace(dataset, manifest=manifest.held_out(dataset.manifest, private), split=Split.HOLDOUT)
         entries = {**private.holdout, **private.holdout_truth}
         yield from ((later, table, entries[table.name]) for table in (*PUBLIC, *truth) if table.name in entries)
+
+
+def private_rows(dataset: Dataset) -> int:
+    """Return how many rows the tables of the private part have, 0 where that is not here."""
+    return sum(entry.rows for _, _, entry in private_tables(dataset))
 
 
 def has_truth(dataset: Dataset) -> bool:
@@ -412,6 +429,7 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
         if rows.schema.names != list(names):
             raise MismatchError(f"{path}: has not all of the columns {', '.join(names)}; simulate the dataset again")
         yield rows
+        dataset.progress(table.name, rows.num_rows)
 
 
 def _truth(dataset: Dataset, private: PrivateManifest | None) -> dict[str, TableEntry]:

@@ -13,6 +13,7 @@ from zakar.broker.connection import Connection, Delivery
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table, carried_by
 from zakar.errors import MismatchError
+from zakar.progress import Count, unseen
 
 # Of a block, which is decoded at once: a row group of messages, or less where they are large.
 _MESSAGES = 65_536
@@ -42,12 +43,14 @@ class Unloaded:
     further: Counter[str]
 
 
-async def unload(connection: Connection, station: str, out: Path, limit: int | None = None) -> Unloaded:
+async def unload(
+    connection: Connection, station: str, out: Path, limit: int | None = None, progress: Count = unseen
+) -> Unloaded:
     """Write what a station holds now, at most ``limit`` messages, into the Parquet file ``out``.
 
     The columns are those of the table that the station carries; of a station that carries none, those that its first
-    block of messages has. Messages that are no rows are left out, and told. The file appears under its name once it
-    is whole.
+    block of messages has. Messages that are no rows are left out, and told. ``progress`` is told the station and how
+    many more messages were dealt with. The file appears under its name once it is whole.
 
     Raises MismatchError where there is nothing to tell columns from, ConfigError if ``out`` cannot be written, and what
     ``reader.read`` raises.
@@ -78,6 +81,7 @@ async def unload(connection: Connection, station: str, out: Path, limit: int | N
                         ) from error
                     schema = rows.table.schema
                     done += rows.table.num_rows
+                progress(station, len(block))
         if schema is None and table is None:
             raise MismatchError(f"station `{station}` holds no messages to tell columns from; try --format jsonl")
         if schema is None and table is not None:
