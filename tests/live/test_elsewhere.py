@@ -307,6 +307,34 @@ def test_a_mapping_of_a_subject_to_itself_is_no_hindrance(sample: Dataset):
         asyncio.run(assert_whole(sample, access(server)))
 
 
+INTO_NOTHING = {
+    '"nowhere.x"': "go to `nowhere.x`, where no stream listens: take the mapping away",
+    f'[{{ destination: "{SUBJECT}", weight: "90%" }}, {{ destination: "gone", weight: "10%" }}]': "go to `gone`, where",
+    f'[{{ destination: "{SUBJECT}", weight: "90%" }}]': "go to nowhere: .* let its weights make 100 %",
+}
+
+
+@pytest.mark.parametrize("mapping", INTO_NOTHING)
+def test_a_mapping_to_where_nobody_listens_is_told_before_anything_is_made_or_sent(sample: Dataset, mapping: str):
+    with running(accounts(f'mappings {{ "{SUBJECT}": {mapping} }}')) as server:
+        for stations in (0, 1):
+            for words in (["load"], ["load", "--dry-run"], ["doctor"]):
+                done = zakar(words[0], sample.root, *words[1:], "--server", server.url)
+                assert done.returncode == 1
+                assert re.search(
+                    f"`{re.escape(TWEETS_STREAM)}` would {INTO_NOTHING[mapping]}", done.stdout + done.stderr
+                )
+            assert lengths(server) == [0 if stations and stream == TWEETS_STREAM else None for stream in STREAMS]
+            if not stations:
+                made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>", allow_batched=True)
+
+
+def test_a_mapping_within_a_station_is_no_hindrance(sample: Dataset):
+    with running(accounts(f'mappings {{ "{SUBJECT}": "{TWEETS_STREAM}.raw.final" }}')) as server:
+        filled(sample, server)
+        asyncio.run(assert_whole(sample, access(server)))
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_a_stream_that_takes_the_subject_already_is_named(sample: Dataset, there: bool):
     with running(accounts()) as server:

@@ -244,3 +244,28 @@ def test_a_consumer_that_may_not_be_deleted_is_forgotten_soon(sample: Dataset):
 
     with running(ServerSettings(extra=USERS.format(-1, 'deny: "$JS.API.CONSUMER.DELETE.>"'))) as server:
         asyncio.run(main(server))
+
+
+SHARED = """
+accounts {
+    organiser { jetstream: enabled, users: [{user: boss, password: pw}], exports: [{service: "$JS.API.>"}] }
+    team { users: [{user: ana, password: pw}], imports: [{service: {account: organiser, subject: "$JS.API.>"}}] }
+}
+"""
+
+
+@pytest.mark.slow
+def test_an_import_that_hands_on_one_answer_a_request_is_read_message_by_message(sample: Dataset):
+    """The usual `response_type`, singleton: of each pull of thousands one message comes, the others are lost."""
+
+    async def main(server: Server) -> None:
+        await load(sample, _as("boss", server), sample.tables, Pace())
+        await assert_whole(sample, _as("ana", server))
+        async with publisher(_as("ana", server)) as ana, publisher(_as("boss", server)) as boss:
+            assert await _counted(ana) == sample.manifest.tables["tweets"].rows
+            assert await _consumers(boss) == []
+            async with aclosing(reader.read(ana, STREAM, 3)) as chunks:
+                assert sum([len(chunk) async for chunk in chunks]) == 3
+
+    with running(ServerSettings(extra=SHARED)) as server:
+        asyncio.run(main(server))

@@ -15,6 +15,7 @@ from zakar.loader.dialect import AckEach, Answer, FastBatch, Place, Stranger
 from zakar.loader.overheard import sentence
 
 OURS = Place("s$1", "leaf")
+SUBJECT = "s$1.final"
 
 
 def _refusal(stream: str) -> Delivery:
@@ -34,9 +35,9 @@ def _stored(stream: str) -> dict[str, Any]:
 
 def test_the_station_alone_has_no_strangers_with_a_trace_or_without():
     traces = [_trace("leaf", "leaf", _stored("s$1"))]
-    for found in (hearing.read([[_refusal("s$1")]], traces), hearing.read([[_refusal("s$1")]], [])):
+    for found in (hearing.read(SUBJECT, [[_refusal("s$1")]], traces), hearing.read(SUBJECT, [[_refusal("s$1")]], [])):
         assert hearing.strangers(found, "s$1", "leaf") == []
-        assert len(hearing.strangers(found, "", "leaf")) == 1  # while it is not there yet
+        assert len(hearing.strangers(found, "s$1", "leaf", there=False)) == 1  # while it is not there yet
 
 
 def test_a_stream_of_the_same_name_in_another_domain_or_at_another_server_is_a_stranger():
@@ -46,14 +47,14 @@ def test_a_stream_of_the_same_name_in_another_domain_or_at_another_server_is_a_s
         assert not hearing.trace_whole(traces)
         traces.append(_trace("hub", domains[1], _stored("s$1"), hop="1"))
         assert hearing.trace_whole(traces)
-        found = hearing.read([[_refusal("s$1"), _refusal("s$1")]], traces)
+        found = hearing.read(SUBJECT, [[_refusal("s$1"), _refusal("s$1")]], traces)
         assert hearing.strangers(found, "s$1", domains[0]) == [Hearer("s$1", domains[1], "hub")]
-    untraced = hearing.read([[_refusal("s$1"), _refusal("s$1")]], [])
+    untraced = hearing.read(SUBJECT, [[_refusal("s$1"), _refusal("s$1")]], [])
     assert hearing.strangers(untraced, "s$1", "leaf") == [Hearer("s$1")]
 
 
 def test_the_stream_itself_is_a_stranger_where_only_its_namesake_hears():
-    found = hearing.read([[_refusal("s$1")]], [_trace("hub", "hub", _stored("s$1"))])
+    found = hearing.read(SUBJECT, [[_refusal("s$1")]], [_trace("hub", "hub", _stored("s$1"))])
     assert hearing.strangers(found, "s$1", "leaf") == [Hearer("s$1", "hub", "hub")]
 
 
@@ -72,7 +73,7 @@ def test_an_import_is_a_stranger_unless_a_trace_shows_a_program_behind_it(first:
     def of(*beyond: dict[str, Any]) -> list[Hearer]:
         own = [_stored("s$1")]
         traces = [_trace("one", "", *(own if first else []), *beyond, *([] if first else own))]
-        return hearing.strangers(hearing.read([[_refusal("s$1")]], traces), "s$1", "")
+        return hearing.strangers(hearing.read(SUBJECT, [[_refusal("s$1")]], traces), "s$1", "")
 
     assert of(imported, program) == []
     assert of(imported) == [Hearer(account="B")]
@@ -82,13 +83,28 @@ def test_an_import_is_a_stranger_unless_a_trace_shows_a_program_behind_it(first:
 
 @pytest.mark.parametrize("said", [b"ok", b"[]", b"7", b"", b'{"stream":"s$1","seq":1}', b'{"error":{}}'])
 def test_what_no_stream_says_to_a_message_that_each_must_refuse_is_a_stranger(said: bytes):
-    (found,) = hearing.strangers(hearing.read([[Delivery(b"i", b"", b"", said)]], []), "s$1", "")
+    (found,) = hearing.strangers(hearing.read(SUBJECT, [[Delivery(b"i", b"", b"", said)]], []), "s$1", "")
     assert "no stream" in str(found)
+
+
+def _unheard(subject: str | None) -> Delivery:
+    said = b"" if subject is None else f"Nats-Subject: {subject}\r\n".encode()
+    return Delivery(b"i", b"", b"NATS/1.0 503\r\n" + said + b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"), [("gone.x", True), ("", True), (SUBJECT, False), (None, False), ("s$1.raw", False)]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_what_nobody_hears_is_told_where_a_mapping_is_why(instead: str | None, told: bool, there: bool):
+    """Without one, the stream is not there yet, or has no leader at the moment."""
+    heard = hearing.read(SUBJECT, [[_refusal("s$1")] if there else [], [_unheard(instead)]], [])
+    assert hearing.strangers(heard, "s$1", "", there=there) == [Hearer(nowhere=instead)] * told
 
 
 def test_where_a_mapping_leads_any_of_many_answers_tells():
     answers = [[_refusal("s$1")], [_refusal("s$1")], [_refusal("ARCHIVE")], [_refusal("ARCHIVE")]]
-    assert hearing.strangers(hearing.read(answers, []), "s$1", "") == [Hearer("ARCHIVE")]
+    assert hearing.strangers(hearing.read(SUBJECT, answers, []), "s$1", "") == [Hearer("ARCHIVE")]
 
 
 @pytest.mark.parametrize(

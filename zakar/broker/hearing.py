@@ -24,6 +24,7 @@ _SPLIT = 300  # messages that ask where else a mapping leads, which may send eac
 _TRACING = (2, 11)  # version of the first server that traces
 _UNTRACED = "does not support"  # of an older server behind this one, in a trace's words
 _ANSWER_SHOWN = 40  # characters
+_MAPPED = re.compile(rb"^Nats-Subject:([^\r\n]*)\r?$", re.MULTILINE)  # what nobody hears, as mappings have it
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Hearer:
     """A stream that hears a subject, or what else does. None or empty is what is not known.
 
     ``account``: another one, where something hears it by an import that may not be traced. ``answer``: what a program
-    said that is no stream.
+    said that is no stream. ``nowhere``: the subject that a mapping leads to instead, where nothing listens; empty where
+    it leads to none.
     """
 
     stream: str = ""
@@ -39,9 +41,12 @@ class Hearer:
     server: str = ""
     account: str = ""
     answer: str = ""
+    nowhere: str | None = None
 
     def __str__(self) -> str:
         """Return it as words of a sentence."""
+        if self.nowhere is not None:
+            return f"`{self.nowhere}`, where no stream listens" if self.nowhere else "nowhere"
         if self.answer:
             return f"a program that is no stream and answers {self.answer}"
         if self.account:
@@ -134,7 +139,7 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
             await _answered(split, arrived)
     finally:
         await connection.untap(tap)
-    return [read([ear.answers[number] for number in sorted(ear.answers)], ear.traces) for ear in ears]
+    return [read(ear.subject, [ear.answers[number] for number in sorted(ear.answers)], ear.traces) for ear in ears]
 
 
 def _traces(connection: Connection) -> bool:
@@ -160,11 +165,11 @@ def _frame(subject: str, reply: str, further: str = "") -> bytes:
     return f"HPUB {words} {len(header)} {len(header)}\r\n".encode() + header + b"\r\n"
 
 
-def read(answers: Sequence[Sequence[Delivery]], traces: Sequence[dict[str, Any]]) -> list[Hearer]:
+def read(subject: str, answers: Sequence[Sequence[Delivery]], traces: Sequence[dict[str, Any]]) -> list[Hearer]:
     """Return who hears a subject, from the answers to each message that was sent to it, and the traces of one."""
     hearers = traced(traces)
     for delivered in answers:
-        said = [answer for answer in map(_said, delivered) if answer is not None]
+        said = [answer for each in delivered if (answer := _said(subject, each)) is not None]
         counts = Counter(hearer.stream for hearer in hearers if hearer.stream)
         named = Counter(answer.stream for answer in said if answer.stream)
         hearers += [Hearer(name) for name, count in (named - counts).items() for _ in range(count)]
@@ -172,10 +177,12 @@ def read(answers: Sequence[Sequence[Delivery]], traces: Sequence[dict[str, Any]]
     return hearers + imports(traces)
 
 
-def _said(delivery: Delivery) -> Hearer | None:
-    """Return who gave an answer; None where it says that nobody hears."""
+def _said(subject: str, delivery: Delivery) -> Hearer | None:
+    """Return who gave an answer; None where it says that nobody hears the subject, without a mapping on the way."""
     if delivery.headers and not delivery.payload:
-        return None
+        instead = _MAPPED.search(delivery.headers)
+        where = instead[1].decode(errors="replace").strip() if instead else subject
+        return None if where == subject else Hearer(nowhere=where)
     try:
         answer = msgspec.json.decode(delivery.payload, type=dict[str, Any])
         if answer.get("stream") and "error" in answer:
@@ -229,10 +236,10 @@ def trace_whole(traces: Sequence[dict[str, Any]]) -> bool:
     return first and awaited <= hops and not opaque
 
 
-def strangers(hearers: Sequence[Hearer], stream: str, domain: str) -> list[Hearer]:
-    """Return who hears a subject besides the one stream that is to; ``stream`` is empty where it is not there yet."""
-    left = list(hearers)
-    ours = [h for known in (domain, None) for h in left if stream and (h.stream, h.domain) == (stream, known)]
+def strangers(hearers: Sequence[Hearer], stream: str, domain: str, *, there: bool = True) -> list[Hearer]:
+    """Return who hears a subject besides the one stream that is to, or is to once it is ``there``."""
+    left = [h for h in hearers if h.nowhere is None or not h.nowhere.startswith(f"{stream}.")]
+    ours = [h for known in (domain, None) for h in left if there and (h.stream, h.domain) == (stream, known)]
     if ours:
         left.remove(ours[0])
     streams = [hearer for hearer in left if not hearer.account]

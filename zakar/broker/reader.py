@@ -5,7 +5,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection, Delivery
 from zakar.broker.station import Stream, look, partitions
@@ -57,6 +57,7 @@ async def deliveries(
     after, left, heard = first - 1, limit, loop.time()
     consumers: set[str] = set()  # of ours, that the server may still have
     passing = ""  # what ended the last pull without a message
+    single = False  # whether a pull brings one message, as through an import that hands on one answer a request
     try:
         while last is None or after < last:
             try:
@@ -68,7 +69,9 @@ async def deliveries(
                 if state is None or state.messages == 0 or state.first > last:
                     return  # nothing, or nothing any more
                 most = last - after if left is None else min(left, last - after)
-                async with aclosing(_pull(connection, state, after + 1, last, most, consumers)) as pulled:
+                async with aclosing(
+                    _pull(connection, state, after + 1, last, most, consumers, single=single)
+                ) as pulled:
                     async for reached, messages in pulled:
                         if left is not None and left <= len(messages):
                             yield messages[:left]
@@ -76,8 +79,8 @@ async def deliveries(
                         yield messages
                         left = None if left is None else left - len(messages)
                         after, heard, passing = reached, loop.time(), ""
-            except _PassingError as error:
-                passing = str(error)
+            except (_PassingError, _OneAPullError) as error:
+                passing, single = str(error), single or isinstance(error, _OneAPullError)
             except LOST as error:
                 if connection.is_closed:
                     raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
@@ -136,6 +139,10 @@ def sequence(delivery: Delivery) -> int:
     return _sequences(delivery.reply)[0]
 
 
+class _OneAPullError(Exception):
+    """Each pull of many messages brought one."""
+
+
 class _PassingError(Exception):
     """A pull was ended by a status that a new consumer may not meet."""
 
@@ -151,12 +158,13 @@ class _Consumer:
 
 
 async def _pull(
-    connection: Connection, stream: Stream, first: int, last: int, most: int, consumers: set[str]
+    connection: Connection, stream: Stream, first: int, last: int, most: int, consumers: set[str], *, single: bool
 ) -> AsyncGenerator[tuple[int, list[Delivery]], None]:
     """Yield (sequence reached, messages) from ``first`` on until ``last``, a loss, or the end of a pull.
 
-    No more than ``most`` messages are asked for. A pull that ends unfilled says that the consumer is gone or has
-    nothing more for us. Raises ApiError with what the server says, if that is a refusal.
+    No more than ``most`` messages are asked for, by ``single`` pulls one each. A pull that ends unfilled says that the
+    consumer is gone or has nothing more for us. Raises ApiError with what the server says, if that is a refusal, and
+    _OneAPullError where pulls of more should be single.
     """
     if first > last:
         return
@@ -167,16 +175,17 @@ async def _pull(
     try:
         await _delete(connection, stream.name, consumers)  # there may be room for one alone
         consumer = await _create(connection, stream, first, consumers)
+        consumer = replace(consumer, batch=1) if single else consumer
         pull = f"{connection.api_prefix}.CONSUMER.MSG.NEXT.{stream.name}.{consumer.name}"
         ahead = min(2 * _PULL, consumer.batch * consumer.waiting)
-        asked = received = waited = 0
+        asked = pulls = received = waited = 0
         ended = False
         while not ended and connection.losses == losses and waited < _QUIET:
             while asked < most and asked + consumer.batch - received <= ahead:
                 batch = min(consumer.batch, most - asked)
                 request = b'{"batch":%d,"expires":%d}' % (batch, int(consumer.expires * 1e9))
                 await connection.publish(pull, request, reply=inbox)
-                asked += batch
+                asked, pulls = asked + batch, pulls + 1
             try:
                 # Not wait_for: before Python 3.12 it swallows being cancelled where a chunk comes at that moment.
                 async with asyncio.timeout(1.0):
@@ -185,6 +194,8 @@ async def _pull(
                 waited += 1
                 if denied := connection.denial(pull) or connection.deaf:
                     raise ApiError(DENIED, denied) from None
+                if received == pulls < asked:
+                    raise _OneAPullError from None
                 continue
             messages = [d for d in chunk if d.reply.startswith(_DELIVERED)]
             if messages:

@@ -21,7 +21,7 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
     heard = await hearing.who_hears(connection, [station.subject(name) for name in streams])
     found = []
     for (name, there), hearers in zip(streams.items(), heard, strict=True):
-        others = hearing.strangers(hearers, name if there else "", domain)
+        others = hearing.strangers(hearers, name, domain, there=there is not None)
         if there and there.republish:
             others += await _republished(connection, name, *there.republish, others=streams)
         if others:
@@ -49,11 +49,14 @@ def sentence(stream: str, domain: str, others: Sequence[Hearer]) -> str:
     """Say who else would get what is sent to a partition, and what to do about it."""
     at = f" (domain {domain})" if domain else ""
     fixes = dict.fromkeys(fix(stream, hearer) for hearer in others)
-    return f"what is sent to `{stream}`{at} would also reach {' and '.join(map(str, others))}: {'; '.join(fixes)}"
+    reach = "also reach" if any(hearer.nowhere is None for hearer in others) else "go to"
+    return f"what is sent to `{stream}`{at} would {reach} {' and '.join(map(str, others))}: {'; '.join(fixes)}"
 
 
 def fix(stream: str, hearer: Hearer) -> str:
     """Return what to do about somebody else who hears what is sent to a partition."""
+    if hearer.nowhere is not None:
+        return "take the mapping away" if hearer.nowhere else "take the mapping away, or let its weights make 100 %"
     if hearer.answer:
         return "stop that program"
     if hearer.account:
