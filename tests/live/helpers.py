@@ -33,13 +33,13 @@ def zakar(*words: str, cwd: Path | None = None, **environment: str) -> "subproce
     )
 
 
-def started(*words: str) -> "subprocess.Popen[bytes]":
+def started(*words: str, **environment: str) -> "subprocess.Popen[bytes]":
     """Start a zakar command, with Ctrl-C as at a terminal even if the tests themselves run in the background."""
     return subprocess.Popen(
         [sys.executable, "-m", "zakar", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=clean(),
+        env=clean() | environment,
         preexec_fn=None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 

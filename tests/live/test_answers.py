@@ -1,15 +1,20 @@
 """What is to be predicted is not handed out: held-out days are loaded, verified and looked at without their alerts."""
 
+import asyncio
 import json
+import re
+import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers import zakar
+from helpers import publisher, zakar
 from making import small_island
 
 from zakar import scenario
+from zakar.broker import station
+from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
 from zakar.dataset.store import Split
@@ -43,9 +48,9 @@ def test_a_load_of_held_out_days_leaves_no_alert_anywhere_on_the_broker(island: 
     assert found["account"]["streams"] == 3  # posts, readings, and an empty one for predictions
     consumed = zakar("consume", "zakar-fire-alerts", "--server", broker.url)
     assert (consumed.returncode, consumed.stdout) == (1, "")
-    for station in OPEN:
-        lines = zakar("consume", station, "--server", broker.url).stdout.splitlines()
-        assert len(lines) == report["stations"][station]["records"] > 0
+    for name in OPEN:
+        lines = zakar("consume", name, "--server", broker.url).stdout.splitlines()
+        assert len(lines) == report["stations"][name]["records"] > 0
         assert "notification_day" not in lines[0]
 
 
@@ -98,6 +103,28 @@ def test_verify_compares_answers_that_were_loaded_and_warns_of_them(island: Path
         done = zakar(name, *held, "--server", broker.url)
         assert done.returncode == 0
         assert f"`zakar-fire-alerts` holds {rows:,} messages" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_the_command_that_is_said_deletes_a_station_left_over_whole(
+    island: Path, broker: Server, partitions: int
+) -> None:
+    held = (str(island), "--split", "holdout")
+    assert command(broker, "load", *held, "--with-alerts", "--partitions", str(partitions))[0] == 0
+    whole = [f"zakar-fire-alerts${number}" for number in range(1, partitions + 1)]
+    for name in ("load", "verify", "doctor"):
+        done = zakar(name, *held, "--server", broker.url)
+        (said,) = re.findall("answers: `(.*)` deletes it", done.stdout + done.stderr)
+        assert said == " && ".join(f"nats stream rm '{stream}'" for stream in whole)
+    asyncio.run(_deleted(broker, shlex.split(said)[3::5]))
+    assert zakar("consume", "zakar-fire-alerts", "--server", broker.url).returncode == 1
+    assert command(broker, "verify", *held)[1]["left_out"] == {"fire_alerts": 0}
+
+
+async def _deleted(broker: Server, streams: list[str]) -> None:
+    async with publisher(Access((broker.url,))) as connection:
+        for stream in streams:
+            await station.delete(connection, stream)
 
 
 def test_verify_tells_answers_that_are_others(island: Path, broker: Server) -> None:

@@ -1,10 +1,11 @@
 """Options that say where a broker is and who is asking, as the `nats` tool has them."""
 
+import copy
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -131,17 +132,70 @@ def access(
 
 def connects(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of ``access`` in place of its parameter ``who``, which gets what they say."""
-    own, options = (inspect.signature(each, eval_str=True) for each in (command, access))
+    options = _parameters(access)
 
     @functools.wraps(command)
     def connecting(**values: Any) -> None:
-        who = access(**{name: values.pop(name) for name in options.parameters})
+        who = access(**{option.name: values.pop(option.name) for option in options})
         command(who=who, **values)
 
-    parameters = [each for each in own.parameters.values() if each.name != "who"]
+    return _with_options(connecting, "who", options)
+
+
+def connects_elsewhere(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command those options of ``access`` that it has not itself, below a heading of ``--help``.
+
+    They come in place of its parameter ``elsewhere``, which gets the values that were given, by their names there.
+    """
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        known = {_flag(each) for each in _parameters(command)}
+        options = [_below(panel, each) for each in _parameters(access) if _flag(each) not in known]
+
+        @functools.wraps(command)
+        def connecting(**values: Any) -> None:
+            said = {option.name: values.pop(option.name) for option in options}
+            command(elsewhere={name: value for name, value in said.items() if value}, **values)
+
+        return _with_options(connecting, "elsewhere", options)
+
+    return decorated
+
+
+def flags(names: Iterable[str]) -> list[str]:
+    """Return the options that say the parameters of ``access`` of some names, as they are typed."""
+    return [_flag(each) for each in _parameters(access) if each.name in names]
+
+
+def _parameters(command: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(command, eval_str=True).parameters.values())
+
+
+def _flag(parameter: inspect.Parameter) -> str:
+    """Return the option that says a parameter, as it is typed."""
+    for said in getattr(parameter.annotation, "__metadata__", ()):
+        for name in (said.default, *(said.param_decls or ())):  # typer has the first of them for a default
+            if isinstance(name, str) and name.startswith("--"):
+                return name
+    return f"--{parameter.name.replace('_', '-')}"
+
+
+def _below(panel: str, option: inspect.Parameter) -> inspect.Parameter:
+    """Return an option that stands below another heading."""
+    kind, said = get_args(option.annotation)
+    said = copy.copy(said)
+    said.rich_help_panel = panel
+    return option.replace(annotation=Annotated[kind, said])
+
+
+def _with_options(
+    connecting: Callable[..., None], place: str, options: Iterable[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a command, for typer to read, options in place of a parameter: the last ones but for ``json``."""
+    parameters = [each for each in _parameters(connecting) if each.name != place]
     at = next((i for i, each in enumerate(parameters) if each.name == "json"), len(parameters))
-    parameters[at:at] = options.parameters.values()
-    connecting.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
+    parameters[at:at] = options
+    connecting.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     connecting.__annotations__ = {each.name: each.annotation for each in parameters}
     return connecting
 

@@ -15,7 +15,7 @@ from zakar import location
 from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.cli.access import access
+from zakar.cli.access import access, connects_elsewhere, flags
 from zakar.cli.common import tell
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import in_thread
@@ -24,11 +24,13 @@ _PORT, _MEMPHIS_PORT, _MEMPHIS_ACCOUNT = 4222, 6666, 1
 _BESIDE = "Beside another server, with --memphis"
 
 
-def _beside(*names: str, text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=_BESIDE)
+def _beside(*names: str, text: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=_BESIDE)
 
 
+@connects_elsewhere(_BESIDE)
 def broker_command(
+    elsewhere: dict[str, Any],
     port: Annotated[
         int | None,
         typer.Option(
@@ -69,16 +71,6 @@ def broker_command(
     context: Annotated[
         str | None, _beside("--context", text="Context of the nats tool that says which server.")
     ] = None,
-    creds: Annotated[str | None, _beside("--creds", metavar="WHERE", text="Credentials.")] = None,
-    nkey: Annotated[str | None, _beside("--nkey", metavar="WHERE", text="Seed of an NKey.")] = None,
-    tlsca: Annotated[str | None, _beside("--tlsca", metavar="FILE", text="Certificate authority to trust.")] = None,
-    tls_first: Annotated[
-        bool, _beside("--tls-first", "--tlsfirst", text="The server wants TLS before it says anything.")
-    ] = False,
-    inbox_prefix: Annotated[
-        str | None, _beside("--inbox-prefix", metavar="SUBJECT", text="Where answers may come, if not below _INBOX.")
-    ] = None,
-    js_domain: Annotated[str | None, _beside("--js-domain", metavar="DOMAIN", text="JetStream domain.")] = None,
 ) -> None:
     """Run a NATS server with JetStream until Ctrl-C. Listens on this machine alone unless told otherwise.
 
@@ -90,32 +82,17 @@ def broker_command(
     """
     if listen is not None and location.scheme(listen):
         raise ConfigError("--listen: give an address of this machine without a scheme and a user, such as 127.0.0.1")
-    elsewhere: dict[str, Any] = {"--server": server, "--context": context, "--creds": creds, "--nkey": nkey}
-    elsewhere |= {"--tlsca": tlsca, "--tls-first": tls_first or None, "--inbox-prefix": inbox_prefix}
-    elsewhere["--js-domain"] = js_domain
-    beside = server is not None or context is not None
-    if not (beside and memphis_too) and (given := _given(elsewhere)):
+    named = {name: value for name, value in (("server", server), ("context", context)) if value is not None}
+    beside, elsewhere = bool(named), {**named, **elsewhere}
+    if elsewhere and not (beside and memphis_too):
+        given = ", ".join(flags(elsewhere))
         raise ConfigError(f"{given}: for --memphis beside a server of your own, which --server or --context names")
     here = {"--port": port, "--websocket-port": websocket_port, "--store": store, "--listen": listen}
-    if beside and (given := _given(here)):
+    if beside and (given := ", ".join(name for name, value in here.items() if value is not None)):
         raise ConfigError(f"{given}: of the server that is started here; with --server or --context, none is")
     if beside:
-        who = access(
-            server,
-            context,
-            user=user,
-            password=password,
-            token=token,
-            creds=creds,
-            nkey=nkey,
-            ca=tlsca,
-            cert=_text(tlscert),
-            key=_text(tlskey),
-            tls_first=tls_first,
-            inbox_prefix=inbox_prefix,
-            jetstream_domain=js_domain,
-        )
-        _answer_beside(who)
+        cert, key = (None if path is None else str(path) for path in (tlscert, tlskey))
+        _answer_beside(access(user=user, password=password, token=token, cert=cert, key=key, **elsewhere))
         return
     settings = ServerSettings(
         listen or ServerSettings.listen,
@@ -130,14 +107,6 @@ def broker_command(
         account=_MEMPHIS_ACCOUNT if memphis_too else None,
     )
     _serve(settings, memphis_too=memphis_too)
-
-
-def _given(options: dict[str, Any]) -> str:
-    return ", ".join(name for name, value in options.items() if value is not None)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:

@@ -26,6 +26,7 @@ from zakar.dataset import store
 from zakar.dataset.days import first
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
+from zakar.loader.load import LeftOut
 from zakar.progress import Show, counted
 
 _T = TypeVar("_T")
@@ -73,7 +74,12 @@ def split(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",")]
 
 
-def answer_lines(dataset: store.Dataset, left_out: dict[str, int | None]) -> list[str]:
+def messages(left_out: LeftOut) -> dict[str, int | None]:
+    """Return how many messages there are of each table that is left out; None where nobody says."""
+    return {name: None if streams is None else sum(streams.values()) for name, streams in left_out.items()}
+
+
+def answer_lines(dataset: store.Dataset, left_out: LeftOut) -> list[str]:
     """Return a line for each table of answers that is left out, and one more if its station holds something."""
     lines = []
     for table in dataset.answers:
@@ -82,13 +88,14 @@ def answer_lines(dataset: store.Dataset, left_out: dict[str, int | None]) -> lis
         there = table.name in dataset.manifest.tables
         how = "--with-alerts is for those too" if there else "it was not handed out"
         lines.append(f"left out: {table.name}, which is to be predicted; {how}")
-        number = left_out[table.name]
-        if number is None:
+        streams = left_out[table.name]
+        if streams is None:
             lines.append(f"whether `{table.station}` holds anything, the server does not say")
-        elif number:
+        elif number := sum(streams.values()):
+            deletes = " && ".join(f"nats stream rm '{stream}'" for stream in streams)
             lines.append(
                 f"`{table.station}` holds {number:,} messages; if they are of these days, whoever reads it has the "
-                f"answers: `nats stream rm '{table.station}$1'` deletes it"
+                f"answers: `{deletes}` deletes it"
             )
     return lines
 

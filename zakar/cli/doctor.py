@@ -362,7 +362,7 @@ def load_report(found: Findings) -> dict[str, Any]:
         "left": seen.left,
         "seconds": found.seconds,
         "days_that_fit": found.days_that_fit,
-        "left_out": found.left_out,
+        "left_out": common.messages(found.left_out),
         "readable": not seen.afterwards,
     }
 

@@ -33,7 +33,7 @@ from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
-from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
+from zakar.loader.load import LeftOut, LoadReport, Mode, Progress, Transport, load
 from zakar.loader.plan import PARTITIONS_MOST
 from zakar.loader.producer import Pace
 from zakar.loader.unload import Unloaded, unload
@@ -148,7 +148,7 @@ def load_command(
         storage=storage,
     )
     if json:
-        give(msgspec.to_builtins(report))
+        give({**msgspec.to_builtins(report), "left_out": common.messages(report.left_out)})
     else:
         tell(summary(report))
         for line in answer_lines(dataset, report.left_out):
@@ -185,11 +185,11 @@ def verify_command(
     Example: `zakar verify data/classic --server nats://127.0.0.1:4222`
     """
     dataset = first_days(where, which, days)
-    left_out: dict[str, int | None] = {}
+    left_out: LeftOut = {}
     comparisons = metered_verify(dataset, who, loading.choose(dataset, split(tables), answers=with_alerts), left_out)
     ok = all(c.ok for c in comparisons.values())
     if json:
-        give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": left_out})
+        give({"ok": ok, "stations": msgspec.to_builtins(comparisons), "left_out": common.messages(left_out)})
     else:
         grid = Table(box=None, pad_edge=False, collapse_padding=True)  # whole on 80 columns, those of `island` too
         grid.add_column("station", overflow="fold")  # a narrower console breaks words; nothing is left out
@@ -306,7 +306,7 @@ def metered_load(
 
 
 def metered_verify(
-    dataset: store.Dataset, who: Access, tables: Sequence[SchemaTable], left_out: dict[str, int | None]
+    dataset: store.Dataset, who: Access, tables: Sequence[SchemaTable], left_out: LeftOut
 ) -> dict[str, Comparison]:
     """Verify with a progress meter; ``left_out`` as ``verify`` has it."""
     with meter("verifying messages") as show:

@@ -19,7 +19,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import obstacle, transport
 from zakar.loader import preview as previews
-from zakar.loader.load import choose, left_out, sample, stored
+from zakar.loader.load import LeftOut, choose, left_out, sample, stored
 from zakar.loader.opening import NO_HEADERS, Mode
 from zakar.loader.outlook import Action
 from zakar.loader.preview import Preview
@@ -73,7 +73,7 @@ class Findings:
 
     ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice,
     and whether a load of them ``starts_over``, since they do only once the stations are deleted. ``left_out`` are the
-    tables of answers that a load leaves out, and how many messages their stations hold. ``bare``: streams with messages
+    tables of answers that a load leaves out, and what their stations hold. ``bare``: streams with messages
     that lack what SDKs of Memphis read in each, where these are served. ``unreadable``: without a dataset, what keeps
     the stations of datasets that are there from being read, each with the fix.
     """
@@ -83,7 +83,7 @@ class Findings:
     seconds: float | None = None
     days_that_fit: int | None = None
     starts_over: bool = False
-    left_out: dict[str, int | None] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=dict)
     bare: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 

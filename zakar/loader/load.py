@@ -23,6 +23,7 @@ from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
 
 __all__ = [
+    "LeftOut",
     "LoadReport",
     "Mode",
     "Pace",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
+
+
+LeftOut = dict[str, dict[str, int] | None]
+"""Tables of answers that are left out, each with the messages of its station's streams; None where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class LoadReport:
     days: int
     beyond: int
     stations: dict[str, StationReport] = field(default_factory=dict)
-    left_out: dict[str, int | None] = field(default_factory=dict)  # tables of answers, and what their stations hold
+    left_out: LeftOut = field(default_factory=dict)
 
 
 def choose(dataset: Dataset, names: Sequence[str] | None, *, answers: bool = False) -> tuple[Table, ...]:
@@ -119,13 +124,13 @@ def left_out(dataset: Dataset, tables: Sequence[Table]) -> tuple[Table, ...]:
     return tuple(table for table in dataset.answers if table.name not in chosen)
 
 
-async def stored(connection: Connection, tables: Sequence[Table]) -> dict[str, int | None]:
-    """Return how many messages the stations of tables hold, by the table's name; None where the server does not say."""
-    found: dict[str, int | None] = {}
+async def stored(connection: Connection, tables: Sequence[Table]) -> LeftOut:
+    """Return what the stations of tables hold, by the table's name; None where the server does not say."""
+    found: LeftOut = {}
     for table in tables:
         try:
             streams = await station.partitions(connection, table.station)
-            found[table.name] = sum(stream.messages for stream in streams)
+            found[table.name] = {stream.name: stream.messages for stream in streams}
         except ApiError:
             found[table.name] = None
     return found

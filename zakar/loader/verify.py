@@ -20,8 +20,8 @@ from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import partition, plan
+from zakar.loader.load import LeftOut, stored
 from zakar.loader.load import left_out as left_out_of
-from zakar.loader.load import stored
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ async def verify(
     access: Access,
     tables: Sequence[Table],
     progress: Callable[[str, int], None] = lambda *_: None,
-    left_out: dict[str, int | None] | None = None,
+    left_out: LeftOut | None = None,
 ) -> dict[str, Comparison]:
     """Read the stations of ``tables`` back and compare; return a comparison for each station.
 
     Of a dataset's first days alone, a station must hold those; what it holds beyond must be what comes next.
-    Answers that are not among the tables are put into ``left_out``, with how many messages their stations hold, and are
-    compared too where those hold any and the dataset has them.
+    Answers that are not among the tables are put into ``left_out``, with the messages that their stations hold, and
+    are compared too where those hold any and the dataset has them.
 
     ``progress`` is told a station and the messages read from it since it was last told. Raises ServerError if
     the server cannot be reached or stops answering.
@@ -72,7 +72,7 @@ async def verify(
         others = await stored(connection, left_out_of(dataset, tables))
         if left_out is not None:
             left_out.update(others)
-        loaded = [table for table in dataset.tables if others.get(table.name)]
+        loaded = [table for table in dataset.tables if any((others.get(table.name) or {}).values())]
         for table in (*tables, *loaded):
             try:
                 streams = await station.partitions(connection, table.station)
