@@ -3,9 +3,10 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
-from helpers import publisher, zakar
+from helpers import publisher, started, until, zakar
 
 from zakar.broker import station
 from zakar.broker.access import Access
@@ -35,11 +36,12 @@ def verified(dataset: Dataset, broker: Server, *words: str) -> tuple[bool, dict]
 
 
 def streams(broker: Server, name: str = READINGS.station) -> list[Stream]:
-    async def look() -> list[Stream]:
-        async with publisher(Access((broker.url,))) as connection:
-            return await station.partitions(connection, name)
+    return asyncio.run(_streams(broker, name))
 
-    return asyncio.run(look())
+
+async def _streams(broker: Server, name: str) -> list[Stream]:
+    async with publisher(Access((broker.url,))) as connection:
+        return await station.partitions(connection, name)
 
 
 def test_days_are_loaded_added_to_and_compared(sample: Dataset, broker: Server):
@@ -142,8 +144,66 @@ def test_an_account_without_room_for_more_days_says_how_many_and_deletes_nothing
         loaded(sample, server, "--days", str(days), *who)
         over = command("load", sample, server, "--days", str(days + 1), *who)
         assert over.returncode == 3
-        assert "was made for fewer days, and the server does not give it" in over.stderr
+        assert "nothing was created, since a load would not fit: storage: a load needs" in over.stderr
         assert verified(sample, server, "--days", str(days), *who)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["account", "server"])
+def test_a_load_of_too_many_days_takes_no_room_from_those_that_do_fit(sample: Dataset, tmp_path: Path, limit: str):
+    """Streams are given more room for more days: all of them or none, whoever has too little."""
+    account = "accounts { A { jetstream: {max_file: 5MB}, users: [{user: ana, password: secret}] } }"
+    store = f'jetstream {{ store_dir: "{tmp_path.as_posix()}/js", max_file_store: 5MB }}'
+    settings = {
+        "account": ServerSettings(extra=account),
+        "server": ServerSettings(store=tmp_path, extra=f"server_name: small\n{store}"),
+    }
+    who = ["--user", "ana", "--password", "secret"] if limit == "account" else []
+
+    def sizes(server: Server) -> dict[str, int]:
+        async def look() -> dict[str, int]:
+            asked = Access((server.url,), user="ana", password="secret") if who else Access((server.url,))
+            async with publisher(asked) as connection:
+                found = [await station.look(connection, station.stream_name(name)) for name in STATIONS]
+                return {stream.name: stream.max_bytes for stream in found if stream}
+
+        return asyncio.run(look())
+
+    with running(settings[limit]) as server:
+        loaded(sample, server, "--days", "20", *who)
+        before = sizes(server)
+        over = command("load", sample, server, "--days", "70", *who)
+        assert over.returncode == 3
+        said = "a load needs 1.7 MiB" if limit == "account" else "made for fewer days, and the server does not give it"
+        assert said in over.stderr
+        assert sizes(server) == before
+        loaded(sample, server, "--days", "45", *who)
+        assert verified(sample, server, "--days", "45", *who)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [[], ["--partitions", "3"]])
+def test_a_load_of_more_days_that_is_killed_is_gone_on_with_exactly(sample: Dataset, broker: Server, spread: list[str]):
+    least = loaded(sample, broker, "--days", "30", *spread)["records"]
+    among = ["--connections", "2"] if spread else []
+    killed = started("load", sample.root, "--server", broker.url, "--days", "90", "--rate", "1500", *among)
+
+    async def begun() -> bool:
+        found = await asyncio.gather(*(_streams(broker, name) for name in STATIONS))
+        return sum(stream.last for station_streams in found for stream in station_streams) > least + 1_000
+
+    asyncio.run(until(begun))
+    killed.kill()
+    killed.communicate()
+    more = loaded(sample, broker, "--days", "90", *among)
+    assert least + 1_000 < more["already_stored"] < more["records"]
+    assert more["sent"] == more["records"] - more["already_stored"]
+    ok, stations = verified(sample, broker, "--days", "90")
+    assert ok
+    assert sum(one["stored"] for one in stations.values()) == first(sample, 90).manifest.records
+    assert {stream.metadata["zakar.days"] for name in STATIONS for stream in streams(broker, name)} == {"90"}
+    loaded(sample, broker, *among)
+    assert verified(sample, broker)[0]
 
 
 @pytest.mark.parametrize("number", ["0", "121", "x"])

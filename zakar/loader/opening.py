@@ -1,6 +1,7 @@
 """Stations made ready to be filled: look, decide, create or take over. Nothing is sent yet."""
 
 import asyncio
+import contextlib
 import enum
 import secrets
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
@@ -123,6 +124,7 @@ async def prepare(
         await _check_room(
             connection, control, fates, account, (), "nothing was created", plan.unmarked_of(there.values())
         )
+    there = await _enlarged(connection, targets, there)
     # One after the other, since servers take the streams that are being created for none when they look at limits.
     opened = [
         await _open(
@@ -164,7 +166,7 @@ async def _check_room(
     rights, _, _ = await obstacle.without_rights(connection, control, fates, unmarked)
     if rights:
         raise ServerError(f"{kept}: {'; '.join(rights)}")
-    made = [fate for fate in fates if fate.action not in {Action.CONTINUE, Action.NOTHING}]
+    made = [fate for fate in fates if fate.enlarged or fate.action not in {Action.CONTINUE, Action.NOTHING}]
     if control.theirs and not gone:
         return
     lacks = outlook.surely_short(made, account, gone) or await obstacle.ungiven(connection, control, made, account)
@@ -291,9 +293,6 @@ async def _open(
     if found.last >= target.records:
         beyond = found.last - target.records
         return Opening(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
-    if (enlarged := plan.enlarged(target, found)) is not None:
-        await _enlarge(connection, target, enlarged)
-        found = replace(found, max_bytes=enlarged)
     headers = await _roomy(connection, control, target, found)
     begun = found.last == 0 and station.OWNER in found.metadata
     try:
@@ -359,15 +358,33 @@ async def _roomy(connection: Connection, control: Control, target: Target, found
     return True
 
 
-async def _enlarge(connection: Connection, target: Target, size: int) -> None:
-    """Give a stream that was made for fewer days room for these. Raises ServerError."""
-    try:
-        await station.grow(connection, target.stream, size)
-    except ApiError as error:
-        raise ServerError(
-            f"`{target.stream}` was made for fewer days, and the server does not give it the {size / 2**20:,.0f} MiB "
-            f"that it needs now: {error}; raise the account's or the server's storage, or load fewer --days"
-        ) from error
+async def _enlarged(
+    connection: Connection, targets: Sequence[Target], there: Mapping[str, Stream]
+) -> dict[str, Stream]:
+    """Give the streams that were made for fewer days room for these, all of them or none; return all that are there.
+
+    Raises ServerError.
+    """
+    larger = dict(there)
+    for target in targets:
+        found = there.get(target.stream)
+        size = plan.enlarged(target, found) if found else None
+        if found is None or size is None:
+            continue
+        try:
+            await station.grow(connection, target.stream, size)
+        except ApiError as error:
+            for name, stream in there.items():
+                if larger[name] is not stream:
+                    with contextlib.suppress(ApiError):  # it is larger than it need be then
+                        await station.grow(connection, name, stream.max_bytes)
+            raise ServerError(
+                f"`{target.stream}` was made for fewer days, and the server does not give it the "
+                f"{size / 2**20:,.0f} MiB that it needs now: {error}; raise the account's or the server's storage, or "
+                "load fewer --days"
+            ) from error
+        larger[target.stream] = replace(found, max_bytes=size)
+    return larger
 
 
 async def _quiet(connection: Connection, stream: str, patience: float) -> int:

@@ -192,7 +192,7 @@ def surely_short(stations: Iterable[Outlook], account: Account, deleted: Iterabl
     # Each replica counts as used, and where replicas are counted apart, the limit is of one.
     held = max(0, account.used - sum(stream.bytes * stream.replicas for stream in ours))
     room = max(0, account.max_bytes * (account.replicas if account.tiered else 1) - held)
-    takes = sum(o.least for o in stations) * account.replicas
+    takes = sum(o.least for o in stations if o.action is not Action.CONTINUE) * account.replicas
     if not lacks and takes > room:
         lacks.append(
             f"storage: the messages take {mib(takes)} at least and other streams leave {mib(room)}; "
