@@ -1,6 +1,7 @@
 """What may leave of a dataset: all but the private part, or the held-out days without the answers."""
 
 import base64
+import datetime
 import hashlib
 import os
 import re
@@ -41,13 +42,21 @@ class Publication:
 
 
 def publish(
-    source: Path, split: Split, out: Path, owner: str, *, overwrite: bool = False, progress: Show = unseen
+    source: Path,
+    split: Split,
+    out: Path,
+    owner: str,
+    *,
+    day: datetime.date | None = None,
+    overwrite: bool = False,
+    progress: Show = unseen,
 ) -> Publication:
     """Write what may leave of the dataset in ``source`` into the folder ``out``, and see to it that nothing else does.
 
     Of released days that is all but the private part; held-out days are handed out without the answers. ``owner`` is
-    who has them on dataset hubs. The folder appears under its name only once it has been read again and compared.
-    ``progress`` is told the rows that were copied and then those that were compared.
+    who has them on dataset hubs, ``day`` when they are published, where the scenario does not say. The folder appears
+    under its name only once it has been read again and compared. ``progress`` is told the rows that were copied and
+    then those that were compared.
 
     Raises ConfigError if ``source`` holds what is no part of a dataset or ``out`` is in the way, and MismatchError if
     the content is not what the manifest says, or something private would leave.
@@ -63,6 +72,7 @@ def publish(
     done = counted(progress, 2 * sum(entry.rows for _, entry in store.published(leaving)))
     try:
         _write(dataset, leaving, files, source, partial, owner, done)
+        (partial / croissant.NAME).write_bytes(croissant.render(leaving, day))
         _check(files, source, partial, done)
         place.check_free(out, overwrite)  # somebody else may have been quicker
         place.move(partial, out)
@@ -169,7 +179,6 @@ def _write(
         shutil.copyfile(source / here, partial / there)  # the bytes alone: neither owner nor time
         done(f"copied {there}", _rows(leaving, there))
     (partial / manifest.NAME).write_bytes(manifest.encode(leaving))
-    (partial / croissant.NAME).write_bytes(croissant.render(leaving))
     edited = source / card.NAME  # people may have written into it
     text = card.render(leaving)
     if dataset.split is Split.TRAIN and edited.is_file():

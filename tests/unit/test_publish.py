@@ -1,6 +1,7 @@
 """What leaves of a dataset is what may leave: read again, compared, and without a private byte."""
 
 import base64
+import datetime
 import json
 import os
 import re
@@ -110,6 +111,54 @@ def test_nothing_in_a_hand_out_tells_of_the_answers(island: Path, tmp_path: Path
     values = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
     assert "fire_alerts" not in values["tables"]
     assert "holdout_days" not in values["scenario"]["calendar"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [([], None), (["--date", "2027-01-31"], "2027-01-31"), (["--date", "31.1.2027"], "")]
+)
+def test_the_metadata_say_the_day_of_publication(
+    pristine: Path, tmp_path: Path, words: list[str], told: str | None
+) -> None:
+    """Today's, or the one that is given; the rest is the same byte by byte."""
+    before = datetime.datetime.now().astimezone().date()
+    done = zakar(tmp_path, "publish", str(pristine), "--out", "out", *words)
+    after = datetime.datetime.now().astimezone().date()
+    assert done.returncode == (2 if told == "" else 0), done.stderr
+    if done.returncode == 0:
+        said = json.loads((tmp_path / "out" / "croissant.json").read_bytes()).pop("datePublished")
+        assert said in ({told} if told else {str(before), str(after)})
+        undated = {name: content for name, content in contents(pristine).items() if not name.startswith("private/")}
+        made = contents(tmp_path / "out")
+        assert {name for name in undated if made[name] != undated[name]} == {"croissant.json"}
+
+
+def test_the_day_that_the_scenario_says_goes_first(folder: Path, tmp_path: Path) -> None:
+    edit_manifest(folder, lambda values: values["scenario"]["about"].update(published="2026-05-01"))
+    published(folder, tmp_path / "out", day=datetime.date(2027, 1, 31))
+    assert json.loads((tmp_path / "out" / "croissant.json").read_bytes())["datePublished"] == "2026-05-01"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mlcroissant's, of what it uses of pandas and rdflib
+def test_mlcroissant_filters_the_test_split_of_a_hand_out(island: Path, tmp_path: Path, caplog: Any) -> None:
+    """What a data scientist does with it: posts and readings of the held-out days, to the last row, and no alerts."""
+    import mlcroissant
+
+    edit = {"creator": "Wildfire Week"}
+    whose = Path(shutil.copytree(island, tmp_path / "island"))
+    edit_manifest(whose, lambda values: values["scenario"].setdefault("about", {}).update(edit))
+    published(whose, tmp_path / "out", Split.HOLDOUT, day=datetime.date(2027, 1, 31))
+    whole = store.open_dataset(str(island), Split.HOLDOUT)
+    dataset = mlcroissant.Dataset(tmp_path / "out" / "croissant.json")
+    assert [record["splits/url"] for record in dataset.records("splits")] == ["cr:TestSplit"]
+    for table in (table for table in whole.tables if table.name != "fire_alerts"):
+        fresh = mlcroissant.Dataset(tmp_path / "out" / "croissant.json")
+        rows = list(fresh.records(table.name, filters={f"{table.name}/split": "public"}))
+        days = [row[f"{table.name}/day"] for row in rows]
+        assert days == store.read(whole, table)["day"].to_pylist()
+        assert (min(days), max(days)) == (61, 86)
+    assert "fire_alerts" not in [record.uuid for record in dataset.metadata.record_sets]
+    assert [entry.getMessage() for entry in caplog.records if entry.levelno >= 30] == []  # the date is there
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """`zakar publish`: what may leave of a dataset, in a folder of its own."""
 
+import datetime
 import re
 import shlex
 import time
@@ -32,6 +33,12 @@ def publish_command(
     owner: Annotated[
         str, typer.Option(metavar="NAME", help="Your name at the hub, for its metadata file and the command to upload.")
     ] = hubs.NOBODY,
+    day: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            "--date", formats=["%Y-%m-%d"], help="Day of publication, where the scenario says none [default: today]."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what was published there before, never a private part.")
     ] = False,
@@ -48,9 +55,10 @@ def publish_command(
 
     if not _OWNER.fullmatch(owner):
         raise ConfigError("--owner: give your name at the hub: letters, digits, dots, dashes and underscores")
+    when = day.date() if day else datetime.datetime.now().astimezone().date()
     began = time.perf_counter()
     with meter("copying rows, then comparing them") as progress:
-        done = publish(where, which, out, owner, overwrite=overwrite, progress=progress)
+        done = publish(where, which, out, owner, day=when, overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - began
     uploads = hubs.commands(done.manifest, shlex.quote(str(out)), owner)
     if json:

@@ -3,6 +3,7 @@
 The format is https://mlcommons.org/croissant/1.1, JSON-LD.
 """
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,10 +41,11 @@ _CONTEXT: dict[str, object] = {
 }
 
 
-def render(manifest: Manifest) -> bytes:
+def render(manifest: Manifest, day: datetime.date | None = None) -> bytes:
     """Return a dataset's Croissant metadata as JSON-LD that a person can read.
 
-    A file set and a record set a table, and each file with its size and SHA-256.
+    A file set and a record set a table, and each file with its size and SHA-256. ``day``: when it is published, where
+    its scenario does not say.
     """
     tables, known, software = store.published(manifest), about(manifest), f"zakar {manifest.software['zakar']}"
     contact = {known.contact_kind: known.contact} if known.contact else {}
@@ -58,7 +60,7 @@ def render(manifest: Manifest) -> bytes:
         "license": known.licence_address or known.licence,
         "url": "README.md",
         **({"creator": creator} if known.creator else {}),
-        **({"datePublished": known.published} if known.published else {}),
+        **({"datePublished": known.published or str(day)} if known.published or day else {}),
         **({"inLanguage": manifest.language} if manifest.language else {}),
         "version": f"{known.version}+{manifest.fingerprint[:12]}",
         "citeAs": f"{known.creator + ': ' if known.creator else ''}{manifest.title}, simulated by {software}, "
