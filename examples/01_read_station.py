@@ -41,6 +41,8 @@ async def main():
                         print(row)
                     await message.ack()  # only now: if anything fails before this, the message comes again
                     number, left = number + 1, message.metadata.num_pending
+                    if number % 20_000 == 0:
+                        print(f"{number:,} messages read, {left:,} to come", file=sys.stderr)
         await client.flush()  # acks wait for nobody, so see that the broker has them all
         print(f"{number:,} new messages of {STATION} read and acknowledged")
 

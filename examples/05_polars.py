@@ -4,6 +4,7 @@ A lazy query is planned as a whole before anything is read: only the columns tha
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +39,8 @@ words = (
     .group_by("word")
     .agg(near=pl.col("near").sum(), far=pl.col("near").not_().sum())
 )
+number = pl.scan_parquet(public / "tweets" / "*.parquet").select(pl.len()).collect().item()
+print(f"counting the words of {number:,} posts", file=sys.stderr)
 answer = (
     words.filter(pl.col("near") >= 5)
     .with_columns(times=(pl.col("near") / pl.col("near").sum()) / ((pl.col("far") + 1) / pl.col("far").sum()))

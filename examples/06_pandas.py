@@ -6,6 +6,7 @@ sets beside them how many alerts had come by then. Between the two is the time t
 
 import argparse
 import itertools
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,12 @@ if not public.is_dir():
     parser.error(f"{public}: no such folder; `zakar simulate tiny --out data/tiny` makes a dataset")
 
 tweets = pd.read_parquet(public / "tweets", columns=[*KEYS, "tweet"])
-posts = tweets[tweets["tweet"].str.contains(FIRE, case=False)].groupby(KEYS).size()
+telling, step = [], 250_000
+for start in range(0, len(tweets), step):
+    some = tweets[start : start + step]
+    telling.append(some[some["tweet"].str.contains(FIRE, case=False)])
+    print(f"{start + len(some):,} of {len(tweets):,} posts searched", file=sys.stderr)
+posts = pd.concat(telling).groupby(KEYS).size()
 alerts = pd.read_parquet(public / "fire_alerts")
 
 rows = []

@@ -51,7 +51,10 @@ async def read_on(page, day):  # each station until the day is over; whether it 
 @st.fragment(run_every=1)
 def draw(page):
     try:
-        page.day += asyncio.run(read_on(page, page.day + 1))
+        if asyncio.run(read_on(page, page.day + 1)):
+            page.day += 1
+        else:
+            st.caption(f"Waiting for the rest of day {page.day + 1}; {sum(map(len, page.rows.values())):,} rows so far")
     except (nats.errors.Error, OSError) as error:
         st.error(f"{error}; is the broker running, and loaded? `zakar doctor` says more")
     if page.day:

@@ -15,6 +15,7 @@ from helpers import clean, free_port
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
+from zakar.dataset.days import first
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
@@ -83,3 +84,20 @@ def test_the_dashboard_waits_for_stations_and_shows_their_days_one_after_the_oth
         page.picture(tmp_path / "page.png")
         assert not page.complaints
         assert all(asked.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")) for asked in page.asked)
+
+
+@pytest.mark.slow
+def test_the_dashboard_says_what_it_waits_for(tmp_path: Path):
+    """A day is over once a later one has come, so the third of three days is waited for."""
+    (tmp_path / "browser").mkdir()
+    with (
+        running(ServerSettings()) as server,
+        dashboard(server, tmp_path) as address,
+        browser(tmp_path / "browser") as page,
+    ):
+        sample, access = first(store.open_dataset(str(SAMPLE)), 3), Access((server.url,))
+        asyncio.run(load(sample, access, sample.tables, Pace()))
+        page.open(address, 1280)
+        page.until("document.body.innerText.includes('Waiting for the rest of day 3; ')")
+        shown = r"document.body.innerText.match(/Waiting for the rest of day 3; ([\d,]+) rows so far/)"
+        assert int(page.value(f"{shown}[1]").replace(",", "")) == sample.manifest.records
