@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import sys
+from pathlib import Path
 
 import nats
 
@@ -24,7 +25,9 @@ async def main():
     async def fail(problem):  # nats-py would log it, and try again
         raise problem
 
-    async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
+    async with await nats.connect(
+        options.server, user_credentials=options.creds and credentials(options.creds), error_cb=fail
+    ) as client:
         number = 0
         async for stream in partitions(client.jetstream()):
             pull = await client.jetstream().pull_subscribe(f"{stream}.final", durable=READER, stream=stream)
@@ -45,6 +48,14 @@ async def main():
                         print(f"{number:,} messages read, {left:,} to come", file=sys.stderr)
         await client.flush()  # acks wait for nobody, so see that the broker has them all
         print(f"{number:,} new messages of {STATION} read and acknowledged")
+
+
+def credentials(path):  # as nats-py wants them: line ends of Windows stop it, and it waits for ever for what is missing
+    words = Path(path).read_text("utf-8-sig", "replace").split()
+    jwt, seed = ([word for word in words if word.startswith(kind)] for kind in ("eyJ", "SU"))
+    if not (jwt and seed):
+        raise nats.errors.Error("--creds: the file lacks a JWT or its seed")
+    return nats.aio.client.RawCredentials(f"BEGIN NATS USER JWT\n{jwt[0]}\nBEGIN USER NKEY SEED\n{seed[0]}\n")
 
 
 async def partitions(jetstream):

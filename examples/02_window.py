@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict, deque
+from pathlib import Path
 
 import nats
 
@@ -26,7 +27,9 @@ async def main():
     async def fail(problem):  # nats-py would log it, and try again
         raise problem
 
-    async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
+    async with await nats.connect(
+        options.server, user_credentials=options.creds and credentials(options.creds), error_cb=fail
+    ) as client:
         tweets, tweeted, posts = days(client, "zakar-tweets", "tweet"), 0, []
         window = deque(maxlen=WINDOW_DAYS)
         async for day, readings in days(client, "zakar-temperature-readings", "temperature"):
@@ -39,6 +42,14 @@ async def main():
                 warmth[cell].append(temperature)
             mean, cell = max((sum(warmth[cell]) / len(warmth[cell]), cell) for cell in warmth)
             print(f"day {day}: warmest {cell}, {mean:.1f} F; most posts", *talk.most_common(1), flush=True)
+
+
+def credentials(path):  # as nats-py wants them: line ends of Windows stop it, and it waits for ever for what is missing
+    words = Path(path).read_text("utf-8-sig", "replace").split()
+    jwt, seed = ([word for word in words if word.startswith(kind)] for kind in ("eyJ", "SU"))
+    if not (jwt and seed):
+        raise nats.errors.Error("--creds: the file lacks a JWT or its seed")
+    return nats.aio.client.RawCredentials(f"BEGIN NATS USER JWT\n{jwt[0]}\nBEGIN USER NKEY SEED\n{seed[0]}\n")
 
 
 async def days(client, station, value):

@@ -73,10 +73,14 @@ async def main():
         )
         print(f"recall {len(later & heard) / max(1, len(later)):.1%}")
         stored = {message async for messages in read_station(broker, MINE) for message in messages}
+        jetstream = broker.jetstream()
+        domain = (await jetstream.account_info()).domain
         for day, x, y in sorted(warnings):  # with the team in it, no other team's is the same
             row = json.dumps({"event_day": day, "geospatial_x": x, "geospatial_y": y, "team": options.team})
             if row.encode() not in stored:
-                await broker.jetstream().publish(f"{MINE}$1.final", row.encode(), headers={"Nats-Msg-Id": row})
+                ack = await jetstream.publish(f"{MINE}$1.final", row.encode(), headers={"Nats-Msg-Id": row})
+                if (ack.stream, ack.domain) != (f"{MINE}$1", domain):
+                    raise ZakarError(f"{ack.stream} has stored what is for {MINE}; nothing more was sent")
 
 
 try:

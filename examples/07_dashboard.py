@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import json
 import os
+from pathlib import Path
 
 import altair as alt
 import nats
@@ -21,11 +22,21 @@ X, Y = alt.X("geospatial_x:O", title=None), alt.Y("geospatial_y:O", title=None, 
 HEAT = alt.Color("mean(temperature):Q", title="degrees F", scale=alt.Scale(scheme="yelloworangered", domain=[0, 120]))
 
 
+def credentials(path):  # as nats-py wants them: line ends of Windows stop it, and it waits for ever for what is missing
+    words = Path(path).read_text("utf-8-sig", "replace").split()
+    jwt, seed = ([word for word in words if word.startswith(kind)] for kind in ("eyJ", "SU"))
+    if not (jwt and seed):
+        raise nats.errors.Error("--creds: the file lacks a JWT or its seed")
+    return nats.aio.client.RawCredentials(f"BEGIN NATS USER JWT\n{jwt[0]}\nBEGIN USER NKEY SEED\n{seed[0]}\n")
+
+
 async def read_on(page, day):  # each station until the day is over; whether it is, or nothing more came
     async def fail(problem):  # nats-py would log it, and try again
         raise problem
 
-    async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
+    async with await nats.connect(
+        options.server, user_credentials=options.creds and credentials(options.creds), error_cb=fail
+    ) as client:
         for station, key in ORDER.items():
             page.rows[station] = rows = [row for row in page.rows[station] if row[key] > day - 10]
             for number in itertools.count(1):

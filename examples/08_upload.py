@@ -12,6 +12,7 @@ import collections
 import json
 import os
 import sys
+from pathlib import Path
 
 import nats
 import nats.js.errors
@@ -93,11 +94,21 @@ async def upload(client, station, rows):
     print(f"{stream}: {number - stored:,} messages sent, {number:,} stored")
 
 
+def credentials(path):  # as nats-py wants them: line ends of Windows stop it, and it waits for ever for what is missing
+    words = Path(path).read_text("utf-8-sig", "replace").split()
+    jwt, seed = ([word for word in words if word.startswith(kind)] for kind in ("eyJ", "SU"))
+    if not (jwt and seed):
+        raise nats.errors.Error("--creds: the file lacks a JWT or its seed")
+    return nats.aio.client.RawCredentials(f"BEGIN NATS USER JWT\n{jwt[0]}\nBEGIN USER NKEY SEED\n{seed[0]}\n")
+
+
 async def main():
     async def fail(problem):  # nats-py would log it, and try again
         raise problem
 
-    async with await nats.connect(options.server, user_credentials=options.creds, error_cb=fail) as client:
+    async with await nats.connect(
+        options.server, user_credentials=options.creds and credentials(options.creds), error_cb=fail
+    ) as client:
         for table in ("tweets", "temperature_readings", "fire_alerts"):
             batches = pyarrow.dataset.dataset(f"{options.dataset}/public/{table}").to_batches()
             rows = (row for batch in batches for row in batch.to_pylist())

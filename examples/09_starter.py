@@ -184,9 +184,13 @@ def warnings(options):
 async def publish(lines, server, creds):
     async with connected(with_creds(Access((server,)), creds)) as broker:
         stored = {message async for messages in read_station(broker, MINE) for message in messages}
+        jetstream = broker.jetstream()
+        domain = (await jetstream.account_info()).domain
         for line in lines:
             if line.encode() not in stored:
-                await broker.jetstream().publish(f"{MINE}$1.final", line.encode(), headers={"Nats-Msg-Id": line})
+                ack = await jetstream.publish(f"{MINE}$1.final", line.encode(), headers={"Nats-Msg-Id": line})
+                if (ack.stream, ack.domain) != (f"{MINE}$1", domain):
+                    raise ZakarError(f"{ack.stream} has stored what is for {MINE}; nothing more was sent")
 
 
 def main():
