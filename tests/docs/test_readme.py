@@ -39,6 +39,20 @@ def test_the_table_of_messages_has_each_station_and_its_keys(table):
     assert keys == [table.station, *(column.name for column in table.full().columns)]
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/organisers.md"])
+def test_lines_are_no_longer_than_a_screen_but_for_tables(document: str):
+    lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "([Producing"))] == []
+
+
+def test_the_section_about_shown_to_organisers_is_one_that_a_scenario_takes(tmp_path: Path):
+    page = (ROOT / "docs" / "organisers.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "mine.toml"
+    path.write_text(scenario.find("tiny").read_text(encoding="utf-8") + "\n" + section, encoding="utf-8")
+    assert scenario.read(path).about.creator == "Wildfire Week"
+
+
 def test_every_scenario_is_described():
     assert set(re.findall(r"^\| `([a-z]+)` \| ", README, re.MULTILINE)) == set(scenario.names())
 
@@ -52,6 +66,7 @@ def test_every_scenario_is_described():
         "CHANGELOG.md",
         "benchmarks/README.md",
         "docs/participants.md",
+        "docs/organisers.md",
         "docs/lab.md",
         "docs/lab-answers.md",
     ],
