@@ -16,6 +16,7 @@ import msgspec
 from zakar.check import record
 from zakar.check.integrity import integrity
 from zakar.dataset import card, croissant, hubs, manifest, place, store
+from zakar.dataset.about import about
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import ConfigError, MismatchError
@@ -54,17 +55,20 @@ def publish(
     """Write what may leave of the dataset in ``source`` into the folder ``out``, and see to it that nothing else does.
 
     Of released days that is all but the private part; held-out days are handed out without the answers. ``owner`` is
-    who has them on dataset hubs, ``day`` when they are published, where the scenario does not say. The folder appears
-    under its name only once it has been read again and compared. ``progress`` is told the rows that were copied and
-    then those that were compared.
+    who has them on dataset hubs, ``day`` when they are published, by default as the scenario says, or today. The
+    folder appears under its name only once it has been read again and compared. ``progress`` is told the rows that
+    were copied and then those that were compared.
 
-    Raises ConfigError if ``source`` holds what is no part of a dataset or ``out`` is in the way, and MismatchError if
-    the content is not what the manifest says, or something private would leave.
+    Raises ConfigError if ``source`` holds what is no part of a dataset, ``out`` is in the way or the scenario says
+    another day, and MismatchError if the content is not what the manifest says, or something private would leave.
     """
     source, out = source.resolve(), out.resolve()
     dataset = store.open_dataset(str(source), split)
     whole = store.open_dataset(str(source)).manifest
     leaving = _leaving(dataset)
+    said = about(leaving).published
+    if day is not None and said is not None and said != str(day):
+        raise ConfigError(f"--date {day}: the scenario says in [about] that the data is published on {said}")
     files = _sources(dataset, leaving)
     _refuse(source, "holds", _surprises(whole, source) or _links(source, files.values()))
     _check_free(source, out, overwrite)
@@ -72,7 +76,9 @@ def publish(
     done = counted(progress, 2 * sum(entry.rows for _, entry in store.published(leaving)))
     try:
         _write(dataset, leaving, files, source, partial, owner, done)
-        (partial / croissant.NAME).write_bytes(croissant.render(leaving, day))
+        (partial / croissant.NAME).write_bytes(
+            croissant.render(leaving, day or datetime.datetime.now().astimezone().date())
+        )
         _check(files, source, partial, done)
         place.check_free(out, overwrite)  # somebody else may have been quicker
         place.move(partial, out)

@@ -27,6 +27,7 @@ from zakar.publish import Publication, publish
 from zakar.seeds import secret_root
 from zakar.simulate import kept_key, simulate
 
+DAY = datetime.date(2027, 1, 31)
 KEY = b"0123456789abcdef" * 2
 MARK = b"MARKED-PRIVATE-BYTES"
 TOPS = {"README.md", "croissant.json", "manifest.json", "dataset-metadata.json"}
@@ -49,7 +50,7 @@ def folder(island: Path, tmp_path: Path) -> Path:
 
 
 def published(source: Path, out: Path, split: Split = Split.TRAIN, **options: Any) -> Publication:
-    return publish(source, split, out, "ana", **options)
+    return publish(source, split, out, "ana", **{"day": DAY} | options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -71,8 +72,11 @@ def test_the_released_days_leave_as_they_are_and_nothing_else_does(island: Path,
     public = {name: content for name, content in contents(island).items() if not name.startswith("private/")}
     made = contents(tmp_path / "out")
     assert made.pop("dataset-metadata.json")
+    dated = json.loads(made.pop("croissant.json"))
+    assert dated.pop("datePublished") == "2027-01-31"
+    assert dated == json.loads(public.pop("croissant.json"))
     assert made == public
-    assert done.files == len(public) + 1
+    assert done.files == len(public) + 2
     assert store.open_dataset(str(tmp_path / "out")).manifest.fingerprint == done.manifest.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -134,7 +138,10 @@ def test_the_metadata_say_the_day_of_publication(
 
 def test_the_day_that_the_scenario_says_goes_first(folder: Path, tmp_path: Path) -> None:
     edit_manifest(folder, lambda values: values["scenario"]["about"].update(published="2026-05-01"))
-    published(folder, tmp_path / "out", day=datetime.date(2027, 1, 31))
+    with pytest.raises(ConfigError, match="--date 2027-01-31: the scenario says .* published on 2026-05-01"):
+        published(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    published(folder, tmp_path / "out", day=None)
     assert json.loads((tmp_path / "out" / "croissant.json").read_bytes())["datePublished"] == "2026-05-01"
 
 
@@ -147,7 +154,7 @@ def test_mlcroissant_filters_the_test_split_of_a_hand_out(island: Path, tmp_path
     edit = {"creator": "Wildfire Week"}
     whose = Path(shutil.copytree(island, tmp_path / "island"))
     edit_manifest(whose, lambda values: values["scenario"].setdefault("about", {}).update(edit))
-    published(whose, tmp_path / "out", Split.HOLDOUT, day=datetime.date(2027, 1, 31))
+    published(whose, tmp_path / "out", Split.HOLDOUT)
     whole = store.open_dataset(str(island), Split.HOLDOUT)
     dataset = mlcroissant.Dataset(tmp_path / "out" / "croissant.json")
     assert [record["splits/url"] for record in dataset.records("splits")] == ["cr:TestSplit"]

@@ -35,9 +35,7 @@ def publish_command(
     ] = hubs.NOBODY,
     day: Annotated[
         datetime.datetime | None,
-        typer.Option(
-            "--date", formats=["%Y-%m-%d"], help="Day of publication, where the scenario says none [default: today]."
-        ),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of publication [default: the scenario's, or today]."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what was published there before, never a private part.")
@@ -55,10 +53,11 @@ def publish_command(
 
     if not _OWNER.fullmatch(owner):
         raise ConfigError("--owner: give your name at the hub: letters, digits, dots, dashes and underscores")
-    when = day.date() if day else datetime.datetime.now().astimezone().date()
     began = time.perf_counter()
     with meter("copying rows, then comparing them") as progress:
-        done = publish(where, which, out, owner, day=when, overwrite=overwrite, progress=progress)
+        done = publish(
+            where, which, out, owner, day=day.date() if day else None, overwrite=overwrite, progress=progress
+        )
     seconds = time.perf_counter() - began
     uploads = hubs.commands(done.manifest, shlex.quote(str(out)), owner)
     if json:
