@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
-from helpers import STREAMS, assert_whole, free_port, publisher, until, zakar
+from helpers import STREAMS, assert_whole, free_port, publisher, served, until, zakar
 from islands import SAMPLE
 
 from zakar.broker import station
@@ -538,3 +538,36 @@ def test_a_memphis_target_is_asked_too(sample: Dataset):
                 assert archive.last == 0
 
         asyncio.run(scenario())
+
+
+# JetStream of another account by an import, without its streams' subjects.
+_IMPORTED = """accounts {
+  HUB {
+    jetstream: enabled, users: [ { user: hub, password: b } ], exports: [ { service: "$JS.API.>" } ]
+  }
+  TEAM {
+    users: [ { user: ana, password: b } ]
+    imports: [ { service: { account: HUB, subject: "$JS.API.>" }, to: "%s.>" } ]
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("prefix", ["JS.HUB", "$JS.API"])
+def test_streams_whose_subjects_are_not_imported_end_a_load_at_once(sample: Dataset, tmp_path: Path, prefix: str):
+    with served(_IMPORTED % prefix, tmp_path) as address:
+        where = ["--server", f"nats://ana:b@{address}", "--js-api-prefix", prefix]
+        for words in ([], ["--recreate"], ["--mode", "nonblocking"]):
+            done = zakar("load", str(sample.root), *where, *words)
+            assert done.returncode == 3, done.stderr
+            said = (
+                f"nothing was sent: JetStream at {prefix} has `zakar-tweets$1`, but nothing here hears its subjects: "
+            )
+            assert said + "import `zakar-tweets$1.>` too" in done.stderr
+            assert "retries" not in done.stderr
+        for words in (["doctor", str(sample.root)], ["load", str(sample.root), "--dry-run"]):  # the stations are there
+            done = zakar(*words, *where)
+            assert done.returncode == 1
+            assert "missing: JetStream at" in done.stdout
+        kept = zakar("consume", "zakar-tweets", "--server", f"nats://hub:b@{address}")
+        assert (kept.returncode, kept.stdout) == (0, "")

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import nats.errors
 
 from zakar.broker.connection import DENIED, ApiError, Connection, Delivery
 
-_IMPOSSIBLE = b"Nats-Expected-Last-Sequence: 9223372036854775807\r\n"  # the last sequence of no stream
+_EXPECTED, _NEVER = "Nats-Expected-Last-Sequence", str(2**63 - 1)  # the last sequence of no stream
+_IMPOSSIBLE = f"{_EXPECTED}: {_NEVER}\r\n".encode()
 _QUIET = 1.0  # seconds without another answer, where it is not known who is still to answer;
 _TRIPS = 4  # as many round trips at least
 _SPLIT = 300  # messages that ask where else a mapping leads, which may send each a way of its own
@@ -140,6 +142,20 @@ async def who_hears(connection: Connection, subjects: Sequence[str]) -> list[lis
     finally:
         await connection.untap(tap)
     return [read(ear.subject, [ear.answers[number] for number in sorted(ear.answers)], ear.traces) for ear in ears]
+
+
+async def unheard(connection: Connection, subject: str) -> bool:
+    """Return whether the server says that nobody hears a subject. Nothing is stored.
+
+    Raises what lost connections raise.
+    """
+    try:
+        await connection.request(subject, timeout=_QUIET, headers={_EXPECTED: _NEVER})
+    except nats.errors.NoRespondersError:
+        return True
+    except nats.errors.TimeoutError:  # whoever hears it may say nothing
+        return False
+    return False
 
 
 def _traces(connection: Connection) -> bool:

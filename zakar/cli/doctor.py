@@ -107,6 +107,7 @@ def rehearse(
     recreate: bool,
     replicas: int,
     storage: str,
+    connections: int,
     json: bool,
 ) -> None:
     """Say what a load would do with each station, and raise what would keep it from being done."""
@@ -121,6 +122,7 @@ def rehearse(
         replicas=replicas,
         storage=storage,
         pace=pace,
+        connections=connections,
         name="zakar load --dry-run",
     )
     missing = lacking(found, dataset, where, _options(tables, partitions, replicas, storage))

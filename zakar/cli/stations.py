@@ -131,6 +131,7 @@ def load_command(
             recreate=recreate,
             replicas=replicas,
             storage=storage,
+            connections=connections,
             json=json,
         )
         return

@@ -25,6 +25,7 @@ from zakar.location import shown
 from zakar.progress import Count, unseen
 
 _ROW_GROUP = 65_536
+_PIECE = 1 << 20  # bytes read at once, of a file that is not decoded
 _WRITTEN = 16_384  # rows handed to the encoder at a time
 _ON_WIRE = frozenset(table.name for table in PUBLIC)
 _STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")  # whose URLs can be opened
@@ -447,6 +448,19 @@ def extra_metadata(dataset: Dataset, table: Table, entry: TableEntry) -> Iterato
             said = set(parquet.metadata.metadata or {}) - {b"ARROW:schema"} | set(parquet.schema_arrow.metadata or {})
         if said:
             yield path
+
+
+def check_bytes(dataset: Dataset, tables: Sequence[Table]) -> None:
+    """Hold the bytes of public tables' files against the manifest. Raises MismatchError naming one that is another."""
+    for table in tables:
+        entry = dataset.whole.manifest.tables[table.name]
+        for path, file in zip(_paths(dataset, table, entry), entry.files, strict=True):
+            digest = hashlib.sha256()
+            with _readable(path), dataset.filesystem.open_input_stream(os.fsencode(path)) as source:
+                while piece := source.read(_PIECE):
+                    digest.update(piece)
+            if file.sha256 and digest.hexdigest() != file.sha256:
+                raise MismatchError(f"{path}: not the bytes that the manifest lists; simulate the dataset again")
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from zakar.errors import ServerError
 from zakar.loader import obstacle, transport
 from zakar.loader import preview as previews
 from zakar.loader.load import LeftOut, choose, left_out, sample, stored
-from zakar.loader.opening import NO_HEADERS, Mode
+from zakar.loader.opening import NO_HEADERS, Mode, try_connections
 from zakar.loader.outlook import Action
 from zakar.loader.preview import Preview
 from zakar.loader.producer import Pace
@@ -107,6 +107,7 @@ async def examine(
     replicas: int = 1,
     storage: str = "file",
     pace: Pace = _PACE,
+    connections: int = 1,
     name: str = "zakar doctor",
 ) -> Findings:
     """Look at a server, and at what a load of a dataset's ``tables``, by default as ``choose`` says, would do.
@@ -140,6 +141,7 @@ async def examine(
                 recreate=recreate,
                 replicas=replicas,
             )
+            seen = replace(seen, shortages=(*seen.shortages, *await _connections(access, connections, seen)))
             found = replace(found, left_out=await stored(connection, left_out(dataset, tables)))
             found = replace(found, bare=await _bare(connection, seen) if offer.header_bytes else ())
         except ApiError as error:
@@ -153,6 +155,16 @@ async def examine(
     fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     days, starts_over = fitting
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
+
+
+async def _connections(access: Access, number: int, seen: Preview) -> list[str]:
+    """Return that the server does not let in the processes of a load, if it has several."""
+    partitions = [o for o in seen.stations.values() if o.records]
+    try:
+        await try_connections(access, min(number, len(partitions)), "a load stops half-way")
+    except ServerError as error:
+        return [str(error)]
+    return []
 
 
 async def _unreadable(connection: Connection, account: Account) -> tuple[str, ...]:

@@ -176,6 +176,8 @@ async def load(
             dataset,
             tables,
             mode,
+            access=access,
+            connections=connections,
             partitions=partitions,
             recreate=recreate,
             replicas=replicas,

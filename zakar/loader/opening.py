@@ -10,17 +10,18 @@ from typing import Any, TypeVar
 
 from zakar.broker import account as accounts
 from zakar.broker import station
+from zakar.broker.access import Access
 from zakar.broker.account import Account
-from zakar.broker.connection import DENIED, LOST, ApiError, Connection
+from zakar.broker.connection import DENIED, LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.broker.station import Stream
-from zakar.dataset import wire
+from zakar.dataset import store, wire
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader import obstacle, outlook, partition, plan
 from zakar.loader.outlook import Action, Outlook
-from zakar.loader.overheard import overheard
+from zakar.loader.overheard import overheard, unreached
 from zakar.loader.plan import Refusal, Target
 from zakar.loader.producer import FULL, refused
 
@@ -73,6 +74,8 @@ async def prepare(
     tables: Sequence[Table],
     mode: Mode,
     *,
+    access: Access,
+    connections: int,
     partitions: int | None,
     recreate: bool,
     replicas: int,
@@ -81,9 +84,10 @@ async def prepare(
 ) -> list[Opening]:
     """Make the stations of ``tables`` ready, and one for predictions.
 
-    Without ``partitions``, a station keeps the number that it has, and a new one has one. Raises MismatchError if a
-    station holds anything but the first messages of this dataset, or if anything else would get its messages;
-    ServerError, ApiError, and what lost connections raise.
+    Without ``partitions``, a station keeps the number that it has, and a new one has one. What would keep the stations
+    from being filled is tried before any is deleted: that there are so many ``connections`` by ``access``, and that the
+    dataset's files are whole. Raises MismatchError if they are not, if a station holds anything but the first messages
+    of this dataset, or if anything else would get its messages; ServerError, ApiError, and what lost connections raise.
     """
     check_options(connection, control, mode, replicas)
     looking = station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
@@ -112,6 +116,9 @@ async def prepare(
         _refuse(await _all(obstacle.oversized(connection, control, dataset, target, None) for target in targets))
         fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
         await _check_room(connection, control, fates, account, there.values(), "--recreate: nothing was deleted")
+        await try_connections(access, min(connections, len(targets)), "nothing was deleted")
+        if there:
+            await asyncio.to_thread(store.check_bytes, dataset, tables)
         names = {table.station: [stream.name for stream in streams] for table, streams in found.items() if streams}
         await _all(control.delete(connection, name, streams) for name, streams in names.items())
         there, found = {}, {}
@@ -148,6 +155,20 @@ async def prepare(
         said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
         await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas, storage)
     return openings
+
+
+async def try_connections(access: Access, number: int, kept: str) -> None:
+    """Make sure that so many connections can be had beside one, where a load has several.
+
+    ``kept`` says what has not been done. Raises ServerError with what the server says.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        trying = [stack.enter_async_context(connected(access, "zakar load")) for _ in range(number) if number > 1]
+        for tried in await asyncio.gather(*trying, return_exceptions=True):
+            if isinstance(tried, ServerError):
+                raise ServerError(f"--connections {number}: {kept}: {tried}") from tried
+            if isinstance(tried, BaseException):
+                raise tried
 
 
 async def _check_room(
@@ -189,10 +210,10 @@ async def _as_they_are(connection: Connection, targets: Sequence[Target]) -> dic
 
 
 async def check_alone(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> None:
-    """Make sure that nothing but these partitions gets their messages; None is one that is still to be made.
+    """Make sure that these partitions, and nothing else, get their messages; None is one that is still to be made.
 
-    Raises MismatchError naming whatever else hears them, ServerError if this user may not publish, and what lost
-    connections raise.
+    Raises MismatchError naming whatever else hears them, ServerError if this user may not publish or the partitions
+    hear nothing, and what lost connections raise.
     """
     try:
         sentences = await overheard(connection, streams, domain)
@@ -200,6 +221,8 @@ async def check_alone(connection: Connection, streams: Mapping[str, Stream | Non
         raise ServerError(f"the server denies this user: {error.description}; give it the right") from error
     if sentences:
         raise MismatchError(f"nothing was sent: {'; '.join(sentences)}")
+    if sentences := await unreached(connection, streams):
+        raise ServerError(f"nothing was sent: {'; '.join(sentences)}")
 
 
 async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

@@ -1,5 +1,6 @@
 """Whether what is sent to a station would reach anything besides it: asked before that is done, said in a sentence."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -7,6 +8,9 @@ from zakar.broker import hearing, station
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.hearing import Hearer
 from zakar.broker.station import Stream
+
+_JOINING = 2.0  # seconds in which the servers of a cluster hear of a stream that is new, or led by another one
+_AGAIN = 0.1
 
 
 async def overheard(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> list[str]:
@@ -27,6 +31,28 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
         if others:
             found.append(sentence(name, domain, others))
     return found
+
+
+async def unreached(connection: Connection, streams: Mapping[str, Stream | None]) -> list[str]:
+    """Return a sentence for each partition that is there, and that nothing sent from here reaches; none if all is well.
+
+    An account may have another's JetStream by an import without having the subjects of its streams. One that has other
+    subjects than it should is none of those. Stores nothing. Raises what lost connections raise.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _JOINING
+    left = [name for name, there in streams.items() if there is not None and f"{name}.>" in there.subjects]
+    while True:
+        silent = await asyncio.gather(*(hearing.unheard(connection, station.subject(name)) for name in left))
+        left = [name for name, unheard in zip(left, silent, strict=True) if unheard]
+        if not left or loop.time() > until:
+            break
+        await asyncio.sleep(_AGAIN)
+    return [
+        f"JetStream at {connection.api_prefix} has `{name}`, but nothing here hears its subjects: import `{name}.>` "
+        "too, as a service from the account that has the stream"
+        for name in left
+    ]
 
 
 async def _republished(

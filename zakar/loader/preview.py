@@ -16,7 +16,7 @@ from zakar.loader import outlook as outlooks
 from zakar.loader.need import Days
 from zakar.loader.opening import Mode, check_options, judged, targets_of
 from zakar.loader.outlook import Action, Outlook, shortages
-from zakar.loader.overheard import overheard
+from zakar.loader.overheard import overheard, unreached
 from zakar.loader.producer import Pace
 
 
@@ -118,7 +118,9 @@ async def preview(
     afterwards += obstacle.unreadable([] if recreate else streams, account)
     refused = {o.stream for o in stations.values() if o.action is Action.REFUSE}
     try:
-        others = await overheard(connection, {n: s for n, s in asked.items() if n not in refused}, account.domain)
+        asked = {name: stream for name, stream in asked.items() if name not in refused}
+        others = await overheard(connection, asked, account.domain)
+        others += await unreached(connection, asked)
     except ApiError as error:
         others = [] if rights else [f"the server denies this user: {error.description}; give it the right"]
     return Preview(stations, needs, left, tuple(lacks), tuple(afterwards), tuple(others))
