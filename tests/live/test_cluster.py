@@ -84,10 +84,10 @@ async def _cluster(folder: Path) -> AsyncIterator[Cluster]:
                 cluster.kill(name)
 
 
-async def _leader(connection: Connection) -> str:
-    """The node that leads the stream; empty while there is none."""
+async def _leader(connection: Connection, stream: str = STREAM) -> str:
+    """The node that leads a stream; empty while there is none."""
     with contextlib.suppress(ApiError, *LOST):
-        answer = await connection.api(f"STREAM.INFO.{STREAM}", patience=2)
+        answer = await connection.api(f"STREAM.INFO.{stream}", patience=2)
         return str(answer["cluster"].get("leader", ""))
     return ""
 
@@ -248,5 +248,38 @@ def test_a_stream_whose_only_node_is_down_is_named_and_the_connection_is_not_sai
                 assert "connection lost" not in done.stderr
                 said = r"no answer to \$JS\.API\.[^ ]+; of a cluster|stream is offline"
                 assert re.search(said, done.stderr), done.stderr
+
+    asyncio.run(main())
+
+
+def test_a_doctor_names_all_stations_whose_only_node_is_down_without_waiting_for_each(sample: Dataset, tmp_path: Path):
+    """The list of streams says which are missing; it is asked for once, since it takes the server seconds."""
+
+    async def main() -> None:
+        async with _cluster(tmp_path) as cluster:
+            await load(sample, Access(servers=cluster.urls()), PUBLIC, Pace(), partitions=2)
+            async with publisher(Access(servers=cluster.urls())) as connection:
+                names = [stream.name for stream in await station.every(connection)]
+                kept = {name: await _leader(connection, name) for name in names}
+            leader = kept[STREAM]
+            cluster.kill(leader)
+            left = Access(servers=cluster.urls([name for name in NODES if name != leader]))
+            async with publisher(left) as connection:
+
+                async def led() -> bool:
+                    with contextlib.suppress(ApiError, *LOST):
+                        return bool(await connection.api("STREAM.NAMES", {"offset": 0}, 1))
+                    return False
+
+                await until(led, 120)  # another leads the cluster
+                there, silent = await station.every_one(connection)
+            assert sorted(silent) == sorted(name for name, node in kept.items() if node == leader)
+            assert sorted([*silent, *(stream.name for stream in there)]) == sorted(kept)
+            for words in (["doctor"], ["doctor", str(sample.root)], ["load", str(sample.root), "--dry-run"]):
+                done = await asyncio.to_thread(zakar, *words, "--server", ",".join(left.servers))
+                assert done.returncode == 3, done.stderr
+                assert "no server of the cluster answers for station stream" in done.stderr
+                assert all(f"`{name}`" in done.stderr for name in silent)
+                assert "no answer to" not in done.stderr  # which is what a wait ends with
 
     asyncio.run(main())

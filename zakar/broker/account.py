@@ -22,6 +22,7 @@ class Account:
     can have: those sizes, and what the others hold.
     ``left_elsewhere``: bytes left of the other storage at most. None stands for no limit. Where streams are counted by
     their number of replicas (``tiered``), all is of that number alone: ``replicas``. ``max_consumers`` is of a stream.
+    ``silent``: streams that no server of a cluster answers for.
     """
 
     domain: str
@@ -38,6 +39,7 @@ class Account:
     storage: str = "file"
     left_elsewhere: int | None = None
     max_consumers: int | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def left(self) -> int | None:
@@ -60,7 +62,9 @@ async def read(connection: Connection, replicas: int = 1, storage: str = "file")
     """Return the account, for streams with so many replicas in a storage. Raises as ``info`` and ``parse`` do."""
     answer = await station.info(connection)
     try:
-        return parse(answer, await station.every(connection), replicas, storage)
+        streams, silent = await station.every_one(connection)
+        account = parse(answer, None if silent else streams, replicas, storage)
+        return replace(account, silent=tuple(silent))
     except (ApiError, *LOST):  # who may not list streams may still be able to fill them
         return parse(answer, None, replicas, storage)
 

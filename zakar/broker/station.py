@@ -147,13 +147,24 @@ async def info(connection: Connection) -> Any:
 
 
 async def every(connection: Connection) -> list[Stream]:
-    """Return all streams of the account. Raises ApiError."""
+    """Return all streams of the account, but for those that no server answers for. Raises ApiError."""
+    return (await every_one(connection))[0]
+
+
+async def every_one(connection: Connection) -> tuple[list[Stream], list[str]]:
+    """Return all streams of the account, and the names of those that no server answers for. Raises ApiError.
+
+    In a cluster the server that is asked waits some seconds for the others.
+    """
     found: list[Stream] = []
+    silent: list[str] = []
     while True:
-        page = await connection.api("STREAM.LIST", {"offset": len(found)})
-        found += [_stream(answer) for answer in page["streams"] or ()]
-        if not page["streams"] or len(found) >= page["total"]:
-            return found
+        page = await connection.api("STREAM.LIST", {"offset": len(found) + len(silent)})
+        answered, missing = page["streams"] or (), page.get("missing") or ()
+        found += [_stream(answer) for answer in answered]
+        silent += missing
+        if not (answered or missing) or len(found) + len(silent) >= page["total"]:
+            return found, silent
 
 
 async def capturing(connection: Connection, subject: str) -> list[str]:

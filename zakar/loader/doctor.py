@@ -128,6 +128,7 @@ async def examine(
             found = Findings(offer)
             if offer.account is None or offer.lacks:
                 return found
+            _refuse_silent(access, offer.account)
             if dataset is None:
                 return replace(found, unreadable=await _unreadable(connection, offer.account))
             seen = await previews.preview(
@@ -155,6 +156,16 @@ async def examine(
     fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
     days, starts_over = fitting
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
+
+
+def _refuse_silent(access: Access, account: Account) -> None:
+    """Raise ServerError naming the station streams that no server answers for: each would be waited for in vain."""
+    stations = {table.station for table in (*PUBLIC, PREDICTIONS)}
+    if silent := [name for name in account.silent if name.rpartition("$")[0] in stations]:
+        named = f"{'stream' if len(silent) == 1 else 'streams'} {', '.join(f'`{name}`' for name in silent)}"
+        raise ServerError(
+            f"{access.shown}: no server of the cluster answers for station {named}; what keeps them may be down"
+        )
 
 
 async def _connections(access: Access, number: int, seen: Preview) -> list[str]:
