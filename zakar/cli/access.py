@@ -136,7 +136,7 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def connecting(**values: Any) -> None:
-        who = access(**{option.name: values.pop(option.name) for option in options})
+        who = access(**{option.name: values.pop(option.name, option.default) for option in options})
         command(who=who, **values)
 
     return _with_options(connecting, "who", options)
@@ -154,7 +154,7 @@ def connects_elsewhere(panel: str) -> Callable[[Callable[..., None]], Callable[.
 
         @functools.wraps(command)
         def connecting(**values: Any) -> None:
-            said = {option.name: values.pop(option.name) for option in options}
+            said = {option.name: values.pop(option.name, option.default) for option in options}
             command(elsewhere={name: value for name, value in said.items() if value}, **values)
 
         return _with_options(connecting, "elsewhere", options)
