@@ -1,5 +1,6 @@
 """Whoever waits for a broker sees how far the work is, on standard error alone."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,3 +104,13 @@ def test_a_meter_counts_the_messages_that_are_read_and_no_others(
     assert re.search("^reading messages: 67 of 67, 0 s left, zakar-fire-alerts$", err, re.MULTILINE)  # there are fewer
     _, _, err = command(*typed("consume zakar-fire-alerts --server FULL --limit 4 --out FILE"))
     assert "reading messages: 4 of 4" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["demo tiny --out made", "demo tiny --out made --json"] if TERMINALS else [])
+def test_each_part_of_the_demo_has_a_meter(words: str, tmp_path: Path):
+    code, output, shown = at_a_terminal(zakar(*words.split()), tmp_path)
+    assert code == 0
+    for label in ("simulating days", "loading messages", "verifying messages"):
+        assert "100 %" in last_drawn(shown, label), shown
+    assert output == b"" or json.loads(output)["ok"] is True
