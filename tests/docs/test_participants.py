@@ -70,6 +70,12 @@ def test_a_participant_with_a_cloud_account_sees_what_the_page_shows(tmp_path: P
         terminal.section(SECTIONS["A cloud account"])
 
 
+def test_what_a_node_program_needs_is_what_the_tests_install():
+    (words,) = re.findall(r"`npm install ([^`]*)`", PAGE)
+    package = json.loads((ROOT / "tests" / "sdk" / "node" / "package.json").read_text(encoding="utf-8"))
+    assert set(words.split()) == {name for name in package["dependencies"] if not name.startswith("@nats-io/")}
+
+
 @pytest.mark.parametrize("quoted", re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE))
 def test_what_the_table_says_is_said_somewhere(quoted: str):
     parts = [part.strip() for part in quoted.split("...")]

@@ -342,6 +342,18 @@ def test_alerts_as_configured_pass() -> None:
     assert not failing(alarmed())
 
 
+@pytest.mark.parametrize("number", [1, 2, 5, 20])
+def test_few_alerts_as_configured_pass(number: int) -> None:
+    """One alert, two: their own spread says nothing of what chance does to them."""
+    draw, passed = np.random.default_rng(number), 0
+    for _ in range(400):
+        history = calm(10, 60, fires(np.arange(1, number + 1), draw.integers(0, 100, number), np.ones(number)))
+        far = history.island.road_km[history.ignition[1]]
+        lag = 1.0 + draw.poisson(ALERTS.lag_days - 1 + ALERTS.lag_days_per_road_km * far)
+        passed += next(c.ok for c in alerts.judged(history, ALERTS, lag, history.fires.number) if c.id == "18/lag")
+    assert passed >= 397  # 1 in 1,000 may fail
+
+
 @pytest.mark.parametrize(
     ("fails", "wrong"),
     [

@@ -30,15 +30,16 @@ def judged(history: History, settings: SlowAlerts, lag: np.ndarray, cause: np.nd
     row = order[np.clip(np.searchsorted(fires.number[order], cause[true]), 0, max(len(order) - 1, 0))]
     expected_lag = settings.lag_days + settings.lag_days_per_road_km * history.island.road_km[place[row]]
     late = lag[true] - expected_lag
-    within = max(0.3, 3 * float(late.std()) / np.sqrt(len(late))) if len(late) else 0.3  # of few, chance has more
+    # A lag is a day more than a Poisson draw, so that all of them together are one; of few, chance has more.
+    low, high = statistics.poisson_range(float((expected_lag - 1).sum()))
     missed = ~np.isin(fires.number, cause)
     return [
         Check(
             "18/lag",
             "alerts' mean lag, less what is configured for their places, days",
             float(late.mean()) if len(late) else np.nan,
-            -within,
-            within,
+            min(-0.3, low / max(1, len(late))),
+            max(0.3, high / max(1, len(late))),
             _CONFIGURED,
         ),
         Check(

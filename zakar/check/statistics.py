@@ -12,6 +12,12 @@ _NEWTON_STEPS = 50
 # Two classes told apart.
 
 
+def poisson_range(mean: float) -> tuple[float, float]:
+    """Return by how much a Poisson number may be less and more than its mean, without being RARE."""
+    low, high = stats.poisson.interval(1 - RARE, mean)
+    return float(low) - mean, float(high) - mean
+
+
 def auc(score: np.ndarray, positive: np.ndarray) -> float:
     """Return the area under the ROC curve: how often a positive scores above a negative, a tie counting half."""
     return auc_within(score, positive, np.zeros(len(score), np.int64))
