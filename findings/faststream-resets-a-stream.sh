@@ -6,8 +6,7 @@
 # Seen: FastStream asks to create the stream, meets that it is there, and updates it to a configuration that holds
 # nothing but name and subjects: max_bytes and max_msg_size are unlimited, discard `new` is `old`, the duplicate window is
 # two minutes, and description, metadata, direct gets and batches are gone. No message, no warning; the messages stay.
-# JStream("S", declare=False) in place of "S" leaves the stream alone, and so does a user without leave to update streams
-# (who gets an error instead).
+# JStream("S", declare=False) in place of "S" leaves the stream alone.
 #
 # Exits 0 if that is so, 1 if not. Needs a POSIX shell and Python 3.11 or later.
 set -eu
