@@ -27,6 +27,7 @@ from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, StoppedError
 from zakar.loader.estimate import Estimate
 from zakar.loader.load import Mode, Pace, Progress, load
+from zakar.loader.overheard import overheard
 from zakar.loader.producer import Job, Tally, produce
 
 pytestmark = pytest.mark.slow
@@ -295,6 +296,17 @@ def test_a_mapping_that_takes_half_is_heard_each_time_also_where_nothing_is_ther
                 return [{h.stream for h in (await who_hears(connection, [SUBJECT]))[0]} for _ in range(20)]
 
         assert asyncio.run(ask()) == [{"ARCHIVE"}] * 20
+
+
+def test_a_partition_that_another_load_made_meanwhile_is_no_stranger():
+    with running(accounts()) as server:
+        made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>")
+
+        async def ask(*subjects: str) -> list[str]:
+            async with publisher(access(server)) as connection:
+                return await overheard(connection, dict.fromkeys(subjects), "")
+
+        assert asyncio.run(ask(TWEETS_STREAM)) == []
 
 
 def length_or_none(server: Server, stream: str) -> int | None:

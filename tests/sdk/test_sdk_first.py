@@ -130,7 +130,7 @@ def test_a_group_is_shared_with_the_newest_sdk_and_each_message_comes_once(first
 def test_a_durable_that_is_deleted_under_a_reader_comes_back_and_gets_everything_anew(first, where):
     async def main() -> None:
         async with publisher(where.access) as client:
-            reader = first("printer", where, "deleted", "readers", "150")
+            reader = first("printer", where, "deleted", "readers", "150", "refetch")
 
             async def acknowledged() -> bool:
                 consumer = await _group(client, "deleted$1")
@@ -143,6 +143,7 @@ def test_a_durable_that_is_deleted_under_a_reader_comes_back_and_gets_everything
             for n in range(50):
                 await client.jetstream().publish("deleted$1.final", b"%d" % n)
             await until(acknowledged)
+            # A fetch that is under way fails; each makes the consumer first, if it is not there.
             await client.api("CONSUMER.DELETE.deleted$1.readers")
             for n in range(50, 100):
                 await client.jetstream().publish("deleted.final", b"%d" % n)

@@ -14,22 +14,24 @@ TWO = {"$memphis_producedBy", "$memphis_connectionId"}
 
 @pytest.fixture(scope="module")
 def loaded(broker, sample):
-    """The sample's alerts and posts, loaded as the documentation says."""
+    """The sample, loaded as the documentation says: how often a batch was begun anew."""
     where = ["--server", broker.url, "--user", broker.user, "--password", broker.password]
     done = zakar("load", str(sample.root), *where, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["mode"] == "batch"
-    return broker
+    report = json.loads(done.stdout)
+    assert report["mode"] == "batch"
+    return report["retries"]
 
 
 def test_python_may_put_off_acknowledge_twice_and_read_the_headers_of_every_message(sdk, loaded, sample):
-    del loaded
     read, said = sdk("headers", station=TWEETS.station, consumer="heading")
     assert said[0] == ""
     assert "message was already acknowledged" in said[1] + said[2]
     assert "TypeError" not in said[1] + said[2]
     assert len(read) == sample.manifest.tables[TWEETS.name].rows + 1  # the first one comes again
-    assert {name for headers in read for name in headers} == TWO
+    others = [number for number, headers in enumerate(read) if set(headers) != TWO]
+    assert len(others) <= loaded  # the first one of a batch that was begun anew says what it expects
+    assert others[:1] != [0]
     assert {headers["$memphis_producedBy"] for headers in read} == {"zakar"}
 
 

@@ -24,7 +24,10 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
         return []
     heard = await hearing.who_hears(connection, [station.subject(name) for name in streams])
     found = []
-    for (name, there), hearers in zip(streams.items(), heard, strict=True):
+    for (name, before), hearers in zip(streams.items(), heard, strict=True):
+        there = before
+        if there is None and name in {hearer.stream for hearer in hearers}:
+            there = await station.look(connection, name)  # another load may have made it meanwhile
         others = hearing.strangers(hearers, name, domain, there=there is not None)
         if there and there.republish:
             others += await _republished(connection, name, *there.republish, others=streams)

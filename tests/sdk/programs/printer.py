@@ -1,7 +1,7 @@
 """A reader in the manner of 2023, for memphis-py 1.0: prints what comes, ten at a time, until so many have come.
 
-Its arguments are a host, a port, a user, a password, a station, a group, how many, and perhaps how it reads: "fetch" or
-"consume". Each line is acknowledged.
+Its arguments are a host, a port, a user, a password, a station, a group, how many, and perhaps how it reads: "fetch",
+"refetch", which goes on after a fetch that failed, or "consume". Each line is acknowledged.
 """
 
 import asyncio
@@ -34,7 +34,12 @@ async def main(host, port, user, password, station, group, count, way="fetch"):
             consumer.consume(take)
             await done.wait()
         while not done.is_set():
-            await take(await consumer.fetch())
+            try:
+                await take(await consumer.fetch())
+            except MemphisError as error:
+                if way != "refetch":
+                    raise
+                print(error)
     except (MemphisError, MemphisConnectError) as error:
         print(error)
     finally:
