@@ -14,7 +14,7 @@ from zakar.broker import context as contexts
 from zakar.broker.access import Access, is_memphis
 from zakar.broker.address import DEFAULT_SERVER
 from zakar.broker.context import Keys
-from zakar.cli.common import tell
+from zakar.cli.printing import tell
 
 _PANEL = "Connection"
 _PLACE = "a file, or file://, env:// or data:;base64,"

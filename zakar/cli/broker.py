@@ -16,7 +16,7 @@ from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.cli.access import access, connects_elsewhere, flags
-from zakar.cli.common import tell
+from zakar.cli.printing import tell
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import in_thread
 

@@ -1,27 +1,22 @@
-"""What commands share: connection options, JSON, progress, interruption, workers."""
+"""What commands share: options, progress, interruption, workers."""
 
 import asyncio
-import codecs
 import contextlib
-import json
 import os
-import re
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from zakar import location, processes
+from zakar.cli.printing import tell
 from zakar.dataset import store
 from zakar.dataset.days import first
 from zakar.dataset.store import Split
@@ -31,7 +26,6 @@ from zakar.progress import Show, counted
 
 _T = TypeVar("_T")
 _PLAIN_SECONDS = 5.0
-_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # but the end of a line
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Dataset = Annotated[str, typer.Argument(metavar="DIR", help="A dataset: a folder or an object-store URL.")]
@@ -98,37 +92,6 @@ def answer_lines(dataset: store.Dataset, left_out: LeftOut) -> list[str]:
                 f"answers: `{deletes}` deletes it"
             )
     return lines
-
-
-def tell(text: str) -> None:
-    """Print a line for a person, on standard error; what would control the terminal is written as an escape."""
-    text = _CONTROLS.sub(lambda letter: repr(letter[0])[1:-1], text)
-    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
-
-
-def give(report: object) -> None:
-    """Print a report as one JSON object on standard output, escaped where that does not take UTF-8."""
-    text = msgspec.json.format(msgspec.json.encode(_whole(msgspec.to_builtins(report))), indent=2).decode()
-    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
-        text = re.sub(r"[^\x00-\x7f]", lambda letter: json.dumps(letter[0])[1:-1], text)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()  # where nothing can be written, it is told here
-
-
-def show(grid: Table) -> None:
-    """Print a table on standard output, whole, wider than the console if need be."""
-    console = Console()
-    least = console.measure(grid, options=console.options.update(max_width=10_000)).minimum
-    Console(width=max(console.width, least)).print(grid)
-
-
-def _whole(value: Any) -> Any:
-    """Return plain values whose texts are UTF-8, though a name of a file came in another encoding."""
-    if isinstance(value, str):
-        return value.encode(errors="surrogateescape").decode(errors="replace")
-    if isinstance(value, dict):
-        return {_whole(key): _whole(inner) for key, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 @contextlib.contextmanager

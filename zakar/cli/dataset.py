@@ -17,7 +17,8 @@ from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check, accepted, written
 from zakar.check.integrity import check_private, integrity
-from zakar.cli.common import Dataset, Json, give, meter, show, tell, workers
+from zakar.cli.common import Dataset, Json, meter, workers
+from zakar.cli.printing import give, show, tell
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.place import check_free

@@ -12,8 +12,9 @@ from zakar import location
 from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
-from zakar.cli.common import Json, give, tell
+from zakar.cli.common import Json
 from zakar.cli.dataset import ScenarioName, settings, timed_simulation
+from zakar.cli.printing import give, tell
 from zakar.cli.stations import metered_load, metered_verify, summary
 from zakar.dataset import place, store
 from zakar.errors import MismatchError

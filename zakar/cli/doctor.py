@@ -16,7 +16,8 @@ from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.cli import common
 from zakar.cli.access import connects
-from zakar.cli.common import Json, answer_lines, first_days, give, meter, run, tell
+from zakar.cli.common import Json, answer_lines, first_days, meter, run
+from zakar.cli.printing import give, tell
 from zakar.dataset import schema, store
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import ConfigError, MismatchError, ServerError

@@ -7,7 +7,8 @@ import msgspec
 import typer
 
 from zakar import location
-from zakar.cli.common import Json, PageFile, give, new_page, tell
+from zakar.cli.common import Json, PageFile, new_page
+from zakar.cli.printing import give, tell
 from zakar.lab import preset, run
 from zakar.lab.lesson import Record
 from zakar.lab.lessons import LESSONS

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from zakar import location
-from zakar.cli.common import Json, give, meter, tell
+from zakar.cli.common import Json, meter
+from zakar.cli.printing import give, tell
 from zakar.dataset import card, hubs
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from zakar import location
-from zakar.cli.common import Dataset, Json, PageFile, give, meter, new_page, tell
+from zakar.cli.common import Dataset, Json, PageFile, meter, new_page
+from zakar.cli.printing import give, tell
 from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.progress import counted

@@ -26,8 +26,9 @@ from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
 from zakar.cli import common
 from zakar.cli.access import connects
-from zakar.cli.common import Dataset, Json, answer_lines, first_days, give, meter, run, show, split, tell
+from zakar.cli.common import Dataset, Json, answer_lines, first_days, meter, run, split
 from zakar.cli.doctor import rehearse
+from zakar.cli.printing import give, show, tell
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
