@@ -2,16 +2,14 @@
 
 import json
 import signal
-import typing
 from pathlib import Path
 
 import pytest
-import typer
 from helpers import served, started
 from operators import Operator
 
 from zakar.cli import access as options
-from zakar.cli.main import app
+from zakar.cli.main import imported
 
 HUB = """accounts {
   HUB { jetstream: enabled, users: [ { user: hub, password: b } ], exports: [ { service: "$JS.API.>" } ] }
@@ -66,7 +64,7 @@ def test_the_selected_context_is_left_out(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["load", "verify", "consume", "doctor", "broker"])
 def test_each_command_that_connects_has_every_connection_option(name: str):
-    command = typing.cast("typer.main.TyperGroup", typer.main.get_command(app)).commands[name]
+    command = imported(name)
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     assert {options._flag(each) for each in options._parameters(options.access)} <= known
     typed = [flag for parameter in command.params for flag in parameter.opts]
