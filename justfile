@@ -38,3 +38,7 @@ slow *options:
 # Say which lines the tests never reach.
 coverage *options:
     {{ bin }}/pytest -n 2 --cov=zakar --cov-report=term-missing:skip-covered {{ options }}
+
+# Write the reference of the commands anew.
+reference:
+    {{ bin }}/python docs/reference.py
