@@ -39,7 +39,11 @@ def test_the_table_of_messages_has_each_station_and_its_keys(table):
     assert keys == [table.station, *(column.name for column in table.full().columns)]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/organisers.md"])
+def test_the_readme_is_read_in_a_minute():
+    assert len(README.splitlines()) < 100
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/organisers.md", "docs/loading.md"])
 def test_lines_are_no_longer_than_a_screen_but_for_tables(document: str):
     lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
     assert [
@@ -67,6 +71,10 @@ def test_every_scenario_is_described():
         "DECISIONS.md",
         "CHANGELOG.md",
         "benchmarks/README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/commands.md",
+        "docs/loading.md",
         "docs/participants.md",
         "docs/organisers.md",
         "docs/lab.md",
