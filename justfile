@@ -42,3 +42,7 @@ coverage *options:
 # Write the reference of the commands anew.
 reference:
     {{ bin }}/python docs/reference.py
+
+# Draw the README's pictures from real runs, in a minute.
+pictures:
+    {{ bin }}/python docs/draw.py

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_the_section_about_shown_to_organisers_is_one_that_a_scenario_takes(tmp_
     path = tmp_path / "mine.toml"
     path.write_text(scenario.find("tiny").read_text(encoding="utf-8") + "\n" + section, encoding="utf-8")
     assert scenario.read(path).about.creator == "Wildfire Week"
+
+
+def test_its_pictures_are_there_and_small_and_are_drawn_by_one_command():
+    named = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(named) == 3
+    drawn = (ROOT / "docs" / "draw.py").read_text(encoding="utf-8")
+    for name in named:
+        svg = ROOT / name
+        ElementTree.parse(svg)  # noqa: S314 - ours
+        assert svg.stat().st_size < 150_000
+        assert f'write("{svg.stem}"' in drawn
 
 
 def test_every_scenario_is_described():
