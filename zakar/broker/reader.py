@@ -20,6 +20,8 @@ _PATIENCE = 60.0
 _REFUSING = 10.0  # seconds in which pulls may end by a status that passes, such as for a leader that changes
 _QUIET = 5  # seconds without a message, after which it is asked anew what there is
 _AGAIN = 0.25  # seconds before another consumer is made
+_LOOKED = 0.2  # seconds after which a stream that is followed is looked at again
+_PLAIN = 9  # words of an acknowledgement's subject without domain and account
 _UNNAMED = {DENIED, 0}  # where only the other request for a consumer is granted, by which the server names it
 _NO_PLACE = {10026}
 _PLACE = (
@@ -125,6 +127,72 @@ async def station_deliveries(
                 left = None if left is None else left - len(chunk)
 
 
+async def follow(connection: Connection, stream: str, first: int = 1) -> AsyncGenerator[list[Delivery], None]:
+    """Yield the messages of a partition from sequence ``first`` on, those to come too, in order, without end.
+
+    Raises ServerError also if the stream was made anew meanwhile, and as ``deliveries`` does; to be closed as that is.
+    """
+    after, begun = first - 1, await _state(connection, stream)
+    while True:
+        state = await _state(connection, stream)
+        if state.created != begun.created:
+            raise ServerError(f"`{stream}` is another one: somebody made it anew while it was followed")
+        if state.last <= after:
+            await asyncio.sleep(_LOOKED)
+            continue
+        async with aclosing(deliveries(connection, stream, first=after + 1)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+                after = sequence(chunk[-1])
+        after = max(after, state.last)  # the last ones may have been deleted
+
+
+async def follow_station(connection: Connection, station: str) -> AsyncGenerator[tuple[str, list[Delivery]], None]:
+    """Yield what ``follow`` does of each partition of a station, each list with the name of its stream, as they come.
+
+    Raises as ``follow`` does, and is to be closed as that is.
+    """
+    arrived: asyncio.Queue[tuple[str, list[Delivery]]] = asyncio.Queue(1)
+
+    async def carry(stream: str) -> None:
+        async with aclosing(follow(connection, stream)) as chunks:
+            async for chunk in chunks:
+                await arrived.put((stream, chunk))
+
+    following = [asyncio.create_task(carry(stream.name)) for stream in await partitions(connection, station)]
+    try:
+        while True:
+            getting = asyncio.create_task(arrived.get())
+            done, _ = await asyncio.wait([getting, *following], return_when=asyncio.FIRST_COMPLETED)
+            if getting in done:
+                yield getting.result()
+                continue
+            getting.cancel()
+            for task in done:
+                task.result()  # which raises: nothing else ends it
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+
+async def _state(connection: Connection, stream: str) -> Stream:
+    """Return a stream as it is, once the server answers. Raises ServerError if it does not, or the stream is gone."""
+    loop = asyncio.get_running_loop()
+    heard = loop.time()
+    while True:
+        try:
+            state = await look(connection, stream)
+        except LOST as error:
+            if connection.is_closed or loop.time() - heard > _PATIENCE:
+                raise ServerError(f"`{stream}`: reading failed: {str(error) or type(error).__name__}") from error
+            await asyncio.sleep(_AGAIN)
+            continue
+        if state is None:
+            raise ServerError(f"`{stream}` is gone: somebody deleted it while it was followed")
+        return state
+
+
 def requests(stream: str) -> list[tuple[str, ...]]:
     """Return what reading a partition asks of JetStream, as subjects of its API; of those in a tuple any will do."""
     name = secrets.token_hex(4)
@@ -137,6 +205,12 @@ def requests(stream: str) -> list[tuple[str, ...]]:
 def sequence(delivery: Delivery) -> int:
     """Return the number that a message has in its stream."""
     return _sequences(delivery.reply)[0]
+
+
+def stored_at(delivery: Delivery) -> int:
+    """Return when a message was stored, by the server's clock: nanoseconds since 1970."""
+    words = delivery.reply.split(b".")
+    return int(words[-2] if len(words) == _PLAIN else words[9])
 
 
 class _OneAPullError(Exception):
@@ -275,5 +349,5 @@ def _sequences(reply: bytes) -> tuple[int, int]:
     and an account before the stream and a token after.
     """
     words = reply.split(b".")
-    at = 5 if len(words) == 9 else 7
+    at = 5 if len(words) == _PLAIN else 7
     return int(words[at]), int(words[at + 3])

@@ -60,6 +60,7 @@ class Stream:
     consumers_idle: float = 0.0  # seconds that consumers may ask to be kept without a pull, at most; 0 for any
     republish: tuple[str, str] | None = None  # what it stores under one subject is published again to another
     level: int = 0  # of JetStream's API, at the server that keeps it
+    created: str = ""  # when it was made: another time, another stream
 
     @property
     def may_batch(self) -> bool:
@@ -383,5 +384,6 @@ def _stream(answer: Any) -> Stream:
         max_consumers=config.get("max_consumers", -1),
         consumers_idle=(config.get("consumer_limits") or {}).get("inactive_threshold", 0) / 1e9,
         level=int(config.get("metadata", {}).get(_LEVEL, 0)),
+        created=str(answer.get("created", "")),
         republish=(again.get("src", ""), again.get("dest", "")) if (again := config.get("republish")) else None,
     )

@@ -236,6 +236,9 @@ def consume_command(
         Path | None, typer.Option(parser=location.local("--out"), help="File to write [default: standard output].")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Messages to read, at most.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with the messages that come later, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Read a station out, from its first message to its last now, as JSON lines or as a Parquet file.
 
@@ -248,6 +251,12 @@ def consume_command(
         raise ConfigError(
             f"`{location.shown(name)[:80]}` is no station's name; `zakar schema` shows those of the dataset"
         )
+    if follow:
+        if form is Format.PARQUET or out is not None:
+            raise ConfigError("--follow has no end, and a file gets its name at the end: use `> FILE`, without --out")
+        with _sink(None) as write:
+            run(lambda stop: until_stopped(_follow(name, who, limit, write), stop))
+        return
     if form is Format.PARQUET:
         if out is None:
             raise ConfigError("--format parquet: give --out the name of a file to write")
@@ -405,6 +414,23 @@ async def _consume(name: str, who: Access, limit: int | None, write: Callable[[b
             try:
                 await in_thread(partial(write, text))  # whoever reads a pipe may pause
             except BrokenPipeError:  # whoever reads has seen enough
+                return
+
+
+async def _follow(name: str, who: Access, limit: int | None, write: Callable[[bytes], None]) -> None:
+    left = limit
+    async with (
+        _opened(name, who) as (connection, _),
+        aclosing(reader.follow_station(connection, name)) as chunks,
+    ):
+        async for _, chunk in chunks:
+            payloads = [message.payload for message in chunk[:left]]
+            try:
+                await in_thread(partial(write, wire.lines(payloads)))
+            except BrokenPipeError:  # whoever reads has seen enough
+                return
+            left = None if left is None else left - len(payloads)
+            if left == 0:
                 return
 
 
