@@ -3,9 +3,10 @@
     python examples/09_starter.py --learn data/island --warn nats://127.0.0.1:4300 --team owls
 
 Each place is a folder with a dataset or the address of a broker. Hashed words say which posts are like those near
-alerts; counts of such posts in the cells around, today and before, and the temperatures say, by gradient boosting,
-where a fire starts today. Nothing of a day to come is used for a day: an alert teaches only once it has been told, and
-the last days of those learned from, whose alerts are still to come, are left out.
+alerts; counts of such posts in the cells around, today, yesterday and usually, and the temperatures say, by gradient
+boosting, where a fire starts today. Nothing of a day to come is counted on a day: an alert teaches only once it has
+been told, and the last days of those learned from, whose alerts are still to come, are left out. Posts are rated by
+words learned from other days, as days to come will be: a model is too sure of what it has learned by heart.
 """
 
 import argparse
@@ -32,7 +33,12 @@ from zakar.broker.reader import read_station
 from zakar.errors import ZakarError
 from zakar.loader.unload import unload
 
-MINE, BUCKETS, LATE = "zakar-fire-predictions", 2**15, 10  # days after which an alert is not expected any more
+MINE, BUCKETS = "zakar-fire-predictions", 2**17
+LEVELS = 0.95, 0.98, 0.99, 0.996, 0.9985, 0.9995  # parts of the posts that are less suspicious than those counted
+OTHERS = 100_000  # rows without an alert to learn from; of more a part is enough
+LATE, BLOCKS = 10, 4  # days after which no alert is expected any more; parts of the days, each rated by the others
+PRUDENT = {"learning_rate": 0.03, "max_iter": 200, "max_leaf_nodes": 8, "min_samples_leaf": 200, "random_state": 0}
+PRUDENT["l2_regularization"] = 10  # a few hundred alerts: without these limits trees learn chance
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--learn", required=True, help="folder of a dataset or address of a broker: released days")
 parser.add_argument("--warn", required=True, help="the same: days to warn on; without alerts")
@@ -66,21 +72,28 @@ def places(rows, day="day"):
 
 
 def hashed(posts):
-    """Return which of the BUCKETS each post's words fall into: a sparse matrix, (posts, BUCKETS)."""
+    """Return which of the BUCKETS each post's words and pairs of words fall into: a sparse matrix, (posts, BUCKETS)."""
     words = pc.split_pattern_regex(pc.utf8_lower(posts.combine_chunks()), r"[^\pL']+")
-    coded = words.flatten().dictionary_encode()
-    bucket = np.array([zlib.crc32(word.encode()) % BUCKETS for word in coded.dictionary.to_pylist()])
-    columns, starts = bucket[coded.indices.to_numpy()], words.offsets.to_numpy() - words.offsets[0].as_py()
-    return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), (len(words), BUCKETS))
+    coded, starts = words.flatten().dictionary_encode(), words.offsets.to_numpy() - words.offsets[0].as_py()
+    code = np.array([zlib.crc32(word.encode()) for word in coded.dictionary.to_pylist()], np.uint64)
+    word = code[coded.indices.to_numpy()]
+    following = np.roll(word, -1)
+    following[starts[1:] - 1] = 0  # the last word of a post has none
+    pair = (word * 2654435761 ^ following * 40503) * 2654435761 >> 7
+    columns = (np.stack([word, pair], 1) % BUCKETS).astype(np.int32).ravel()
+    return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, 2 * starts), (len(words), BUCKETS))
 
 
-def suspicions(model, posts):
-    """Return how likely each post is about a fire nearby, by the words of it."""
+def of_words(posts):
+    """Return what hashed() does of all posts, and say how far it is."""
     parts, step = [], 250_000
     for start in range(0, posts.num_rows, step):
         say(f"words of {start:,} of {posts.num_rows:,} posts")
-        parts.append(model.predict_proba(hashed(posts["tweet"].slice(start, step)))[:, 1])
-    return np.concatenate(parts)
+        parts.append(hashed(posts["tweet"].slice(start, step)))
+    hashes = sparse.vstack(parts, "csr")
+    hashes.sum_duplicates()
+    hashes.data[:] = 1  # that a word is there says it all
+    return hashes
 
 
 def signals(posts, suspicion, levels, readings, first, shape):
@@ -100,7 +113,7 @@ def signals(posts, suspicion, levels, readings, first, shape):
 
     grids = [counted(posts), *(counted(posts, (suspicion > level).astype(float)) for level in levels)]
     found = [nearby(grid, reach) for grid in grids for reach in (0, 1, 2, 4)]
-    found += [before(nearby(grid, reach), days) for grid in grids for reach in (1, 3) for days in (1, 7)]
+    found += [before(nearby(grid, reach), days) for grid in grids for reach, days in ((2, 1), (1, 28))]
     with np.errstate(invalid="ignore"):  # a cell without a reading has none
         heat = counted(readings, readings["temperature"].to_numpy()) / counted(readings)
     island = np.nanmean(heat, axis=(1, 2), keepdims=True)
@@ -109,13 +122,20 @@ def signals(posts, suspicion, levels, readings, first, shape):
     return np.stack(found, -1, dtype=np.float32)
 
 
-def chances(model, signal):
-    """Return how likely a fire starts in each cell on each day, 0 where nobody near writes of one."""
-    worth = signal[..., 5] > 0
-    chance = np.zeros(signal.shape[:3])
-    if worth.any():
-        chance[worth] = model.predict_proba(signal[worth])[:, 1]
-    return np.where(chance >= maximum_filter(chance, (1, 5, 5)), chance, 0)  # one warning, not one a neighbour
+def by_others(fit, usable, block, rate):
+    """Return a rating of every day's rows by a model that was fitted to the usable rows of the other blocks of days."""
+    rating = np.zeros(len(block), np.float32)
+    for each in range(BLOCKS):
+        rating[block == each] = rate(fit(usable & (block != each)), block == each)
+    return rating
+
+
+def f1(warned, alerted):
+    """Return the harmonic mean of how many warnings come true and how many alerts are found, within a cell."""
+    close, heard = (maximum_filter(grid, (1, 3, 3)) for grid in (alerted, warned))
+    precision = (warned & close).sum() / max(1, warned.sum())
+    recall = (alerted & heard).sum() / max(1, alerted.sum())
+    return 2 * precision * recall / max(1e-9, precision + recall)
 
 
 def learned(options):
@@ -133,41 +153,34 @@ def learned(options):
     alerted = np.zeros(shape, bool)
     day, x, y = places(alerts, "event_day")
     alerted[day - first, x, y] = True
-    near = maximum_filter(alerted, (1, 5, 5))
     day, x, y = places(posts)
-    about, draw = near[day - first, x, y], np.random.default_rng(0)
-    some = (day <= last - LATE) & (about | (draw.random(len(about)) < 0.05))
-    say(f"learning the words of {some.sum():,} posts")
-    words = LogisticRegression(C=0.1, class_weight="balanced", solver="liblinear").fit(
-        hashed(posts["tweet"].filter(some)), about[some]
-    )
-    suspicion = suspicions(words, posts)
-    levels = np.quantile(suspicion, [0.95, 0.98, 0.995])
-    signal = signals(posts, suspicion, levels, readings, first, shape)
-    near = maximum_filter(alerted, (1, 3, 3))
+    about = maximum_filter(alerted, (1, 5, 5))[day - first, x, y]
+    hashes, draw = of_words(posts), np.random.default_rng(0)
 
-    def fitted(days):
-        rows = np.zeros(shape, bool)
-        rows[:days] = (near | (draw.random(shape) < 0.05))[:days]
-        weights = np.where(near[rows], 1, 20)
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_iter=150, max_leaf_nodes=15, min_samples_leaf=40, random_state=0
-        )
-        return model.fit(signal[rows], near[rows], weights)
+    def telling(rows):
+        say(f"learning the words of {rows.sum():,} posts")
+        return LogisticRegression(C=0.03, class_weight="balanced", solver="liblinear").fit(hashes[rows], about[rows])
 
-    say("learning where fires start; the last third of the days says when to warn")
-    sure, third = shape[0] - LATE, shape[0] * 2 // 3
-    chance = chances(fitted(third), signal[third:sure])
-    tried = np.unique(np.quantile(chance[chance > 0], 1 - np.geomspace(1, 0.0001, 200)))
-    close, true = near[third:sure], alerted[third:sure]
+    some = (day <= last - LATE) & (about | (draw.random(len(about)) < OTHERS / len(about)))
+    block = (day - first) * BLOCKS // shape[0]
+    words = telling(some)
+    suspicion = by_others(telling, some, block, lambda model, rows: model.decision_function(hashes[rows]))
+    levels = np.quantile(suspicion, LEVELS)
+    signal = signals(posts, suspicion, levels, readings, first, shape).reshape(np.prod(shape), -1)
+    fire = alerted.ravel()
+    weight = max(1, len(fire) / OTHERS)
 
-    def worth(least):  # F1
-        warned = chance >= least
-        hits, heard = (warned & close).sum(), (true & maximum_filter(warned, (1, 3, 3))).sum()
-        precision, recall = hits / max(1, warned.sum()), heard / max(1, true.sum())
-        return 2 * precision * recall / max(1e-9, precision + recall)
+    def starting(rows):
+        say(f"learning where fires start from {fire[rows].sum():,} alerts")
+        return HistGradientBoostingClassifier(**PRUDENT).fit(signal[rows], fire[rows], np.where(fire[rows], 1, weight))
 
-    return words, levels, fitted(sure), max(tried, key=worth), grid
+    day = np.repeat(np.arange(shape[0]), np.prod(grid))
+    some = (day < shape[0] - LATE) & (fire | (draw.random(len(fire)) < OTHERS / len(fire)))
+    block = day * BLOCKS // shape[0]
+    chance = by_others(starting, some, block, lambda model, rows: model.predict_proba(signal[rows])[:, 1])
+    sure, chance = alerted[:-LATE], chance.reshape(shape)[:-LATE]
+    tried = np.sort(chance, None)[-np.geomspace(10, min(20 * alerted.sum(), chance.size), 60).astype(int)]
+    return words, levels, starting(some), max(tried, key=lambda least: f1(chance >= least, sure)), grid
 
 
 def warnings(options):
@@ -176,8 +189,10 @@ def warnings(options):
     readings, posts = (table(options.warn, name, options.creds) for name in ("temperature_readings", "tweets"))
     first, last = (int(edge(readings["day"].to_numpy())) for edge in (np.min, np.max))
     posts = posts.filter(pc.and_(pc.greater_equal(posts["day"], first), pc.less_equal(posts["day"], last)))
-    signal = signals(posts, suspicions(words, posts), levels, readings, first, (last - first + 1, *grid))
-    day, x, y = np.nonzero(chances(fires, signal) >= least)
+    shape = (last - first + 1, *grid)
+    signal = signals(posts, words.decision_function(of_words(posts)), levels, readings, first, shape)
+    chance = fires.predict_proba(signal.reshape(np.prod(shape), -1))[:, 1].reshape(shape)
+    day, x, y = np.nonzero(chance >= least)
     return day + first, x, y
 
 

@@ -43,7 +43,7 @@ def around(places: set[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
 def test_an_example_is_a_page_that_says_what_it_is(path: Path):
     text = path.read_text(encoding="utf-8")
     # One that writes asks beforehand whose the station is, and who hears; the starter is a small project.
-    most = {"08_upload": 125, "09_starter": 220}.get(path.stem, 95)
+    most = {"08_upload": 125, "09_starter": 230}.get(path.stem, 95)
     assert len(text.splitlines()) <= most
     assert ast.get_docstring(ast.parse(text))
 
