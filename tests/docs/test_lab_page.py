@@ -18,7 +18,7 @@ def test_installing_is_what_the_continuous_integration_does():
     ((language, text),) = blocks(SECTIONS["Install"])
     assert language == "sh"
     assert ".[lab]" in text
-    assert ",lab," in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "[lab," in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_lessons_are_those_that_there_are_by_number_and_name():

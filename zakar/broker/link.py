@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zakar.broker import station
+from zakar.broker import codes, station
 from zakar.broker.connection import LOST, ApiError, Connection
 
 _BLOCK = 65_536
@@ -74,7 +74,7 @@ async def _objection(connection: Connection, subject: str) -> str:
     try:
         capturing = await station.capturing(connection, subject)
     except ApiError as error:
-        if error.code not in station.NO_JETSTREAM:
+        if error.code not in codes.NO_JETSTREAM:
             return f"this user may not ask which streams would store it ({error.description})"
         capturing = []
     except LOST as error:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from zakar.broker import codes
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection, Delivery
 from zakar.broker.station import Stream, look, partitions
 from zakar.errors import ServerError
@@ -22,8 +23,10 @@ _QUIET = 5  # seconds without a message, after which it is asked anew what there
 _AGAIN = 0.25  # seconds before another consumer is made
 _LOOKED = 0.2  # seconds after which a stream that is followed is looked at again
 _PLAIN = 9  # words of an acknowledgement's subject without domain and account
-_UNNAMED = {DENIED, 0}  # where only the other request for a consumer is granted, by which the server names it
-_NO_PLACE = {10026}
+_UNNAMED = {
+    DENIED,
+    codes.NOBODY,
+}  # where only the other request is granted, by which the server names a consumer
 _PLACE = (
     ": `{}` has no place for one more; wait until another reader is done, delete a consumer, or raise max_consumers"
 )
@@ -319,7 +322,7 @@ async def _create(connection: Connection, stream: Stream, first: int, consumers:
         answer = await connection.api(f"CONSUMER.CREATE.{stream.name}.{name}", request)
     except ApiError as error:
         consumers.discard(name)
-        if error.code in _NO_PLACE:
+        if error.code == codes.TOO_MANY_CONSUMERS:
             raise ApiError(error.code, f"{error.description}{_PLACE.format(stream.name)}") from error
         if error.code not in _UNNAMED:
             raise

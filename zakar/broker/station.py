@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zakar.broker import codes
 from zakar.broker.access import API
 from zakar.broker.connection import LOST, ApiError, Connection
 from zakar.errors import ServerError
 
-STREAM_NOT_FOUND = 10059
-MESSAGE_NOT_FOUND = 10037
 OWNER = "zakar.loader"  # metadata: the mark of the loader that fenced others off last
 PARTITIONS = "zakar.partitions"  # metadata: how many partitions the station has
 FAST_INGEST = 4  # the level of JetStream's API that has it (ADR-44 of the NATS architecture): nats-server 2.14's
 _LEVEL = "_nats.level"  # metadata: the level of the server that keeps the stream; 2.11 and later say it
-_CONTRADICTORY = 10052
-NO_JETSTREAM = (0, 10039, 10076)
 
 
 class NoJetStreamError(ServerError):
@@ -133,11 +130,11 @@ async def info(connection: Connection) -> Any:
     try:
         return await connection.api("INFO")
     except ApiError as error:
-        if error.code in NO_JETSTREAM and connection.api_prefix != API:
+        if error.code in codes.NO_JETSTREAM and connection.api_prefix != API:
             raise NoJetStreamError(
                 f"no JetStream answers at {connection.api_prefix}; check --js-domain or --js-api-prefix"
             ) from error
-        if error.code in NO_JETSTREAM:
+        if error.code in codes.NO_JETSTREAM:
             raise NoJetStreamError(
                 "the server has no JetStream, or not for this account; start it with JetStream enabled, "
                 "or use `zakar broker`"
@@ -179,7 +176,7 @@ async def look(connection: Connection, stream: str, patience: float | None = Non
     try:
         answer = await connection.api(f"STREAM.INFO.{stream}", patience=patience)
     except ApiError as error:
-        if error.code == STREAM_NOT_FOUND:
+        if error.code == codes.STREAM_NOT_FOUND:
             return None
         raise
     return _stream(answer)
@@ -284,7 +281,7 @@ async def creatable(connection: Connection, stream: str, max_bytes: int, replica
     try:
         await make(connection, config)
     except ApiError as error:
-        if error.code != _CONTRADICTORY:
+        if error.code != codes.CONFIG_CONTRADICTORY:
             raise
 
 
@@ -348,7 +345,7 @@ async def message(connection: Connection, stream: str, sequence: int) -> bytes |
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
     except ApiError as error:
-        if error.code == MESSAGE_NOT_FOUND:
+        if error.code == codes.MESSAGE_NOT_FOUND:
             return None
         raise
     return base64.b64decode(answer["message"].get("data", ""))

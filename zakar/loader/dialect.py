@@ -12,14 +12,13 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pyarrow as pa
 
+from zakar.broker import codes
 from zakar.broker.connection import Delivery
 from zakar.loader import frames
 from zakar.loader.frames import Frames
 
 Refusal = tuple[int, str]  # JetStream's err_code, 0 where no stream listens, and its description
 
-WRONG_LAST_SEQUENCE = 10071
-_MESSAGE_TOO_LARGE = 10054
 _TOO_LARGE = "the next message is larger than the stream's max_msg_size; raise that and run this again"
 TWICE = "answers twice"
 _ONE_BY_ONE: Refusal = (-1, "it stores messages of a batch one by one, having no fast ingest; use --mode nonblocking")
@@ -220,7 +219,7 @@ class FastBatch:
             elif kind is None:
                 acked, self._ended = self._start + answer["count"], True
                 if answer["seq"] != acked:  # something else was stored among them
-                    refusal = refusal or (WRONG_LAST_SEQUENCE, f"the batch ends at sequence {answer['seq']}")
+                    refusal = refusal or (codes.WRONG_LAST_SEQUENCE, f"the batch ends at sequence {answer['seq']}")
         return Answer(acked, 0, refusal, self._ended, tuple(strangers))
 
     def ping(self, sent: int) -> bytes:
@@ -278,4 +277,4 @@ def _refusal(answer: dict[str, Any] | None) -> Refusal:
         return 0, "no stream listens on this subject"
     error = answer["error"]
     code, description = error.get("err_code", 0), error.get("description", "")
-    return code, _TOO_LARGE if code == _MESSAGE_TOO_LARGE else description
+    return code, _TOO_LARGE if code == codes.MESSAGE_TOO_LARGE else description

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zakar.broker import reader, rights, station
+from zakar.broker import codes, reader, rights, station
 from zakar.broker.account import Account
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.control import Control
@@ -15,7 +15,6 @@ from zakar.loader import frames, partition
 from zakar.loader.outlook import Action, Outlook, mib
 from zakar.loader.plan import Refusal, Target
 
-_NO_ROOM = {10047, 10028}  # on disk, in memory
 _ROOMY = 16_384  # bytes that every message of every dataset is smaller than
 _SHOWN = 3  # streams or subjects of a list
 _FREES = "take that subject away from it, delete it, or load elsewhere"
@@ -92,7 +91,7 @@ async def ungiven(connection: Connection, control: Control, fates: Iterable[Outl
     try:
         await station.creatable(connection, new[0].stream, size, account.replicas, account.storage)
     except ApiError as error:
-        if error.code not in _NO_ROOM:
+        if error.code not in codes.NO_ROOM:
             return []
         what, setting = (
             ("memory", "max_mem_store") if account.storage == "memory" else ("file storage", "max_file_store")

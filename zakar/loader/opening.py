@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from zakar.broker import account as accounts
-from zakar.broker import station
+from zakar.broker import codes, station
 from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection, connected
@@ -23,7 +23,7 @@ from zakar.loader import obstacle, outlook, partition, plan
 from zakar.loader.outlook import Action, Outlook
 from zakar.loader.overheard import overheard, unreached
 from zakar.loader.plan import Refusal, Target
-from zakar.loader.producer import FULL, refused
+from zakar.loader.producer import refused
 
 _T = TypeVar("_T")
 NO_HEADERS = (
@@ -331,7 +331,7 @@ async def _open(
         adopted = await station.adopt(connection, target.stream, marked)
         return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last, headers=headers)
     except (ApiError, *LOST) as error:
-        if isinstance(error, ApiError) and error.code in FULL:
+        if isinstance(error, ApiError) and error.code in codes.FULL:
             raise ServerError(refused(target.stream, (error.code, error.description), found.last)) from error
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
@@ -357,7 +357,7 @@ async def _make(
     try:
         return await control.create(connection, station_name, number, of, marked, size, replicas, storage, wide=wide)
     except ApiError as error:
-        if error.code not in FULL:
+        if error.code not in codes.FULL:
             raise
         raise ServerError(
             f"the server does not give `{target.stream}` the {size / 2**20:,.0f} MiB it needs: "

@@ -13,25 +13,17 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from zakar.broker import reader, station
+from zakar.broker import codes, reader, station
 from zakar.broker.connection import LOST, ApiError, Connection, Delivery
 from zakar.broker.hearing import Hearer
 from zakar.errors import ServerError, StoppedError
-from zakar.loader.dialect import TWICE, WRONG_LAST_SEQUENCE, AckEach, Dialect, FastBatch, Place, Refusal, Stranger
+from zakar.loader.dialect import TWICE, AckEach, Dialect, FastBatch, Place, Refusal, Stranger
 from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
 from zakar.loader.overheard import fix, overheard
 from zakar.loader.schedule import Schedule
 from zakar.loader.window import FLOW_MOST, IN_FLIGHT_MOST, AutoWindow, Window
 
-_UNKNOWN_BATCH = 10208
-_BATCH_DISABLED = 10205  # for the moment in which another loader fences
-# Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
-# a timeout inside a cluster.
-_PASSING = {0, 10008, 10009, 10167, WRONG_LAST_SEQUENCE, _UNKNOWN_BATCH, _BATCH_DISABLED}
-_CANNOT_STORE = 10069  # whatever the disk says, such as that it is full
-# Account, storage, max_bytes, resources, in their several forms.
-FULL = {10002, 10047, 10077, 10023, 10122, _CANNOT_STORE}
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
 _ACKS = 4  # in the length of an ack deadline, at a rate that is kept
@@ -402,7 +394,7 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
             if connection.is_connected and found is None:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")
         except ApiError as error:
-            if error.code not in _PASSING:
+            if error.code not in codes.PASSING:
                 raise StoppedError(refused(stream, (error.code, error.description), attempt.window.acked)) from error
         except LOST:
             pass  # not connected again yet, or no answer in time: ask again
@@ -426,7 +418,7 @@ def _check_answers(job: Job, attempt: _Attempt, tally: Tally) -> None:
         raise StoppedError(f"`{job.stream}`: the server denies this user: {denied}")
     if attempt.strangers:
         raise StoppedError(_elsewhere(job, attempt))
-    if attempt.refusal and attempt.refusal[0] not in _PASSING:
+    if attempt.refusal and attempt.refusal[0] not in codes.PASSING:
         tally.in_flight = 0  # what follows a message that is refused is refused too
         raise StoppedError(refused(job.stream, attempt.refusal, tally.stored))
 
@@ -442,7 +434,7 @@ async def _check_storing(job: Job, stored: int) -> None:
     try:
         await station.adopt(job.connection, job.stream, {station.OWNER: job.owner})
     except ApiError as error:
-        if error.code in FULL:
+        if error.code in codes.FULL:
             raise StoppedError(refused(job.stream, (error.code, error.description), stored)) from error
     except LOST:
         pass  # the next attempt shows what became of the connection
@@ -549,12 +541,12 @@ def _too_large(stream: str, after: int, largest: int, limit: int) -> str:
 def refused(stream: str, refusal: tuple[int, str], stored: int) -> str:
     """Say why a stream takes no more, and what to do."""
     code, description = refusal
-    if code == _CANNOT_STORE:
+    if code == codes.CANNOT_STORE:
         return (
             f"`{stream}`: after {stored:,} messages the server cannot store any more ({description}); "
             "see to its disk and run this again: it goes on from there"
         )
-    if code in FULL:
+    if code in codes.FULL:
         return (
             f"`{stream}` is full after {stored:,} messages ({description}); "
             "give the account or the stream more storage and run this again: it goes on from there"
@@ -569,7 +561,7 @@ def _gave_up(job: Job, attempt: _Attempt, patience: float, stored: int | None = 
     """
     connection = job.connection
     why = connection.said(min(patience - job.pace.give_up_after, connection.began)) or connection.obstacle
-    if not why and attempt.refusal and attempt.refusal[0] != WRONG_LAST_SEQUENCE:
+    if not why and attempt.refusal and attempt.refusal[0] != codes.WRONG_LAST_SEQUENCE:
         why = f"the server says: {attempt.refusal[1]}"
     if not why and stored is not None:  # that those behind a message come in the wrong order follows from that
         why = f"the server answers, but neither stores nor refuses message {stored + 1:,}: see its log and its disk"

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from zakar.broker import codes
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.memphis import members, presence
 from zakar.broker.memphis.members import Member
 from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import CreateConsumer, DestroyConsumer
-from zakar.broker.station import STREAM_NOT_FOUND, Stream, subject
+from zakar.broker.station import Stream, subject
 
-_CONSUMER_NOT_FOUND = 10014
 _START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
@@ -87,7 +87,7 @@ async def leave(connection: Connection, partitions: Sequence[Stream], asked: Des
         try:
             await connection.api(f"CONSUMER.DELETE.{stream.name}.{there['durable_name']}")
         except ApiError as error:
-            if error.code not in (_CONSUMER_NOT_FOUND, STREAM_NOT_FOUND):
+            if error.code not in (codes.CONSUMER_NOT_FOUND, codes.STREAM_NOT_FOUND):
                 raise
     return True
 
@@ -146,7 +146,7 @@ async def _look(connection: Connection, stream: str, durable: str) -> dict[str, 
     try:
         answer: dict[str, Any] = await connection.api(f"CONSUMER.INFO.{stream}.{durable}")
     except ApiError as error:
-        if error.code == _CONSUMER_NOT_FOUND:
+        if error.code == codes.CONSUMER_NOT_FOUND:
             return None
         raise
     config: dict[str, Any] = answer["config"]

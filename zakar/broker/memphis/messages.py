@@ -2,7 +2,7 @@
 
 import base64
 
-from zakar.broker import station
+from zakar.broker import codes, station
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.memphis_client import PRODUCED_BY
 
@@ -24,7 +24,7 @@ async def _named(connection: Connection, stream: str, sequence: int) -> bool:
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
     except ApiError as error:
-        if error.code == station.MESSAGE_NOT_FOUND:
+        if error.code == codes.MESSAGE_NOT_FOUND:
             return True
         raise
     return PRODUCED_BY.encode() in base64.b64decode(answer["message"].get("hdrs", ""))

@@ -14,6 +14,7 @@ from functools import partial
 
 from nats.aio.msg import Msg
 
+from zakar.broker import codes
 from zakar.broker import station as streams
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
@@ -55,7 +56,6 @@ _ANSWER = 3.0  # seconds for an answer of JetStream's: in a cluster, what a dead
 _PAUSE = 0.1
 _LONGEST_WAIT = 0.5  # seconds between attempts to reconnect: SDKs are back after 1.5
 _FAREWELL = 5.0  # seconds
-_AWAY = (0, 10008)  # nobody answers for JetStream, or it is not ready yet
 _DENIED_MOST = 1_000
 _GROUPS_MOST = 10_000
 _CREATED = "$JS.EVENT.ADVISORY.CONSUMER.CREATED."
@@ -239,7 +239,7 @@ async def _insist(desk: _Desk, order: Order) -> bytes:
         try:
             return await _carry_out(desk, order)
         except (ApiError, *LOST) as error:
-            away = not isinstance(error, ApiError) or error.code in _AWAY
+            away = not isinstance(error, ApiError) or error.code in codes.NOT_READY
             if not away or loop.time() > until or desk.connection.is_closed:
                 raise
         await asyncio.sleep(_PAUSE)

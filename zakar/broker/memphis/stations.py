@@ -8,19 +8,17 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from zakar.broker import codes
 from zakar.broker import station as streams
 from zakar.broker.connection import ApiError, Connection
 from zakar.broker.memphis import names
 from zakar.broker.memphis.names import RefusedError
 from zakar.broker.memphis.requests import Layout
-from zakar.broker.station import PARTITIONS, STREAM_NOT_FOUND, Stream, stream_name
+from zakar.broker.station import PARTITIONS, Stream, stream_name
 
 _UNDER_WAY, _COMING, _GOING = "zakar.station", "being made", "being destroyed"  # metadata of a first partition
 _AHEAD_MOST = 64
 _RETENTIONS = ("limits", "interest")
-_NAME_IN_USE = 10058
-_SUBJECTS_OVERLAP = 10065
-_TOO_MANY_REPLICAS = (10005, 10074)
 
 
 def laid_out(stream: Stream) -> bool:
@@ -93,9 +91,9 @@ async def make(connection: Connection, station: str, layout: Layout) -> list[Str
     try:
         made = await streams.make(connection, first)
     except ApiError as error:
-        if error.code == _NAME_IN_USE and (found := await find(connection, station)):
+        if error.code == codes.NAME_IN_USE and (found := await find(connection, station)):
             return found
-        if error.code in _TOO_MANY_REPLICAS:
+        if error.code in codes.TOO_MANY_REPLICAS:
             raise RefusedError(
                 "station can not be created, probably since replicas count is larger than the cluster size"
             ) from error
@@ -131,7 +129,7 @@ async def widen(connection: Connection, partition: Stream) -> bool:
     try:
         await streams.widen(connection, partition.name)
     except ApiError as error:
-        if error.code != _SUBJECTS_OVERLAP:
+        if error.code != codes.SUBJECTS_OVERLAP:
             raise
         others = await streams.capturing(connection, partition.further)
         raise RefusedError(f"stream {', '.join(others)} is in the way: it takes {partition.further}") from error
@@ -161,7 +159,7 @@ async def _delete_one(connection: Connection, stream: str) -> None:
     try:
         await streams.delete(connection, stream)
     except ApiError as error:  # another responder was faster
-        if error.code != STREAM_NOT_FOUND:
+        if error.code != codes.STREAM_NOT_FOUND:
             raise
 
 

@@ -1,0 +1,37 @@
+"""The error codes of JetStream (`err_code` in its answers) that are told apart here, by what they mean."""
+
+NOBODY = 0  # no code: nobody answered
+ACCOUNT_FULL = 10002  # its reservations, as the next ones in other words
+TOO_FEW_PEERS = 10005
+NO_LEADER = 10008  # JetStream of a cluster is not ready
+NOT_LEADER = 10009
+CONSUMER_NOT_FOUND = 10014
+RESOURCES_SHORT = 10023
+TOO_MANY_CONSUMERS = 10026
+MEMORY_SHORT = 10028
+MESSAGE_NOT_FOUND = 10037
+ACCOUNT_WITHOUT_JETSTREAM = 10039
+STORAGE_SHORT = 10047
+CONFIG_CONTRADICTORY = 10052
+MESSAGE_TOO_LARGE = 10054
+NAME_IN_USE = 10058
+STREAM_NOT_FOUND = 10059
+SUBJECTS_OVERLAP = 10065
+CANNOT_STORE = 10069  # whatever the disk says, such as that it is full
+WRONG_LAST_SEQUENCE = 10071
+REPLICAS_UNSUPPORTED = 10074
+SERVER_WITHOUT_JETSTREAM = 10076
+STORE_FAILED = 10077  # such as at max_bytes
+STREAM_TOO_LARGE = 10122
+QUEUE_FULL = 10167
+BATCH_DISABLED = 10205  # for the moment in which another loader fences
+UNKNOWN_BATCH = 10208
+
+NO_JETSTREAM = {NOBODY, ACCOUNT_WITHOUT_JETSTREAM, SERVER_WITHOUT_JETSTREAM}
+NO_ROOM = {STORAGE_SHORT, MEMORY_SHORT}  # at the server itself, on disk or in memory
+FULL = {ACCOUNT_FULL, STORAGE_SHORT, STORE_FAILED, RESOURCES_SHORT, STREAM_TOO_LARGE, CANNOT_STORE}
+# Somebody else wrote or took over, or the server asks for patience: a leader being elected, a queue that is full,
+# a timeout inside a cluster.
+PASSING = {NOBODY, NO_LEADER, NOT_LEADER, QUEUE_FULL, WRONG_LAST_SEQUENCE, UNKNOWN_BATCH, BATCH_DISABLED}
+NOT_READY = {NOBODY, NO_LEADER}
+TOO_MANY_REPLICAS = {TOO_FEW_PEERS, REPLICAS_UNSUPPORTED}
