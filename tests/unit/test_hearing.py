@@ -156,8 +156,17 @@ def test_a_refusal_of_another_stream_is_no_refusal_of_ours():
         assert answer.strangers == (Stranger(Place("ARCHIVE", ""), None, "wrong last sequence: 0"),)
 
 
-def test_two_streams_of_a_name_without_domains_are_told_by_their_acks_number():
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 20))
+def test_a_message_of_another_writer_is_not_taken_for_a_second_stream(before: int, after: int, cut: int):
+    dialect = AckEach("s$1.final", "i", place=OURS)
+    dialect.build(pa.array([b"a"] * (before + 1 + after), pa.binary()), 0)
+    refused = before + 1  # the other's message has its place; what follows is in order again
+    answers = [*_acks(*range(1, refused)), _refusal("s$1"), *_acks(*range(refused + 1, refused + 1 + after))]
+    for chunk in (answers[:cut], answers[cut:]):
+        assert dialect.take(chunk).strangers == ()
 
+
+def test_two_streams_of_a_name_without_domains_are_told_by_their_acks_number():
     place = Place("s$1", "")
     dialect = AckEach("s$1.final", "i", place=place)
     dialect.build(pa.array([b"a", b"b", b"c"], pa.binary()), 4)

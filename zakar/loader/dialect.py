@@ -126,8 +126,8 @@ class AckEach:
                 if answer is None or "error" in answer or "type" in answer:
                     continue
                 self._ours = delivery.payload[: _sequence_at(delivery.payload)]
-            self._acks += 1
             if not self._refused:
+                self._acks += 1
                 last = delivery.payload
         acked = None if last is None else _sequence(last)
         if acked is not None and self._place and self._start is not None and self._acks > acked - self._start:
