@@ -156,7 +156,7 @@ def read_key(path: Path) -> bytes:
     """
     text = config.read_text(path).strip()
     if not _KEY.fullmatch(text):
-        raise ConfigError(f"{path}: no key; a key is at least 32 hexadecimal digits, drawn at random")
+        raise ConfigError(f"{path}: not a key: expected 32 or more hexadecimal digits, drawn at random")
     return text.lower().encode()
 
 

@@ -174,7 +174,11 @@ def test_a_load_of_too_many_days_takes_no_room_from_those_that_do_fit(sample: Da
         before = sizes(server)
         over = command("load", sample, server, "--days", "70", *who)
         assert over.returncode == 3
-        said = "a load needs 1.7 MiB" if limit == "account" else "made for fewer days, and the server does not give it"
+        said = (
+            "a load needs 1.7 MiB"
+            if limit == "account"
+            else "made for fewer days, and the server refused to enlarge it"
+        )
         assert said in over.stderr
         assert sizes(server) == before
         loaded(sample, server, "--days", "45", *who)

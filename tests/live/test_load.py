@@ -493,7 +493,7 @@ def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sam
     extra = f'jetstream {{ max_file_store: 1MB, store_dir: "{tmp_path.as_posix()}" }}'
     with running(ServerSettings(extra=extra)) as server:
         access = Access(servers=(server.url,))
-        with pytest.raises(ServerError, match=r"nothing was created.*does not give 7\.2 MiB of file storage"):
+        with pytest.raises(ServerError, match=r"nothing was created.*refuses 7\.2 MiB of file storage"):
             asyncio.run(load(sample, access, PUBLIC, Pace()))
 
 

@@ -109,20 +109,20 @@ MORE = {
     "a server of memory alone": Odd(
         limits="max_file: -1, max_mem: -1",
         jetstream="max_file_store: 0",
-        refused="the server does not give .* of file storage .*--storage memory",
+        refused="the server refuses .* of file storage .*--storage memory",
         code=3,
     ),
     "a server of memory alone, and asked for": Odd(
         limits="max_file: -1, max_mem: -1", jetstream="max_file_store: 0", options=("--storage", "memory")
     ),
     "a server of little storage": Odd(
-        limits="max_file: -1, max_mem: -1", jetstream="max_file_store: 5MB", refused="the server does not give", code=3
+        limits="max_file: -1, max_mem: -1", jetstream="max_file_store: 5MB", refused="the server refuses", code=3
     ),
     "a server of little memory": Odd(
         limits="max_file: -1, max_mem: -1",
         jetstream="max_mem_store: 5MB",
         options=("--storage", "memory"),
-        refused="the server does not give .* of memory .*leave --storage out",
+        refused="the server refuses .* of memory .*leave --storage out",
         code=3,
     ),
     "no memory": Odd(limits="max_file: 1GB, max_mem: 0"),

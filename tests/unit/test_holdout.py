@@ -156,7 +156,7 @@ def test_a_key_is_drawn_anew_where_none_is_given(tmp_path: Path) -> None:
 def test_a_key_that_is_too_short_or_no_hexadecimal_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match="no key; a key is at least 32 hexadecimal digits") as caught:
+    with pytest.raises(ConfigError, match="not a key: expected 32 or more hexadecimal digits") as caught:
         read_key(path)
     assert not text or text not in str(caught.value)
 

@@ -162,4 +162,4 @@ def test_the_command_says_which_key_it_takes_and_that_days_are_others(tmp_path: 
     both = zakar(tmp_path, "simulate", "--out", "x", "--overwrite", "--new-key", "--key", "mine")
     assert (both.returncode, "give one of them" in both.stderr) == (2, True)
     none = zakar(tmp_path, "simulate", "tiny", "--out", "x", "--overwrite", "--new-key")
-    assert (none.returncode, "holds no days out" in none.stderr) == (2, True)
+    assert (none.returncode, "has no held-out days" in none.stderr) == (2, True)

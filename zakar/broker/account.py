@@ -1,4 +1,4 @@
-"""An account: how much it may store, on disk or in memory, and how much of that is spoken for."""
+"""An account: how much it may store, on disk or in memory, and how much of that is reserved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -74,7 +74,7 @@ def simulate_command(
     secret = read_key(key) if key is not None else None
     if (secret is not None or new_key) and not held_out_days(scenario):
         raise ConfigError(
-            f"{'--new-key' if new_key else '--key'}: scenario `{scenario.name}` holds no days out, "
+            f"{'--new-key' if new_key else '--key'}: scenario `{scenario.name}` has no held-out days, "
             "so there is nothing to draw from a key"
         )
     if secret is not None and new_key:

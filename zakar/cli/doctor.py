@@ -258,7 +258,7 @@ def _show_offer(found: Findings, dataset: Dataset | None) -> None:
         rows["Memphis SDKs"] = _sdks(offer)
         rows["dedupe"] = _dedupe(offer)
         rows["storage"] = (
-            f"{mib(account.used)} used, {mib(account.committed)} spoken for, of {_limit(account.max_bytes, mib)}; "
+            f"{mib(account.used)} used, {mib(account.committed)} reserved, of {_limit(account.max_bytes, mib)}; "
             f"a stream: {_limit(account.max_stream_bytes, mib)}"
             f"{', and it must have a size' if account.size_required else ''}"
         )

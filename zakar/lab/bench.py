@@ -175,7 +175,7 @@ def _responding(url: str) -> Iterator[None]:
     thread.start()
     try:
         if not ready.wait(_ANSWERING_SECONDS) or failed:
-            raise ServerError(f"the lab's broker has nobody who answers for Memphis: {failed}")
+            raise ServerError(f"the Memphis responder of the lab's broker did not start: {failed}")
         yield
     finally:
         with contextlib.suppress(RuntimeError):

@@ -33,7 +33,7 @@ class Curve(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.xs) != len(self.ys):
-            raise ValueError(f"a curve of {len(self.xs)} xs and {len(self.ys)} ys; it has as many")
+            raise ValueError(f"xs and ys of a curve must have the same length, got {len(self.xs)} and {len(self.ys)}")
 
 
 class Claim(Struct, frozen=True):

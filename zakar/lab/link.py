@@ -83,7 +83,7 @@ class Link:
     def stall(self, seconds: float) -> None:
         """Stop time on the link for so long: nothing departs, nothing arrives. Raises ValueError if below 0."""
         if not seconds >= 0:
-            raise ValueError(f"a stall of {seconds} seconds; it is 0 or more")
+            raise ValueError(f"a stall must be 0 seconds or more, got {seconds}")
         self._tell("stall", seconds)
 
     def cut(self) -> None:

@@ -97,7 +97,7 @@ async def ungiven(connection: Connection, control: Control, fates: Iterable[Outl
             ("memory", "max_mem_store") if account.storage == "memory" else ("file storage", "max_file_store")
         )
         other = "leave --storage out" if account.storage == "memory" else "give --storage memory"
-        why = f"the server does not give {mib(size)} of {what} ({error})"
+        why = f"the server refuses {mib(size)} of {what} ({error})"
         return [f"storage: {why}; raise its {setting}, load fewer days, or {other}"]
     return []
 

@@ -360,7 +360,7 @@ async def _make(
         if error.code not in codes.FULL:
             raise
         raise ServerError(
-            f"the server does not give `{target.stream}` the {size / 2**20:,.0f} MiB it needs: "
+            f"the server refused a stream of {size / 2**20:,.0f} MiB for `{target.stream}`: "
             f"{error}; raise the account's or the server's storage, or load fewer --tables"
         ) from error
 
@@ -402,8 +402,8 @@ async def _enlarged(
                     with contextlib.suppress(ApiError):  # it is larger than it need be then
                         await station.grow(connection, name, stream.max_bytes)
             raise ServerError(
-                f"`{target.stream}` was made for fewer days, and the server does not give it the "
-                f"{size / 2**20:,.0f} MiB that it needs now: {error}; raise the account's or the server's storage, or "
+                f"`{target.stream}` was made for fewer days, and the server refused to enlarge it to "
+                f"{size / 2**20:,.0f} MiB: {error}; raise the account's or the server's storage, or "
                 "load fewer --days"
             ) from error
         larger[target.stream] = replace(found, max_bytes=size)

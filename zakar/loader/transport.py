@@ -38,7 +38,7 @@ async def choose(access: Access, transport: Transport, payloads: Callable[[], li
     if len(given) == 1:
         return next(iter(given.values()))
     rates: list[tuple[float, Access]] = []
-    problem = ServerError(f"{access.shown}: no way to the server could be measured")
+    problem = ServerError(f"{access.shown}: could not measure any of the given servers")
     for way in given.values():
         try:
             async with connected(way, "zakar load") as connection:
