@@ -39,6 +39,10 @@ slow *options:
 coverage *options:
     {{ bin }}/pytest -n 2 --cov=zakar --cov-report=term-missing:skip-covered {{ options }}
 
+# Make the site of the documentation, build/site, without network; any warning is an error.
+docs:
+    {{ bin }}/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --conf-dir docs --doctree-dir build/doctrees . build/site
+
 # Write the reference of the commands anew.
 reference:
     {{ bin }}/python docs/reference.py

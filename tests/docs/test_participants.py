@@ -36,6 +36,15 @@ def test_a_participant_comes_from_nothing_to_a_first_prediction_by_typing_what_t
         terminal.close()
 
 
+def test_programs_of_2023_have_a_broker_and_stations_by_typing_what_the_page_says(tmp_path: Path):
+    shutil.copytree(ROOT / "data" / "sample", tmp_path / "data" / "tiny")
+    terminal = Terminal(tmp_path, {})
+    try:
+        terminal.section(sections("memphis.md")["Programs of 2023"])
+    finally:
+        terminal.close()
+
+
 def test_a_participant_with_a_cloud_account_sees_what_the_page_shows(tmp_path: Path):
     """A server with TLS, an account and its limits, at the end of a slow long line."""
     authority = trustme.CA()
@@ -71,7 +80,8 @@ def test_a_participant_with_a_cloud_account_sees_what_the_page_shows(tmp_path: P
 
 
 def test_what_a_node_program_needs_is_what_the_tests_install():
-    (words,) = re.findall(r"`npm install ([^`]*)`", PAGE)
+    page = (ROOT / "docs" / "memphis.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"`npm install ([^`]*)`", page)
     package = json.loads((ROOT / "tests" / "sdk" / "node" / "package.json").read_text(encoding="utf-8"))
     assert set(words.split()) == {name for name in package["dependencies"] if not name.startswith("@nats-io/")}
 

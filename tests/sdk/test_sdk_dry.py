@@ -12,6 +12,6 @@ def test_waiting_ends_with_the_one_line_that_the_documentation_quotes_and_whoeve
     """A race of nats-py's: a server's answer to an empty pull, and its own timer, fall into the same moment."""
     said, after = called([new_python, str(HERE / "calls.py"), *broker.words, "parch"], {"consumers": 40})
     assert (said, after) == ("memphis: ", ["late"])
-    document = (HERE.parents[1] / "docs" / "participants.md").read_text(encoding="utf-8")
+    document = (HERE.parents[1] / "docs" / "memphis.md").read_text(encoding="utf-8")
     assert f"\n{said}\n" in document
     assert "nats-py<2.15" in document

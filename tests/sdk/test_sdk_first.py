@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 PING = (
     "ping exception raised memphis: NotFoundError: code=404 err_code=10059 description='stream not found'",
-    "docs/participants.md",
+    "docs/memphis.md",
 )
 Program = Callable[..., "subprocess.Popen[str]"]
 
