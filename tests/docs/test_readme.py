@@ -102,10 +102,3 @@ def test_links_within_the_project_lead_somewhere(document: str):
     path = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
-
-
-def test_the_architecture_names_every_file_of_the_package():
-    architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    for path in (ROOT / "zakar").rglob("*.py"):
-        if path.parent.name != "cli" and path.name not in {"__init__.py", "__main__.py"}:
-            assert path.name in architecture, path
