@@ -22,6 +22,7 @@ from zakar.cli.common import workers
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
+from zakar.models import registry
 from zakar.simulate import simulate
 
 TASKS = 500  # of the recipe
@@ -97,7 +98,7 @@ def classic(out: Path, days: int) -> Dataset:
     """Simulate so many days of `classic`, fewer or more than it has, into a new folder."""
     source = scenarios.find("classic")
     with workers(None) as executor:
-        simulate(scenarios.with_days(scenarios.read(source), days), source, out, executor)
+        simulate(registry.with_days(registry.read(source), days), source, out, executor)
     return store.open_dataset(str(out))
 
 

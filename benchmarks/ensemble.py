@@ -24,6 +24,7 @@ from zakar.check import annual, statistics
 from zakar.check.annual import FIGURES, Band, Ensemble
 from zakar.check.history import simulated
 from zakar.cli.common import workers
+from zakar.models import registry
 from zakar.scenario import IslandScenario
 
 SHARE = 0.95
@@ -35,7 +36,7 @@ def main() -> None:
     options.add_argument("--seeds", type=positive, default=400, metavar="N", help="how many, from 1 on (default 400)")
     options.add_argument("--scenario", default="island", metavar="NAME", help="a scenario or file (default island)")
     given = options.parse_args()
-    scenario = scenarios.read(scenarios.find(given.scenario))
+    scenario = registry.read(scenarios.find(given.scenario))
     assert isinstance(scenario, IslandScenario)
 
     spans = sorted({scenario.calendar.days, scenario.calendar.last_day})

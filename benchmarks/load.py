@@ -59,6 +59,7 @@ from zakar.loader import frames, plan
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
+from zakar.models import registry
 
 WRITE = 65_536
 FLOW = 500
@@ -309,7 +310,7 @@ def _share(messages: int, key: str) -> int:
 
 def _readings(out: Path, messages: int) -> Dataset:
     """Simulate as many whole days of `classic` as have at least ``messages`` readings."""
-    cells = scenarios.read(scenarios.find("classic")).grid.cells
+    cells = registry.read(scenarios.find("classic")).grid.cells
     return classic(out, -(-messages // cells))
 
 

@@ -54,6 +54,7 @@ from zakar.dataset.store import Dataset
 from zakar.lab import preset
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
+from zakar.models import registry
 
 SDK = Path(__file__).parents[1] / "tests" / "sdk"
 LINKS = {"loopback": "loopback", "home": "33 ms"}
@@ -136,7 +137,7 @@ def main() -> None:
         made = [sys.executable, str(SDK / "environment.py"), str(Path(name) / "sdk")]
         python = subprocess.run(made, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
         tell("simulating")
-        cells = scenarios.read(scenarios.find("classic")).grid.cells
+        cells = registry.read(scenarios.find("classic")).grid.cells
         datasets = {
             link: classic(Path(name) / link, -(-_share(given.messages, link, "load") // cells)) for link in LINKS
         }

@@ -41,6 +41,7 @@ from zakar.dataset import store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset, Split
+from zakar.models import registry
 from zakar.scenario import ClassicScenario
 from zakar.simulate import simulate
 
@@ -62,9 +63,9 @@ def main() -> None:
         raise SystemExit("tpchgen-cli is missing: pip install tpchgen-cli")
 
     source = scenarios.find("classic")
-    scenario = scenarios.read(source)
+    scenario = registry.read(source)
     if given.days:
-        scenario = scenarios.with_days(scenario, given.days)
+        scenario = registry.with_days(scenario, given.days)
     assert isinstance(scenario, ClassicScenario)
 
     ways = {

@@ -20,6 +20,7 @@ from zakar.dataset.about import about
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.store import Dataset, Split
 from zakar.errors import ConfigError, MismatchError
+from zakar.models import registry
 from zakar.progress import Count, Show, counted, unseen
 from zakar.seeds import secret_root
 
@@ -94,7 +95,7 @@ def _own_lines(leaving: Manifest, out: Path) -> int:
     """Return how many lines of the card that was written are not as zakar writes it; scores of baselines are."""
     ours, text = (
         card.with_scores(each, leaving, ()).splitlines()
-        for each in (card.render(leaving), (out / card.NAME).read_text(encoding="utf-8"))
+        for each in (registry.rendered(leaving), (out / card.NAME).read_text(encoding="utf-8"))
     )
     return sum((Counter(text) - Counter(ours)).values())
 
@@ -186,7 +187,7 @@ def _write(
         done(f"copied {there}", _rows(leaving, there))
     (partial / manifest.NAME).write_bytes(manifest.encode(leaving))
     edited = source / card.NAME  # people may have written into it
-    text = card.render(leaving)
+    text = registry.rendered(leaving)
     if dataset.split is Split.TRAIN and edited.is_file():
         try:
             text = edited.read_text(encoding="utf-8")

@@ -12,20 +12,20 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from zakar import config
 from zakar import scenario as scenarios
 from zakar.dataset import card, croissant, manifest, place, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES, Table
+from zakar.dataset.schema import Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
-from zakar.models import classic, expected, island
+from zakar.models import registry
 from zakar.models.block import Block
-from zakar.models.remarks import remarks
 from zakar.observe import phrases
-from zakar.scenario import IslandScenario, PhraseTweets, Scenario
+from zakar.scenario import Scenario
 from zakar.seeds import Seeds, secret_root
 
 _BLOCK_DAYS, _LEAST_DAYS = 366, 16  # of a block
@@ -56,7 +56,7 @@ def simulate(
 
     Raises ConfigError if ``out`` is in the way or cannot be written, or if what is in place of its key is none.
     """
-    out = out.resolve()
+    out, model = out.resolve(), registry.model_of(scenario)
     place.check_free(out, overwrite)
     drawn = held_out_days(scenario) > 0
     key = key if drawn else None
@@ -71,18 +71,18 @@ def simulate(
         phrase_file = phrase_table(scenario, source)
         spoken = words(scenario, phrase_file)
         notes = published_notes(scenario, source)
-        folders = [store.folder(t, held_out) for t in tables(scenario) for held_out in _splits(scenario)]
+        folders = [store.folder(t, held_out) for t in model.tables for held_out in _splits(scenario)]
         for folder in folders:
             (partial / folder).mkdir(parents=True)
         block_days = block_days or _block_days(scenario)
         handed = partial / secrets.token_hex(8)
         handed.write_bytes(pickle.dumps(spoken))
-        work = blocks(scenario, seeds_of(scenario, key), spoken, block_days)
+        work = model.blocks(scenario, seeds_of(scenario, key), spoken, block_days)
         parts = list(_emitted(work, executor, partial, handed, progress))
         for task in ready:
             task.result()
         handed.unlink()
-        written = _finish(scenario, phrase_file, notes, parts, _maps(scenario, spoken, partial), partial)
+        written = _finish(scenario, phrase_file, notes, parts, _maps(model.maps(scenario, spoken), partial), partial)
         (partial / "private").chmod(0o700)  # others who use the machine may be participants
         if key is not None:
             _write_key(partial / "private" / "key", key)
@@ -100,46 +100,28 @@ def simulate(
 
 
 def _block_days(scenario: Scenario) -> int:
-    tweets = scenario.tweets
-    if isinstance(tweets, PhraseTweets):
-        posts_a_day = tweets.per_day_mean
-    else:
-        posts_a_day = tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts
+    posts_a_day = registry.model_of(scenario).posts_a_day(scenario)
     return max(_LEAST_DAYS, min(_BLOCK_DAYS, _BLOCK_CELLS // scenario.grid.cells, int(_BLOCK_POSTS / posts_a_day)))
 
 
-def words(scenario: Scenario, path: Path) -> Any:
-    """Return the words of the phrase table in a file, as the scenario's model has them.
+def words(scenario: Scenario, path: Path | None) -> Any:
+    """Return the words of the phrase table in a file, as the scenario's model has them; None where it takes none.
 
     Raises ConfigError naming the file if it cannot be used.
     """
-    if isinstance(scenario, IslandScenario):
-        return island.words(scenario, path)
-    return classic.words(scenario, path)
-
-
-def blocks(scenario: Scenario, seeds: Seeds, spoken: Any, block_days: int) -> Iterator[Block]:
-    """Yield the scenario's blocks in order, given its ``words``; the world advances as they are taken."""
-    if isinstance(scenario, IslandScenario):
-        return island.blocks(scenario, seeds, spoken, block_days)
-    return classic.blocks(scenario, seeds, block_days)
-
-
-def tables(scenario: Scenario) -> tuple[Table, ...]:
-    """Return the tables that a scenario makes: the public ones, then those of the truth."""
-    model = island if isinstance(scenario, IslandScenario) else classic
-    return (*model.PUBLIC, *model.TRUTH)
+    load = registry.model_of(scenario).words
+    return load(scenario, path) if load is not None and path is not None else None
 
 
 def held_out_days(scenario: Scenario) -> int:
     """Return how many days after the released ones a scenario holds out."""
-    return scenario.calendar.holdout_days if isinstance(scenario, IslandScenario) else 0
+    return registry.model_of(scenario).calendar(scenario).held_out
 
 
 def expected_rows(scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many rows the released public tables will have, about, and the held-out ones, none if none are."""
-    released, held_out = scenario.calendar.days, held_out_days(scenario)
-    return expected.rows(scenario, released), expected.rows(scenario, held_out) if held_out else {}
+    expected, held_out = registry.model_of(scenario).expected_rows, held_out_days(scenario)
+    return expected(scenario, scenario.calendar.days), expected(scenario, held_out) if held_out else {}
 
 
 def seeds_of(scenario: Scenario, key: bytes | None) -> Seeds:
@@ -189,13 +171,14 @@ def emit(block: Block, number: int, folder: Path, handed: Path) -> list[Part]:
     ]
 
 
-def phrase_table(scenario: Scenario, source: Path) -> Path:
-    """Return the file of the phrase table that a scenario, read from ``source``, names.
+def phrase_table(scenario: Scenario, source: Path) -> Path | None:
+    """Return the file of the phrase table that a scenario, read from ``source``, names; None if it names none.
 
-    Raises ConfigError if there is none.
+    Raises ConfigError if there is no such file.
     """
+    name = registry.model_of(scenario).phrases
     try:
-        return phrases.find(scenario.tweets.phrases, source.parent)
+        return phrases.find(name(scenario), source.parent) if name is not None else None
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
 
@@ -214,9 +197,9 @@ def published_settings(scenario: Scenario) -> dict[str, Any]:
     """Return the settings of a scenario as its dataset tells them: as if no days were held out."""
     values: dict[str, Any] = msgspec.to_builtins(scenario)
     values["calendar"].pop("holdout_days", None)
-    values["tweets"]["phrases"] = PureWindowsPath(
-        values["tweets"]["phrases"]
-    ).name  # a path tells of its maker's machine
+    if registry.model_of(scenario).phrases is not None:
+        tweets = values["tweets"]
+        tweets["phrases"] = PureWindowsPath(tweets["phrases"]).name  # a path tells of its maker's machine
     return values
 
 
@@ -229,7 +212,7 @@ def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
     values = published_settings(scenario)
     paths = {f"{section}.{key}" for section, keys in values.items() if isinstance(keys, dict) for key in keys}
     notes = {path: note for path, note in scenarios.read_notes(source).items() if path in paths | values.keys()}
-    for path, remark in remarks(scenario).items():
+    for path, remark in registry.model_of(scenario).remarks(scenario).items():
         notes[path] = f"{notes[path]}; here {remark}" if path in notes else f"here {remark}"
     return notes
 
@@ -266,11 +249,8 @@ def _emitted(
         wait(task for _, task in waiting)  # a worker may still be writing
 
 
-def _maps(scenario: Scenario, spoken: Any, folder: Path) -> dict[str, TableEntry]:
-    """Write what does not change from day to day, if the scenario has a map. ``spoken``: the scenario's words."""
-    if not isinstance(scenario, IslandScenario):
-        return {}
-    maps = {ISLAND_MAP: island.map_rows(scenario), ISLAND_PLACES: island.place_rows(scenario, spoken)}
+def _maps(maps: dict[Table, pa.Table], folder: Path) -> dict[str, TableEntry]:
+    """Write what does not change from day to day."""
     found = {}
     for table, rows in maps.items():
         files = folder / store.folder(table, held_out=False)
@@ -281,7 +261,7 @@ def _maps(scenario: Scenario, spoken: Any, folder: Path) -> dict[str, TableEntry
 
 def _finish(
     scenario: Scenario,
-    phrase_file: Path,
+    phrase_file: Path | None,
     notes: dict[str, str],
     parts: list[tuple[bool, Part]],
     maps: dict[str, TableEntry],
@@ -292,8 +272,8 @@ def _finish(
     def entries(chosen: Iterable[Table], held_out: bool) -> dict[str, TableEntry]:
         return {t.name: store.entry(t, [p for h, p in parts if h == held_out and p.table == t.name]) for t in chosen}
 
-    model = island if isinstance(scenario, IslandScenario) else classic
-    public, truth = entries(model.PUBLIC, False), entries(model.TRUTH, False)
+    model = registry.model_of(scenario)
+    public, truth = entries(model.public, False), entries(model.truth, False)
     written = Manifest(
         format=manifest.FORMAT,
         name=scenario.name,
@@ -304,24 +284,24 @@ def _finish(
         tables=public,
         software=manifest.software(),
         scenario=published_settings(scenario),
-        phrases=phrases.digest(phrase_file),
-        language=scenario.about.language or phrases.language(phrase_file),
+        phrases=phrases.digest(phrase_file) if phrase_file else "",
+        language=scenario.about.language or (phrases.language(phrase_file) if phrase_file else ""),
         maps=maps,
         notes=notes,
     )
     private = PrivateManifest(format=manifest.FORMAT, fingerprint=_together(truth), truth=truth)
     if held_out_days(scenario):
-        held_out = entries(model.PUBLIC, True)
+        held_out = entries(model.public, True)
         private = msgspec.structs.replace(
             private,
             holdout_days=held_out_days(scenario),
             holdout=held_out,
             holdout_fingerprint=_together(held_out),
-            holdout_truth=entries(model.TRUTH, True),
+            holdout_truth=entries(model.truth, True),
         )
     (folder / manifest.NAME).write_bytes(manifest.encode(written))
     (folder / "private" / manifest.NAME).write_bytes(manifest.encode(private))
-    (folder / card.NAME).write_text(card.render(written), encoding="utf-8", newline="\n")
+    (folder / card.NAME).write_text(registry.rendered(written), encoding="utf-8", newline="\n")
     (folder / croissant.NAME).write_bytes(croissant.render(written))
     return written
 

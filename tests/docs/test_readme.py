@@ -11,6 +11,7 @@ import pytest
 
 from zakar import scenario
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
+from zakar.models import registry
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,7 +60,7 @@ def test_the_section_about_shown_to_organisers_is_one_that_a_scenario_takes(tmp_
     (section,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     path = tmp_path / "mine.toml"
     path.write_text(scenario.find("tiny").read_text(encoding="utf-8") + "\n" + section, encoding="utf-8")
-    assert scenario.read(path).about.creator == "Wildfire Week"
+    assert registry.read(path).about.creator == "Wildfire Week"
 
 
 def test_its_pictures_are_there_and_small_and_are_drawn_by_one_command():

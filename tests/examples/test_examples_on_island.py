@@ -15,6 +15,7 @@ from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
+from zakar.models import registry
 from zakar.simulate import simulate
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ DAYS = 60
 def simulated(folder: Path, days: int) -> str:
     path, out = scenario.find("island"), folder / "dataset"
     with ThreadPoolExecutor(1) as executor:
-        simulate(scenario.with_days(scenario.read(path), days), path, out, executor)
+        simulate(registry.with_days(registry.read(path), days), path, out, executor)
     return str(out)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
+from zakar.models import registry
 from zakar.simulate import simulate
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -16,11 +17,11 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 def simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
     """Simulate a scenario that comes with zakar, with another seed or number of days if one is given."""
     path = scenario.find(name)
-    settings = scenario.read(path)
+    settings = registry.read(path)
     if seed is not None:
         settings = msgspec.structs.replace(settings, seed=seed)
     if days is not None:
-        settings = scenario.with_days(settings, days)
+        settings = registry.with_days(settings, days)
     with ThreadPoolExecutor(1) as executor:
         simulate(settings, path, out, executor)
     return store.open_dataset(str(out))

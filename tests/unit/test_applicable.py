@@ -25,6 +25,7 @@ from zakar.check.history import recorded
 from zakar.check.report import report
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
+from zakar.models import registry
 from zakar.observe import phrases
 from zakar.scenario import Scenario
 from zakar.seeds import Seeds
@@ -79,7 +80,7 @@ def described_as(dataset: Dataset, values: dict[str, Any], phrase_table: str) ->
 
 def shipped(dataset: Dataset, name: str, change: Callable[[dict[str, Any]], object] = lambda _: None) -> Dataset:
     """The same dataset with the settings of a shipped scenario, changed."""
-    settings = scenario.read(scenario.find(name))
+    settings = registry.read(scenario.find(name))
     values = json.loads(msgspec.json.encode(published_settings(settings)))
     change(values)
     return described_as(dataset, values, settings.tweets.phrases)
@@ -124,7 +125,7 @@ def test_a_phrase_table_is_another_if_its_words_are_and_not_if_its_name_is(saint
 
 KEYS = [
     (section, key, value)
-    for section, keys in published_settings(scenario.read(scenario.find("island"))).items()
+    for section, keys in published_settings(registry.read(scenario.find("island"))).items()
     if isinstance(keys, dict) and section not in {"about", "calendar"}
     for key, value in keys.items()
     if isinstance(value, float) and key not in {"land_share", "latitude"}
@@ -171,7 +172,7 @@ def test_nothing_measured_is_a_failure_of_the_shipped_settings_and_of_others_no_
 
 def test_every_setting_that_a_check_names_is_one(saint_mary: Path, pristine: Path) -> None:
     for folder, suite, name in ((saint_mary, island.island, "island"), (pristine, realism.classic, "classic")):
-        values = published_settings(scenario.read(scenario.find(name)))
+        values = published_settings(registry.read(scenario.find(name)))
         known = {*values, *(f"{s}.{key}" for s, keys in values.items() if isinstance(keys, dict) for key in keys)}
         checks = suite(store.open_dataset(str(folder)))
         assert {path for check in checks for path in check.settings} <= known

@@ -29,6 +29,7 @@ from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ISLAND_MAP
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.simulate import published_notes, published_settings, simulate
 
 SCORES = [
@@ -72,7 +73,7 @@ WHOSE = {"creator": "Wildfire Week", "contact": "data@wildfire.example", "publis
 
 def test_every_column_stands_in_the_card_with_its_unit(folder: Path) -> None:
     described_with_map = with_map(folder)
-    text = card.render(described_with_map)
+    text = registry.rendered(described_with_map)
     for table, entry in store.published(described_with_map):
         assert [column.name for column in table.columns] == list(entry.columns)
         assert all(f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |" in text for c in table.columns)
@@ -87,12 +88,12 @@ def test_every_setting_stands_in_the_card_with_the_comment_of_the_scenario_file(
 
 
 def test_the_limits_of_an_island_say_until_when_a_fires_area_is_known(pristine: Path) -> None:
-    assert "with the area and the last day known on\n  31 December;" in card.render(described(pristine))
-    assert "31 December" not in card.render(described(pristine, "classic"))
+    assert "with the area and the last day known on\n  31 December;" in registry.rendered(described(pristine))
+    assert "31 December" not in registry.rendered(described(pristine, "classic"))
 
 
 def test_a_note_with_a_bar_stays_in_its_cell(pristine: Path) -> None:
-    text = card.render(described(pristine, notes={"fires.rest_days": "a | b"}))
+    text = registry.rendered(described(pristine, notes={"fires.rest_days": "a | b"}))
     assert "| `fires.rest_days` | 4 | a \\| b |" in text
 
 
@@ -112,12 +113,12 @@ def test_sizes_are_named_as_hubs_name_them(pristine: Path, records: int, size: s
     entry = store.open_dataset(str(pristine)).manifest.tables["tweets"]
     none = msgspec.structs.replace(entry, rows=0)
     tables = {"tweets": msgspec.structs.replace(entry, rows=records), "temperature_readings": none, "fire_alerts": none}
-    assert f'size_categories: ["{size}"]\n' in card.render(described(pristine, tables=tables))
+    assert f'size_categories: ["{size}"]\n' in registry.rendered(described(pristine, tables=tables))
 
 
 def test_the_scores_of_baselines_appear_once_there_are_any(pristine: Path) -> None:
     made = described(pristine)
-    before, after = card.render(made), card.render(made, SCORES)
+    before, after = registry.rendered(made), registry.rendered(made, SCORES)
     assert "run `zakar check`" in before
     assert "run `zakar check`" not in after
     assert "| temperature threshold, AUC | 0.681 | 0.6 to 0.75 |" in after
@@ -125,22 +126,22 @@ def test_the_scores_of_baselines_appear_once_there_are_any(pristine: Path) -> No
     assert "| learned from alerts, AUC | 0.800 | not judged |" in after
     assert "their labels are the alerts" in after
     assert "lapse" not in after
-    assert "## Baselines" not in card.render(described(pristine, "classic"))
+    assert "## Baselines" not in registry.rendered(described(pristine, "classic"))
 
 
 def test_scores_put_into_a_card_leave_it_as_it_would_be_rendered(pristine: Path) -> None:
     made = described(pristine)
-    scored = card.with_scores(card.render(made), made, SCORES)
-    assert scored == card.render(made, SCORES)
+    scored = card.with_scores(registry.rendered(made), made, SCORES)
+    assert scored == registry.rendered(made, SCORES)
     assert card.with_scores(scored, made, SCORES) == scored
-    assert card.with_scores(scored, made, []) == card.render(made)
+    assert card.with_scores(scored, made, []) == registry.rendered(made)
 
 
 @pytest.fixture(scope="module")
 def rendered(pristine: Path) -> tuple[Manifest, str, str]:
     """What describes a dataset, its card, and its card with scores."""
     made = described(pristine)
-    return made, card.render(made), card.render(made, SCORES)
+    return made, registry.rendered(made), registry.rendered(made, SCORES)
 
 
 @given(st.text(), st.text())
@@ -157,15 +158,15 @@ def test_what_people_write_into_a_card_stays(rendered: tuple[Manifest, str, str]
 @pytest.mark.parametrize("name", scenario.names())
 def test_what_is_published_of_a_scenario_tells_nothing_of_what_is_private(name: str) -> None:
     path = scenario.find(name)
-    settings = scenario.read(path)
+    settings = registry.read(path)
     published = json.dumps([published_settings(settings), published_notes(settings, path)]).lower()
     assert [word for word in ("private", "truth", "held", "holdout", "secret") if word in published] == []
 
 
 @pytest.mark.parametrize("name", scenario.names())
 def test_what_is_published_of_a_scenario_is_a_scenario(name: str) -> None:
-    settings = scenario.read(scenario.find(name))
-    again = scenario.scenario_of(published_settings(settings), name)
+    settings = registry.read(scenario.find(name))
+    again = registry.scenario_of(published_settings(settings), name)
     assert published_settings(again) == published_settings(settings)
 
 
@@ -258,7 +259,7 @@ def test_held_out_days_that_are_handed_out_are_filtered_as_a_test_split(folder: 
 
 
 def test_the_card_of_handed_out_days_has_a_test_split_and_says_what_is_withheld(pristine: Path) -> None:
-    text = card.render(described(pristine, first_day=2558, withheld=("fire_alerts",)))
+    text = registry.rendered(described(pristine, first_day=2558, withheld=("fire_alerts",)))
     assert "split: test" in text
     assert "split: train" not in text
     assert "One, `test`: all days, 2,558 to 2,606." in text
@@ -324,19 +325,19 @@ def test_the_licence_is_the_scenarios_on_the_card_and_in_croissant(
     pristine: Path, about: dict[str, str], matter: dict[str, str], address: str
 ) -> None:
     made = described(pristine, about=about)
-    found = front_matter(card.render(made))
+    found = front_matter(registry.rendered(made))
     assert {key: value for key, value in found.items() if key.startswith("license")} == matter
     assert json.loads(croissant.render(made))["license"] == address
     licence = about.get("licence", "CC-BY-4.0")
-    assert f"## Licence\n\n{licence}" in card.render(made)
+    assert f"## Licence\n\n{licence}" in registry.rendered(made)
 
 
 def test_nobody_is_named_as_creator_and_no_date_is_made_up(pristine: Path) -> None:
     made = described(pristine)
     metadata = json.loads(croissant.render(made))
     assert metadata.keys().isdisjoint({"creator", "datePublished"})
-    assert "Made available by" not in card.render(made)
-    assert "name zakar as" not in card.render(made)
+    assert "Made available by" not in registry.rendered(made)
+    assert "name zakar as" not in registry.rendered(made)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +347,7 @@ def test_nobody_is_named_as_creator_and_no_date_is_made_up(pristine: Path) -> No
 def test_creator_contact_version_and_date_are_the_scenarios(pristine: Path, contact: str, kind: str | None) -> None:
     about = {"creator": "Wildfire Week", "contact": contact, "published": "2027-01-31", "version": "2.1.0"}
     made = described(pristine, about=about)
-    metadata, text = json.loads(croissant.render(made)), card.render(made)
+    metadata, text = json.loads(croissant.render(made)), registry.rendered(made)
     expected = {"@type": "sc:Organization", "name": "Wildfire Week", **({kind: contact} if kind else {})}
     assert metadata["creator"] == expected
     assert metadata["datePublished"] == "2027-01-31"
@@ -360,7 +361,7 @@ def test_creator_contact_version_and_date_are_the_scenarios(pristine: Path, cont
 def test_zakar_is_named_with_its_version_as_the_software_behind_it(pristine: Path) -> None:
     made = described(pristine)
     version = made.software["zakar"]
-    assert f"Simulated by zakar {version}, faker " in card.render(made)
+    assert f"Simulated by zakar {version}, faker " in registry.rendered(made)
     assert f"Simulated by zakar {version}" in json.loads(croissant.render(made))["rai:dataCollection"]
 
 
@@ -376,7 +377,7 @@ def test_the_language_is_that_of_the_phrase_table_or_what_the_scenario_says(
     source = tmp_path / "mine.toml"
     source.write_text(f'{text}\n[about]\nlanguage = "{said}"\n'.replace("days = 120", "days = 9"), encoding="utf-8")
     with ThreadPoolExecutor(1) as executor:
-        made = simulate(scenario.read(source), source, tmp_path / "dataset", executor)
+        made = simulate(registry.read(source), source, tmp_path / "dataset", executor)
     assert made.language == language
     matter = front_matter((tmp_path / "dataset" / "README.md").read_text(encoding="utf-8"))
     assert matter["language"] == f'["{language[:2]}"]'
@@ -400,7 +401,7 @@ def test_what_cannot_be_said_of_data_is_refused_by_key(tmp_path: Path, line: str
     path = tmp_path / "mine.toml"
     path.write_text(f"{scenario.find('tiny').read_text(encoding='utf-8')}\n[about]\n{line}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=re.escape(said)):
-        scenario.read(path)
+        registry.read(path)
 
 
 # Notes that are true of any values.
@@ -462,7 +463,7 @@ def test_no_comment_of_a_shipped_scenario_states_what_follows_from_values(name: 
     notes = scenario.read_notes(scenario.find(name))
     wrong = {path: note for path, note in notes.items() if re.search(told, note)}
     assert {path for path in wrong if "18.5 is usual" not in wrong[path]} == set()
-    description = scenario.read(scenario.find(name)).description
+    description = registry.read(scenario.find(name)).description
     assert not re.search(r"[0-9]+ x|even years|[0-9]+ days|Mediterranean", description)
 
 
@@ -490,7 +491,7 @@ def test_croissant_has_the_size_and_checksum_of_every_published_file(folder: Pat
 
 def test_the_same_manifest_makes_the_same_bytes(pristine: Path) -> None:
     made = manifest.decode((pristine / "manifest.json").read_bytes(), "manifest.json")
-    assert (pristine / "README.md").read_bytes() == card.render(made).encode()
+    assert (pristine / "README.md").read_bytes() == registry.rendered(made).encode()
     assert (pristine / "croissant.json").read_bytes() == croissant.render(made)
 
 
@@ -525,10 +526,10 @@ def test_a_report_says_of_which_content_it_is(folder: Path) -> None:
 def test_keeping_a_report_puts_its_scores_into_the_card(folder: Path) -> None:
     made = described(folder)
     (folder / "manifest.json").write_bytes(manifest.encode(made))
-    (folder / "README.md").write_text(card.render(made), encoding="utf-8", newline="\n")
+    (folder / "README.md").write_text(registry.rendered(made), encoding="utf-8", newline="\n")
     for checks in (SCORES, SCORES[:1], []):
         kept(folder, checks)
-        assert (folder / "README.md").read_text(encoding="utf-8") == card.render(made, checks)
+        assert (folder / "README.md").read_text(encoding="utf-8") == registry.rendered(made, checks)
 
 
 def test_a_report_that_cannot_be_kept_is_refused_with_the_name_of_the_file(folder: Path) -> None:

@@ -16,6 +16,7 @@ from zakar.check.realism import classic
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
+from zakar.models import registry
 from zakar.simulate import simulate
 
 SOURCE = scenario.find("classic")
@@ -35,7 +36,7 @@ def processes() -> Iterator[ProcessPoolExecutor]:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory, processes: ProcessPoolExecutor) -> Dataset:
     out: Path = tmp_path_factory.mktemp("classic") / "dataset"
-    simulate(scenario.read(SOURCE), SOURCE, out, processes)
+    simulate(registry.read(SOURCE), SOURCE, out, processes)
     return store.open_dataset(str(out))
 
 
@@ -55,7 +56,7 @@ def test_another_seed_meets_the_figures_too(
     tmp_path_factory: pytest.TempPathFactory, processes: ProcessPoolExecutor
 ) -> None:
     out = tmp_path_factory.mktemp("other") / "dataset"
-    simulate(msgspec.structs.replace(scenario.read(SOURCE), seed=42), SOURCE, out, processes)
+    simulate(msgspec.structs.replace(registry.read(SOURCE), seed=42), SOURCE, out, processes)
     assert wrong(classic(store.open_dataset(str(out)))) == []
 
 

@@ -12,7 +12,8 @@ from making import edit_manifest, rewrite
 
 import zakar
 from zakar import scenario
-from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
+from zakar.dataset.schema import MAPS, PREDICTIONS, PUBLIC
+from zakar.models.registry import MODELS
 
 TINY = scenario.find("tiny").read_text(encoding="utf-8")
 
@@ -33,7 +34,7 @@ def scenario_file(folder: Path, old: str, new: str) -> str:
 def test_schema_prints_every_table_with_its_keys_units_and_station(tmp_path: Path) -> None:
     printed = json.loads(run(tmp_path, "schema", "--json").stdout)
     carried = {table.name: (table, table.station) for table in (t.full() for t in (*PUBLIC, PREDICTIONS))}
-    true = {f"truth/{model}/{table.name}": (table, None) for model in MODELS for table in truth(model)}
+    true = {f"truth/{model}/{table.name}": (table, None) for model in MODELS for table in MODELS[model].truth}
     expected = carried | {table.name: (table, None) for table in MAPS} | true
     assert list(printed) == list(expected)
     for name, (table, station) in expected.items():

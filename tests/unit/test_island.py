@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from zakar import config, scenario
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.scenario.island import Terrain
 from zakar.scenario.settings import Grid
 from zakar.seeds import Seeds
@@ -245,7 +246,7 @@ def test_loops_add_roads_and_change_no_relief() -> None:
 def test_a_grid_that_holds_no_island_is_refused_with_the_key_and_its_range(width: int, height: int, said: str) -> None:
     values = config.read_toml(scenario.find("island"))
     with pytest.raises(ConfigError, match=re.escape(f"mine.toml: {said}")):
-        scenario.scenario_of({**values, "grid": {"width": width, "height": height}}, "mine.toml")
+        registry.scenario_of({**values, "grid": {"width": width, "height": height}}, "mine.toml")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from zakar.check.network import Readings, SensorDays
 from zakar.check.posts import Posts, Rows
 from zakar.dataset import store
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.scenario import SlowAlerts
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
@@ -577,7 +578,7 @@ def test_all_24_numbers_are_there_even_of_forty_days_and_the_same_days_come_out_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(annual, "ensemble", lambda: None)
-    settings = scenario.with_days(scenario.read(scenario.find("island")), 40)
+    settings = registry.with_days(registry.read(scenario.find("island")), 40)
     shorter = msgspec.structs.replace(settings.calendar, holdout_days=20)
     dataset = simulated(tmp_path / "dataset", msgspec.structs.replace(settings, calendar=shorter), block_days=16)
     found = island(dataset)
@@ -610,7 +611,7 @@ def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
 
 
 def test_a_changed_post_is_found_by_simulating_its_day_again(tmp_path: Path) -> None:
-    settings = scenario.with_days(scenario.read(scenario.find("island")), 12)
+    settings = registry.with_days(registry.read(scenario.find("island")), 12)
     calendar = msgspec.structs.replace(settings.calendar, holdout_days=0)
     settings = msgspec.structs.replace(settings, calendar=calendar)
     dataset = simulated(tmp_path / "dataset", settings, block_days=5)

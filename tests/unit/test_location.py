@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from zakar import location
 from zakar.cli.main import main
 from zakar.errors import ConfigError
+from zakar.models import registry
 
 ADDRESSES = [
     "s3://AKIAKEY:SECRET@bucket/data",
@@ -221,5 +222,5 @@ def test_a_phrase_table_is_no_address_and_its_path_is_not_published(tmp_path: Pa
     text = scenario.find("tiny").read_text(encoding="utf-8")
     for path in ("/home/ana/words.toml", r"C:\\Users\\ana\\words.toml", "../ana/words.toml", "words.toml"):
         (tmp_path / "mine.toml").write_text(text.replace('phrases = "en"', f'phrases = "{path}"'), encoding="utf-8")
-        settings = published_settings(scenario.read(tmp_path / "mine.toml"))
+        settings = published_settings(registry.read(tmp_path / "mine.toml"))
         assert settings["tweets"]["phrases"] == "words.toml"

@@ -19,6 +19,7 @@ from zakar.dataset import content, manifest, store
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.observe import chatter, wording
 from zakar.scenario import Scenario, island_name
 from zakar.seeds import Seeds
@@ -66,7 +67,7 @@ def test_an_island_may_be_called_otherwise_than_its_scenario(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", scenario.names())
 def test_the_islands_that_come_with_zakar_are_called_zakar(name: str) -> None:
-    assert island_name(scenario.read(scenario.find(name))) == "Zakar"
+    assert island_name(registry.read(scenario.find(name))) == "Zakar"
 
 
 @pytest.mark.parametrize("name", ["{tag}", "a|b", "(a", "7up", "x" * 41, "a\nb"])
@@ -75,7 +76,7 @@ def test_a_name_that_no_phrase_could_hold_is_refused(tmp_path: Path, name: str) 
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"`about.island`.*must be a name of up to 40 characters, a letter first"):
-        scenario.read(path)
+        registry.read(path)
 
 
 def test_a_phrase_table_may_name_the_island_anywhere(tmp_path: Path) -> None:
@@ -196,6 +197,6 @@ def test_schema_shows_the_places(tmp_path: Path) -> None:
 
 def test_without_an_own_name_the_shipped_text_stays_as_it_was(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor:
-        made = simulate(scenario.read(scenario.find("tiny")), scenario.find("tiny"), tmp_path / "tiny", executor)
+        made = simulate(registry.read(scenario.find("tiny")), scenario.find("tiny"), tmp_path / "tiny", executor)
     committed = manifest.decode((Path(__file__).parents[2] / "data/sample/manifest.json").read_bytes(), "sample")
     assert made.fingerprint == committed.fingerprint

@@ -20,9 +20,10 @@ from zakar import scenario
 from zakar.check import record
 from zakar.check.figure import Check
 from zakar.check.report import report, verdict_of
-from zakar.dataset import card, croissant, hubs, manifest, store
+from zakar.dataset import croissant, hubs, manifest, store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError
+from zakar.models import registry
 from zakar.publish import Publication, publish
 from zakar.seeds import secret_root
 from zakar.simulate import kept_key, simulate
@@ -203,7 +204,7 @@ def test_whatever_makes_something_public_takes_no_private_byte(island: Path, fol
     assert contents(tmp_path / "out") == contents(tmp_path / "clean")
     assert report(store.open_dataset(str(folder))).html == page
     found = store.open_dataset(str(folder)).manifest
-    assert card.render(found).encode() == (island / "README.md").read_bytes()
+    assert registry.rendered(found).encode() == (island / "README.md").read_bytes()
     assert croissant.render(found) == (island / "croissant.json").read_bytes()
     shutil.rmtree(folder / "private")
     published(folder, tmp_path / "without")
@@ -426,7 +427,7 @@ def test_the_metadata_for_kaggle_keeps_to_its_limits(island: Path, title: str, s
     import msgspec
 
     found = msgspec.structs.replace(found, title=title, name="Zürich & 北" * 9)
-    said = json.loads(hubs.kaggle(found, card.render(found), "ana"))
+    said = json.loads(hubs.kaggle(found, registry.rendered(found), "ana"))
     owner, slug = said["id"].split("/")
     assert owner == "ana"
     assert re.fullmatch("[a-z0-9-]{6,50}", slug)

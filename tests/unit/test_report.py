@@ -27,6 +27,7 @@ from zakar.check.report import CheckLine, Report, report, verdict_of
 from zakar.cli.report import report_command
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError
+from zakar.models import registry
 from zakar.page import canvas
 
 
@@ -241,12 +242,12 @@ def test_other_commands_do_not_wait_for_what_draws_or_calculates(module: str) ->
 
 
 def when(days: int) -> Times:
-    return digest.times(tiny(), 1, days)
+    return registry.model_of(tiny()).calendar(tiny()).times(1, days)
 
 
 def test_days_of_a_dated_scenario_have_the_months_of_the_calendar() -> None:
-    island = scenario.read(scenario.find("island"))
-    found = digest.times(island, 1, 2557)
+    island = registry.read(scenario.find("island"))
+    found = registry.model_of(island).calendar(island).times(1, 2557)
     dates = island.calendar.dates(np.arange(1, 2558))
     assert found.year.tolist() == [date.year for date in dates.tolist()]
     assert found.part.tolist() == [date.month - 1 for date in dates.tolist()]

@@ -13,9 +13,10 @@ import pytest
 from making import ROOT, simulated, small_island, tiny
 
 from zakar import scenario
-from zakar.dataset import card, croissant, store
+from zakar.dataset import croissant, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
+from zakar.models import registry
 from zakar.simulate import expected_rows, simulate
 
 SAMPLE = ROOT / "data" / "sample"
@@ -128,7 +129,7 @@ def test_the_rows_that_are_expected_are_about_those_that_come(tmp_path: Path) ->
     year = {"first_date": datetime.date(2016, 1, 1), "days": 366, "holdout_days": 0}
     island = small_island(calendar=year, fires={"human_per_100km2": 100.0, "escape_share": 0.0105})
     made = {"sample": SAMPLE, "island": simulated(tmp_path / "island", island).root}
-    settings = {"sample": scenario.read(SOURCE), "island": island}
+    settings = {"sample": registry.read(SOURCE), "island": island}
     for name, folder in made.items():
         tables = store.open_dataset(str(folder)).manifest.tables
         expected, held_out = expected_rows(settings[name])
@@ -246,7 +247,7 @@ def test_public_files_tell_nothing_of_what_is_private(pristine: Path) -> None:
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("again") / "dataset"
-    simulated(out, scenario.read(SOURCE))
+    simulated(out, registry.read(SOURCE))
     return out
 
 
@@ -258,10 +259,10 @@ def test_the_committed_sample_is_simulated_again(again: Path, name: str) -> None
 
 def test_the_committed_sample_holds_its_content_and_card() -> None:
     dataset = store.open_dataset(str(SAMPLE))
-    assert (SAMPLE / "README.md").read_text(encoding="utf-8") == card.render(dataset.manifest)
+    assert (SAMPLE / "README.md").read_text(encoding="utf-8") == registry.rendered(dataset.manifest)
     assert (SAMPLE / "croissant.json").read_bytes() == croissant.render(dataset.manifest)
-    settings = scenario.scenario_of(dataset.manifest.scenario, "data/sample")
-    assert settings == scenario.read(SOURCE)
+    settings = registry.scenario_of(dataset.manifest.scenario, "data/sample")
+    assert settings == registry.read(SOURCE)
 
 
 def test_the_committed_sample_is_under_a_mebibyte() -> None:

@@ -11,6 +11,7 @@ from zakar import config, scenario
 from zakar.check import annual
 from zakar.check.history import History, simulated
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.observe import tweets
 from zakar.scenario import IslandScenario, gregorian
 
@@ -82,7 +83,7 @@ def test_latitudes_of_one_band_have_the_same_fire_danger_and_others_another(nort
 def test_without_a_latitude_an_island_is_the_shipped_one() -> None:
     values = config.read_toml(scenario.find("island"))
     assert values["terrain"].pop("latitude") == 37.0
-    assert msgspec.convert(values, IslandScenario) == scenario.read(scenario.find("island"))
+    assert msgspec.convert(values, IslandScenario) == registry.read(scenario.find("island"))
 
 
 @pytest.mark.parametrize("day", [1, 35, 90, 275, 366])

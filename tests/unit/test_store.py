@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from making import edit_manifest, rewrite
 
 from zakar import location
-from zakar.dataset import card, store, wire
+from zakar.dataset import store, wire
 from zakar.dataset.manifest import Manifest, software
 from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, PREDICTIONS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ZakarError
+from zakar.models import registry
 
 PART = "public/temperature_readings/part-00001.parquet"
 
@@ -253,7 +254,7 @@ def test_the_manifests_wire_bytes_are_what_is_sent(pristine: Path, table: Table)
 
 def test_the_card_mentions_every_column_table_and_station(pristine: Path) -> None:
     found: Manifest = store.open_dataset(str(pristine)).manifest
-    text = card.render(found)
+    text = registry.rendered(found)
     for table in (*PUBLIC, PREDICTIONS):
         assert f"### {table.name}\n" in text
         assert f"`{table.station}`" in text

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from zakar import scenario
+from zakar.models import registry
 from zakar.scenario import DatedCalendar, Grid, IslandScenario
 from zakar.seeds import Seeds
 from zakar.world import island, year
@@ -18,7 +19,7 @@ SEEDS = Seeds(3)
 
 def small(days: int = 500) -> IslandScenario:
     """A small island from July on, so that a new year comes and fires burn on either side of it."""
-    whole = scenario.read(scenario.find("island"))
+    whole = registry.read(scenario.find("island"))
     assert isinstance(whole, IslandScenario)
     return replace(
         whole,

@@ -12,10 +12,11 @@ from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
 from zakar.models.block import Block
+from zakar.models.island import MODEL
 from zakar.observe import phrases
 from zakar.observe.chatter import Words
 from zakar.scenario import IslandScenario
-from zakar.simulate import blocks, seeds_of, tables, words
+from zakar.simulate import seeds_of, words
 from zakar.world import danger, weather
 
 # Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
@@ -70,7 +71,7 @@ def repeated(dataset: Dataset, scenario: IslandScenario) -> list[Check]:
     """Return check 24: forty days simulated again in this process, in blocks of two sizes, against the files."""
     last = min(_SUMMER[1], dataset.manifest.days)
     first = max(1, last - _SUMMER[1] + _SUMMER[0])
-    told = {table.name: days_of(dataset, table, first, last) for table in tables(scenario)}
+    told = {table.name: days_of(dataset, table, first, last) for table in MODEL.tables}
     return [
         Check(
             f"24/blocks-of-{size}",
@@ -89,7 +90,7 @@ def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: in
 
     Raises ConfigError if the phrase table is not at hand, or another one.
     """
-    found: dict[str, list[pa.Table]] = {table.name: [] for table in tables(scenario)}
+    found: dict[str, list[pa.Table]] = {table.name: [] for table in MODEL.tables}
     spoken = words(scenario, _phrase_table(dataset, scenario.tweets.phrases))
     for block in _between(scenario, spoken, block_days, first, last):
         for table, rows in block.observe(spoken):
@@ -109,7 +110,7 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
 
 def _between(scenario: IslandScenario, spoken: Words, block_days: int, first: int, last: int) -> list[Block]:
     found = []
-    for block in blocks(scenario, seeds_of(scenario, None), spoken, block_days):
+    for block in MODEL.blocks(scenario, seeds_of(scenario, None), spoken, block_days):
         if block.first_day > last:
             break
         if block.last_day >= first:

@@ -15,8 +15,10 @@ from zakar import scenario as scenarios
 from zakar.check import settings
 from zakar.check.figure import Check
 from zakar.dataset.store import Dataset
+from zakar.models import registry
 from zakar.observe import phrases
 from zakar.scenario import Scenario
+from zakar.simulate import phrase_table
 
 _NOT_COMPARED = frozenset({"about", "calendar.holdout_days"})  # what is said of the data, and what is secret
 _PHRASES = "tweets.phrases"
@@ -24,13 +26,14 @@ _SHOWN = 6  # settings that a reason names
 _TOO_LITTLE = "too few days, fires, readings or posts to measure it"
 
 
-def judged(dataset: Dataset, suite: str, checks: Iterable[Check]) -> list[Check]:
-    """Return the checks of a suite, each with why it does not apply to the dataset, if it does not.
+def judged(dataset: Dataset, reference: str, checks: Iterable[Check]) -> list[Check]:
+    """Return checks, each with why it does not apply to the dataset, if it does not.
 
+    ``reference``: the scenario that their ranges were found for, by its name or file.
     Raises MismatchError if the manifest's scenario cannot be read.
     """
-    others = other_settings(dataset, suite)
-    return [replace(check, why=_why(check, others, f"{suite}.toml")) for check in checks]
+    others = other_settings(dataset, reference)
+    return [replace(check, why=_why(check, others, scenarios.find(reference).name)) for check in checks]
 
 
 def told(checks: Iterable[Check], why: str) -> list[Check]:
@@ -38,17 +41,19 @@ def told(checks: Iterable[Check], why: str) -> list[Check]:
     return [replace(check, why=why) for check in checks]
 
 
-def other_settings(dataset: Dataset, suite: str) -> list[str]:
-    """Return the settings, as `section.key`, that a dataset has other than the scenario that a suite is called after.
+def other_settings(dataset: Dataset, reference: str) -> list[str]:
+    """Return the settings, as `section.key`, that a dataset has other than a scenario, given by its name or file.
 
     A phrase table is what it says, whatever its name.
     """
-    reference = scenarios.read(scenarios.find(suite))
-    own, usual = (_flat(scenario) for scenario in (settings.scenario_of(dataset), reference))
+    source = scenarios.find(reference)
+    usual_scenario = registry.read(source)
+    own, usual = (_flat(scenario) for scenario in (settings.scenario_of(dataset), usual_scenario))
     others = {path for path in own.keys() | usual.keys() if own.get(path) != usual.get(path)}
     if dataset.manifest.phrases:
         others.discard(_PHRASES)
-        if dataset.manifest.phrases != phrases.digest(phrases.find(reference.tweets.phrases)):
+        table = phrase_table(usual_scenario, source)
+        if table is None or dataset.manifest.phrases != phrases.digest(table):
             others.add(_PHRASES)
     return sorted(others)
 

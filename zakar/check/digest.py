@@ -21,65 +21,12 @@ from zakar.dataset.schema import (
 )
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
-from zakar.scenario import Grid, IslandScenario, Scenario, gregorian
+from zakar.models.calendar import Times
+from zakar.scenario import Grid
 
 REACH = 1  # cells around a fire's in which posts count as near it
 BEFORE, AFTER = 30, 21  # days around a fire
 QUIET = 10  # days before a fire from which on, backwards, posts are as always
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@dataclass(frozen=True)
-class Times:
-    """The dataset's days, from ``first_day`` on: the year, the day of the year (from 1) and the part of the year.
-
-    ``year``, ``day_of_year``, ``part``: (days,). Parts are months where days have dates (``dated``), and else twelfths
-    of a year, named by their first days.
-    """
-
-    first_day: int
-    year: np.ndarray
-    day_of_year: np.ndarray
-    part: np.ndarray
-    names: tuple[str, ...]
-    dated: bool
-
-    @property
-    def days(self) -> int:
-        """Number of days."""
-        return len(self.year)
-
-    @property
-    def last_day(self) -> int:
-        """The last day's number."""
-        return self.first_day + self.days - 1
-
-    @property
-    def month(self) -> np.ndarray:
-        """The number of the month, or twelfth of a year, from 0 on through all years; (days,)."""
-        count = (self.year - self.year[0]) * len(self.names) + self.part
-        return np.asarray(count - count[0])
-
-    @property
-    def month_starts(self) -> np.ndarray:
-        """The day number on which each of the months begins."""
-        starts: np.ndarray = self.first_day + np.flatnonzero(np.diff(self.month, prepend=-1))
-        return starts
-
-
-def times(scenario: Scenario, first_day: int, days: int) -> Times:
-    """Return what is said of ``days`` days from ``first_day`` on by the scenario's calendar."""
-    day = np.arange(first_day, first_day + days)
-    if isinstance(scenario, IslandScenario):
-        dates = scenario.calendar.dates(day)
-        year, month = gregorian.year(dates), gregorian.month(dates)
-        return Times(first_day, year, gregorian.day_of_year(dates), month - 1, _MONTHS, True)
-    length = scenario.calendar.days_per_year
-    parts = min(len(_MONTHS), length)
-    day_of_year = (day - 1) % length
-    names = tuple(str(-(-n * length // parts) + 1) for n in range(parts))
-    return Times(first_day, (day - 1) // length + 1, day_of_year + 1, day_of_year * parts // length, names, False)
 
 
 @dataclass(frozen=True)

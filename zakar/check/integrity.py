@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 
+from zakar.check import settings
 from zakar.check.figure import Check
 from zakar.dataset import content, store
 from zakar.dataset.content import fingerprint
@@ -35,7 +36,7 @@ def check_private(dataset: Dataset) -> None:
 
     Raises MismatchError naming the first that is another. No figure: whoever gets the data is told of neither.
     """
-    for part, table, entry in store.private_tables(dataset):
+    for part, table, entry in store.private_tables(dataset, settings.truth(dataset)):
         full = table.having(entry.columns)
         if content.table_digest(full, _days(part, full)) != entry.sha256:
             raise MismatchError(f"{_place(part, table)}: content is not what it should be; simulate the dataset again")

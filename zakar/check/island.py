@@ -10,9 +10,8 @@ from zakar.check.figure import Check
 from zakar.check.history import History, recorded
 from zakar.check.ignition import Signals
 from zakar.check.posts import Classifier
-from zakar.dataset import card, manifest, store
+from zakar.dataset import card, store
 from zakar.dataset.store import Dataset
-from zakar.errors import MismatchError
 from zakar.progress import Count, Show, counted, unseen
 from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
@@ -29,7 +28,7 @@ def island(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     that are done. Raises ConfigError if the
     private part is not here, and MismatchError if the scenario or a table cannot be read.
     """
-    scenario = _scenario(dataset)
+    scenario = settings.of_model(dataset, IslandScenario)
     land = world.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
     history = recorded(dataset, scenario, land)
     held_out = store.held_out(dataset)
@@ -51,19 +50,10 @@ def island(dataset: Dataset, progress: Show = unseen) -> list[Check]:
 
 def baselines(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     """Return the scores of the baselines alone. Tells ``progress`` and raises as ``island`` does."""
-    scenario = _scenario(dataset)
+    scenario = settings.of_model(dataset, IslandScenario)
     land = world.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
     observed = _observed(dataset, recorded(dataset, scenario, land), None, None, counted(progress, _STEPS))
     return [check for check in observed if check.id.startswith(card.BASELINES)]
-
-
-def _scenario(dataset: Dataset) -> IslandScenario:
-    found = settings.scenario_of(dataset)
-    if not isinstance(found, IslandScenario):
-        raise MismatchError(
-            f"{dataset.root}/{manifest.NAME}: the checks `island` are of a scenario whose `model` is `island`"
-        )
-    return found
 
 
 def _observed(

@@ -21,7 +21,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
 from scipy import ndimage
 
-from zakar.check.digest import AFTER, BEFORE, Alerts, Fires, Map, Times
+from zakar.check.digest import AFTER, BEFORE, Alerts, Fires, Map
+from zakar.models.calendar import Times
 from zakar.page import canvas
 from zakar.page.canvas import BLUE, GREY, INK, LAND, LINE, MUTED, ORANGE, RED, SEA, SERIES, SKY, WIDTH
 

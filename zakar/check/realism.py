@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from zakar.check import settings, statistics
 from zakar.check.figure import Check
-from zakar.dataset import manifest, store
+from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.errors import MismatchError
 from zakar.progress import Show, counted, unseen
 from zakar.scenario import ClassicScenario
 
@@ -23,9 +22,7 @@ def classic(dataset: Dataset, progress: Show = unseen) -> list[Check]:
 
     ``progress`` is told the tables that were measured. Raises MismatchError if the manifest's scenario cannot be read.
     """
-    scenario = settings.scenario_of(dataset)
-    if not isinstance(scenario, ClassicScenario):
-        raise MismatchError(f"{dataset.root}/{manifest.NAME}: the suite `classic` is for scenarios of model `classic`")
+    scenario = settings.of_model(dataset, ClassicScenario)
     year, height = scenario.calendar.days_per_year, scenario.grid.height
     done = counted(progress, len(dataset.tables))
     found = [*_volume(dataset), *_readings(dataset, year, scenario.grid.cells, height)]

@@ -14,14 +14,16 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from zakar.check import digest, pictures, record, settings
-from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings, Times
+from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings
 from zakar.check.figure import accepted, written
 from zakar.dataset import store
 from zakar.dataset.about import about
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
+from zakar.models import registry
+from zakar.models.calendar import Calendar, Times
 from zakar.page import canvas, template
-from zakar.scenario import Grid, IslandScenario, Scenario
+from zakar.scenario import Grid
 
 _SAMPLE = 10  # posts shown
 _ROWS = 60  # sensors shown
@@ -113,11 +115,13 @@ def report(dataset: Dataset, *, with_truth: bool = False) -> Report:
     MismatchError if the manifest's scenario or a table cannot be read.
     """
     scenario = settings.scenario_of(dataset)
-    truth = with_truth and isinstance(scenario, IslandScenario) and store.has_truth(dataset)
+    model = registry.model_of(scenario)
+    calendar = model.calendar(scenario)
+    truth = with_truth and model.drawn and store.has_truth(dataset)
     verdict = verdict_of(dataset)
     with canvas.styled():
         sections = []
-        for section in _sections(dataset, scenario, truth):
+        for section in _sections(dataset, scenario.grid, calendar, truth):
             sections.append(section)
             dataset.progress(f"drew {section.title}", 0)
     page = _environment().get_template("report.html")
@@ -125,8 +129,8 @@ def report(dataset: Dataset, *, with_truth: bool = False) -> Report:
         manifest=dataset.manifest,
         about=about(dataset.manifest),
         description=scenario.description,
-        island=isinstance(scenario, IslandScenario),
-        facts=_facts(dataset, scenario),
+        truth_is_drawn=model.drawn,
+        facts=_facts(dataset, scenario.grid, calendar),
         sections=sections,
         truth=truth,
         verdict=verdict,
@@ -156,15 +160,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _facts(dataset: Dataset, scenario: Scenario) -> list[tuple[str, str]]:
+def _facts(dataset: Dataset, grid: Grid, calendar: Calendar) -> list[tuple[str, str]]:
     """Return what is said at the head of the page: figure and words."""
     found = dataset.manifest
-    grid = scenario.grid
-    if isinstance(scenario, IslandScenario):
-        first, last = scenario.calendar.dates(np.asarray([found.first_day, found.first_day + found.days - 1]))
+    days = "days"
+    if calendar.dates is not None:
+        first, last = calendar.dates(np.asarray([found.first_day, found.first_day + found.days - 1]))
         days = f"days, {first} to {last}"
-    else:
-        days = "days"
     return [
         (f"{found.days:,}", days),
         (f"{grid.width} x {grid.height}", "cells of 1 km²"),
@@ -172,9 +174,8 @@ def _facts(dataset: Dataset, scenario: Scenario) -> list[tuple[str, str]]:
     ]
 
 
-def _sections(dataset: Dataset, scenario: Scenario, truth: bool) -> Iterator[Section]:
-    when = digest.times(scenario, dataset.manifest.first_day, dataset.manifest.days)
-    grid = scenario.grid
+def _sections(dataset: Dataset, grid: Grid, calendar: Calendar, truth: bool) -> Iterator[Section]:
+    when = calendar.times(dataset.manifest.first_day, dataset.manifest.days)
     ground = digest.island_map(dataset, grid)
     found = digest.readings(dataset, when, grid)
     official = digest.alerts(dataset, when, grid)

@@ -1,21 +1,48 @@
 """The suites of figures that a scenario may be held against, by the name that its key `checks` gives."""
 
-from zakar.check import applicable
-from zakar.check.figure import Check
-from zakar.check.island import baselines, island
-from zakar.check.realism import classic
-from zakar.dataset.store import Dataset
-from zakar.progress import Show, unseen
+from collections.abc import Callable
+from dataclasses import dataclass
 
-_SUITES = {"classic": classic, "island": island}
-NAMES = ("none", *_SUITES)
+from zakar.check import applicable, island, realism
+from zakar.check.figure import Check
+from zakar.dataset.store import Dataset
+from zakar.models import registry
+from zakar.progress import Show, unseen
 
 _UNASKED = 'the scenario asks for no checks (`checks = "none"`)'
 
+Measure = Callable[[Dataset, Show], list[Check]]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite of figures. ``measure`` tells the steps that are done, of how many, and what the last one dealt with.
+
+    It raises MismatchError if the manifest's scenario cannot be read. ``reference``: the scenario that the ranges were
+    found for, by its name or file. ``truth``: whether it looks at the private part. ``baselines``: measures the scores
+    of simple methods alone.
+    """
+
+    measure: Measure
+    reference: str
+    truth: bool = False
+    baselines: Measure | None = None
+
+
+SUITES = {
+    "classic": Suite(realism.classic, "classic"),
+    "island": Suite(island.island, "island", truth=True, baselines=island.baselines),
+}
+
+
+def known(suite: str) -> bool:
+    """Return whether there is a suite of that name, `none` included."""
+    return suite == "none" or suite in SUITES
+
 
 def needs_truth(dataset: Dataset, suite: str) -> bool:
-    """Return whether a suite looks at the private part of a dataset, as all figures of an island do."""
-    return suite == "island" or (suite == "none" and _has_baselines(dataset))
+    """Return whether a suite looks at the private part of a dataset, as the baselines do."""
+    return SUITES[suite].truth if suite != "none" else _baselines(dataset) is not None
 
 
 def figures(dataset: Dataset, suite: str, progress: Show = unseen) -> list[Check]:
@@ -26,9 +53,11 @@ def figures(dataset: Dataset, suite: str, progress: Show = unseen) -> list[Check
     scenario cannot be read, and ConfigError if the private part is needed and not here.
     """
     if suite == "none":
-        return applicable.told(baselines(dataset, progress), _UNASKED) if _has_baselines(dataset) else []
-    return applicable.judged(dataset, suite, _SUITES[suite](dataset, progress))
+        baselines = _baselines(dataset)
+        return applicable.told(baselines(dataset, progress), _UNASKED) if baselines is not None else []
+    return applicable.judged(dataset, SUITES[suite].reference, SUITES[suite].measure(dataset, progress))
 
 
-def _has_baselines(dataset: Dataset) -> bool:
-    return dataset.manifest.scenario.get("model") == "island"
+def _baselines(dataset: Dataset) -> Measure | None:
+    model = registry.described(dataset.manifest)
+    return SUITES[model.baselines].baselines if model is not None and model.baselines else None

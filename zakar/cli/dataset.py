@@ -16,13 +16,12 @@ from zakar import location
 from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check, accepted, written
-from zakar.check.integrity import check_private, integrity
 from zakar.cli.common import Dataset, Json, meter, workers
 from zakar.cli.printing import give, show, tell
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.place import check_free
-from zakar.dataset.schema import MAPS, MODELS, PREDICTIONS, PUBLIC, truth
+from zakar.dataset.schema import MAPS, PREDICTIONS, PUBLIC
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ZakarError
@@ -191,12 +190,14 @@ def schema_command(json: Json = False) -> None:
 
     Example: `zakar schema`
     """
+    from zakar.models.registry import MODELS  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+
     carried = [table.full() for table in (*PUBLIC, PREDICTIONS)]
     stationed = {table.name: (table, table.station, f"station {table.station}") for table in carried}
     others = {table.name: (table, None, f"{_place(table)}, no station") for table in MAPS} | {
         f"truth/{model}/{table.name}": (table, None, f"{_place(table)} of model {model}, no station")
-        for model in MODELS
-        for table in truth(model)
+        for model, value in MODELS.items()
+        for table in value.truth
     }
     shown = stationed | others
     if json:
@@ -237,17 +238,19 @@ def check_command(where: Dataset, json: Json = False) -> None:
     Example: `zakar check data/classic`
     """
     from zakar.check import suites  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.check.integrity import check_private, integrity  # noqa: PLC0415 - as above
+    from zakar.check.settings import truth  # noqa: PLC0415 - as above
 
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
-    if suite not in suites.NAMES:
+    if not suites.known(suite):
         raise MismatchError(
             f"{location.shown(where)}: the manifest names a suite of checks `{suite}` that this zakar does not have"
         )
     blind = suites.needs_truth(dataset, suite) and not store.has_truth(dataset)
     with meter("comparing rows") as tell_rows:
         rows = sum(entry.rows for _, entry in store.published(dataset.manifest))
-        rows += 0 if blind else store.private_rows(dataset)
+        rows += 0 if blind else store.private_rows(dataset, truth(dataset))
         watched = store.watched(dataset, counted(tell_rows, rows))
         checks = integrity(watched)
         measured = not blind and all(check.ok for check in checks)  # figures of wrong content mean nothing
@@ -295,10 +298,12 @@ def _keep(dataset: store.Dataset, checks: Sequence[Check]) -> None:
 
 def settings(path: Path, seed: int | None = None, days: int | None = None) -> Scenario:
     """Read a scenario and apply the command line's seed and days."""
-    scenario = scenarios.read(path)
+    from zakar.models import registry  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+
+    scenario = registry.read(path)
     if seed is not None:
-        scenario = scenarios.with_seed(scenario, seed)
-    return scenario if days is None else scenarios.with_days(scenario, days)
+        scenario = registry.with_seed(scenario, seed)
+    return scenario if days is None else registry.with_days(scenario, days)
 
 
 def timed_simulation(

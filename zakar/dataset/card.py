@@ -15,50 +15,9 @@ from zakar.dataset.schema import PREDICTIONS, Table
 NAME = "README.md"
 
 BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
-_MODELS_WITH_BASELINES = ("island",)
 _BEGIN, _END = "<!-- baselines -->", "<!-- end of baselines -->"
 
 _SIZES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11, 10**12)  # as dataset hubs name them
-
-_LIMITS = {
-    "classic": """\
-- No geography: every cell has the same weather, and fires start anywhere that can burn.
-- A fire lasts a day and does not spread; what burned can burn again some days later.
-- The temperature is a sine over the year, with noise. There is no rain, wind or humidity.
-- Every sensor reports every day and none fails; their errors are alike and independent.
-- Alerts come exactly as late as configured; none is missed, and none is false.
-- Posts are composed from phrase tables: no authors, no conversations, and fewer words than people have.
-""",
-    "island": """\
-- Cells are 1 km wide and steps a day long: no hours of weather, no fire line within a cell.
-- One weather for the whole island, from which places depart by height, coast and a little chance: no winds of valleys
-  or of the sea, one wind direction a day, no clouds, no snow, and no trend of the climate over the years.
-- Fire danger is the Canadian Fire Weather Index, calculated from the warmest hour where that system asks for noon, with
-  day lengths of a whole band of latitude, and not calibrated to this vegetation.
-- Fire passes from a cell to its neighbours: no embers that leap over one, and no wind of a fire's own. The rates of
-  spread were published for smaller cells and shorter steps, and are scaled.
-- A fire that burns over New Year stands in the list of fires with the area and the last day known on
-  31 December; what it burned afterwards is in the list of burned cells alone. The same goes for where the days end.
-- Crews are a chance of holding a fire, not people who can be in one place only.
-- Smoke has no plume: no sensor measures it, and those who write of it are likelier downwind, within 6 km.
-- People, roads and vegetation stay as they are for all years, but for burned vegetation, which grows back.
-- Sensors measure nothing but the highest temperature of a day.
-- Posts are in one language, that of a phrase table (English in what comes with zakar), and composed from it: no
-  pictures, no conversations, no followers, and fewer ways to say a thing than people have.
-- A fire starts on a day, at no hour. The minutes of posts about it follow the everyday rhythm, from midnight of its
-  first day on, and tell nothing of when it started.
-- A repost has the words of another post of that day or the day before: what it says of place and hour, its topic and
-  its fire are that one's, its own cell is where its author is. Who copies whom is chance.
-- An account's posts are drawn one by one: hardly ever two in a minute, but minutes apart it may be kilometres away.
-- Words such as "what a Monday morning" follow a post's day and minute. What people are doing does not: shops sell and
-  choirs sing at night, and crops ripen in every season.
-- Who writes of a fire is more often away from home than who does not: an account's usual cell tells a little.
-- An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
-- A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares
-  were believable. So what is measured here was partly made to be so, and a method that works on this island has yet
-  to work on a real one.
-""",
-}
 
 
 class Figure(Protocol):
@@ -78,10 +37,11 @@ class Figure(Protocol):
     def applies(self) -> bool: ...  # noqa: D102
 
 
-def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
+def render(manifest: Manifest, limits: str, figures: Iterable[Figure] | None) -> str:
     """Return the dataset card as Markdown, its front matter in the style of dataset hubs.
 
-    ``figures`` are what checks found; the scores of baselines among them are shown.
+    ``limits``: those of the model, a Markdown list; empty if nobody knows them. ``figures`` are what checks found; the
+    scores of baselines among them are shown. None where the model has no baselines.
     """
     lines = [
         *_front_matter(manifest),
@@ -97,8 +57,8 @@ def render(manifest: Manifest, figures: Iterable[Figure] = ()) -> str:
         *_splits(manifest),
         *_loading(manifest),
         *_parameters(manifest),
-        *_limits(manifest),
-        *_baselines(manifest, figures),
+        *(["## Known limits", "", limits] if limits else []),
+        *(["## Baselines", "", *_scores(manifest, figures), ""] if figures is not None else []),
         *_provenance(manifest),
         *_licence(manifest),
     ]
@@ -317,17 +277,6 @@ def _parameters(manifest: Manifest) -> list[str]:
         *rows,
         "",
     ]
-
-
-def _limits(manifest: Manifest) -> list[str]:
-    limits = _LIMITS.get(str(manifest.scenario.get("model")))
-    return ["## Known limits", "", limits] if limits else []
-
-
-def _baselines(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
-    if manifest.scenario.get("model") not in _MODELS_WITH_BASELINES:
-        return []
-    return ["## Baselines", "", *_scores(manifest, figures), ""]
 
 
 def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:

@@ -274,15 +274,6 @@ ISLAND_PLACES = Table(
 MAPS = (ISLAND_MAP, ISLAND_PLACES)  # public, and in no station
 
 
-_TRUTH = {"classic": CLASSIC_TRUTH, "island": ISLAND_TRUTH}
-MODELS = tuple(_TRUTH)  # of a world: what a scenario's `model` may be
-
-
-def truth(model: object) -> tuple[Table, ...]:
-    """Return the tables of the truth that a scenario's model makes; none of a model that nobody knows."""
-    return _TRUTH.get(model, ()) if isinstance(model, str) else ()
-
-
 def public(name: str) -> Table:
     """Return a public table by name. Raises KeyError."""
     return {table.name: table for table in PUBLIC}[name]

@@ -390,12 +390,14 @@ def held_out(dataset: Dataset) -> Dataset | None:
     return Dataset(dataset.filesystem, dataset.root, found, Split.HOLDOUT) if found.days else None
 
 
-def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntry]]:
-    """Yield the tables of the private part, if it is here, each with the split that it belongs to and its entry."""
+def private_tables(dataset: Dataset, truth: Sequence[Table]) -> Iterator[tuple[Dataset, Table, TableEntry]]:
+    """Yield the tables of the private part, if it is here, each with the split that it belongs to and its entry.
+
+    ``truth``: the tables of the truth that the dataset's model makes.
+    """
     private = _private_if_here(dataset.filesystem, dataset.root, dataset.root)
     if private is None:
         return
-    truth = schema.truth(dataset.manifest.scenario.get("model"))
     yield from ((dataset, table, private.truth[table.name]) for table in truth if table.name in private.truth)
     if private.holdout_days:
         later = replace(dataset, manifest=manifest.held_out(dataset.manifest, private), split=Split.HOLDOUT)
@@ -403,9 +405,9 @@ def private_tables(dataset: Dataset) -> Iterator[tuple[Dataset, Table, TableEntr
         yield from ((later, table, entries[table.name]) for table in (*PUBLIC, *truth) if table.name in entries)
 
 
-def private_rows(dataset: Dataset) -> int:
+def private_rows(dataset: Dataset, truth: Sequence[Table]) -> int:
     """Return how many rows the tables of the private part have, 0 where that is not here."""
-    return sum(entry.rows for _, _, entry in private_tables(dataset))
+    return sum(entry.rows for _, _, entry in private_tables(dataset, truth))
 
 
 def has_truth(dataset: Dataset) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from zakar import scenario
 from zakar.dataset import store, wire
 from zakar.dataset.schema import READINGS, TWEETS
+from zakar.models import registry
 from zakar.simulate import simulate
 
 _SCENARIO = "tiny"
@@ -18,7 +19,7 @@ def messages() -> dict[str, list[bytes]]:
     path = scenario.find(_SCENARIO)
     with tempfile.TemporaryDirectory(prefix="zakar-lab-") as folder, ThreadPoolExecutor(1) as executor:
         where = Path(folder) / _SCENARIO
-        simulate(scenario.read(path), path, where, executor)
+        simulate(registry.read(path), path, where, executor)
         dataset = store.open_dataset(str(where))
         return {
             kind: [payload.as_py() for batch in store.batches(dataset, table) for payload in wire.encode(batch)]

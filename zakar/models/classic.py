@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, READINGS, TWEETS
 from zakar.models.block import Block, Rows, rows
+from zakar.models.calendar import Calendar
+from zakar.models.model import Model
 from zakar.observe import classic, phrases
 from zakar.observe.phrases import Phrases
 from zakar.scenario import ClassicScenario, island_name
@@ -17,6 +20,14 @@ from zakar.world.classic import Truth
 
 PUBLIC = (TWEETS, READINGS, ALERTS)
 TRUTH = CLASSIC_TRUTH
+LIMITS = """\
+- No geography: every cell has the same weather, and fires start anywhere that can burn.
+- A fire lasts a day and does not spread; what burned can burn again some days later.
+- The temperature is a sine over the year, with noise. There is no rain, wind or humidity.
+- Every sensor reports every day and none fails; their errors are alike and independent.
+- Alerts come exactly as late as configured; none is missed, and none is false.
+- Posts are composed from phrase tables: no authors, no conversations, and fewer words than people have.
+"""
 
 
 def words(scenario: ClassicScenario, path: Path) -> Phrases:
@@ -24,7 +35,7 @@ def words(scenario: ClassicScenario, path: Path) -> Phrases:
     return phrases.load(path, Seeds(scenario.seed), island_name(scenario))
 
 
-def blocks(scenario: ClassicScenario, seeds: Seeds, block_days: int) -> Iterator[Block]:
+def blocks(scenario: ClassicScenario, seeds: Seeds, _words: Phrases, block_days: int) -> Iterator[Block]:
     """Yield the scenario's blocks in order, the world advancing a year at a time."""
     land = world.make(scenario, seeds)
     echo = world.echo_days(scenario)
@@ -53,3 +64,42 @@ def _observe(scenario: ClassicScenario, seeds: Seeds, truth: Truth, words: Phras
     ]
     for table, columns in found:
         yield table, rows(table, columns, height)
+
+
+def expected_rows(scenario: ClassicScenario, days: int) -> dict[str, int]:
+    """Return how many rows each public table has on the first ``days`` days, about.
+
+    Posts about fires take the place of others.
+    """
+    when = np.arange(1, days + 1)
+    warmth = world.season_f(scenario.weather, scenario.calendar, when)
+    fires = world.fire_rates(scenario.fires, scenario.calendar, when, warmth)
+    return {
+        TWEETS.name: round(days * scenario.tweets.per_day_mean),
+        READINGS.name: days * scenario.grid.cells,
+        ALERTS.name: round(float(np.minimum(fires, scenario.fires.most_per_day).sum())),
+    }
+
+
+def remarks(scenario: ClassicScenario) -> dict[str, str]:
+    """Return what values of a scenario come to, by the key's path."""
+    calendar, grid = scenario.calendar, scenario.grid
+    return {
+        "calendar.days": f"{calendar.days / calendar.days_per_year:.1f} years",
+        "grid.height": f"{grid.cells:,} cells in all",
+    }
+
+
+MODEL = Model(
+    settings=ClassicScenario,
+    public=PUBLIC,
+    truth=TRUTH,
+    limits=LIMITS,
+    calendar=lambda scenario: Calendar(scenario.calendar.days, days_per_year=scenario.calendar.days_per_year),
+    posts_a_day=lambda scenario: scenario.tweets.per_day_mean,
+    expected_rows=expected_rows,
+    blocks=blocks,
+    phrases=lambda scenario: scenario.tweets.phrases,
+    words=words,
+    remarks=remarks,
+)

@@ -24,7 +24,11 @@ from zakar.dataset.schema import (
     TWEETS,
     Table,
 )
+from zakar.models import expected
 from zakar.models.block import Block, Rows, rows
+from zakar.models.calendar import Calendar
+from zakar.models.model import Model
+from zakar.models.remarks import remarks
 from zakar.observe import accounts, alerts, chatter, sensors, tweets
 from zakar.observe.accounts import Cast
 from zakar.observe.chatter import Words
@@ -37,6 +41,35 @@ from zakar.world.year import Truth, after
 
 PUBLIC = tuple(table.full() for table in (TWEETS, READINGS, ALERTS))
 TRUTH = ISLAND_TRUTH
+LIMITS = """\
+- Cells are 1 km wide and steps a day long: no hours of weather, no fire line within a cell.
+- One weather for the whole island, from which places depart by height, coast and a little chance: no winds of valleys
+  or of the sea, one wind direction a day, no clouds, no snow, and no trend of the climate over the years.
+- Fire danger is the Canadian Fire Weather Index, calculated from the warmest hour where that system asks for noon, with
+  day lengths of a whole band of latitude, and not calibrated to this vegetation.
+- Fire passes from a cell to its neighbours: no embers that leap over one, and no wind of a fire's own. The rates of
+  spread were published for smaller cells and shorter steps, and are scaled.
+- A fire that burns over New Year stands in the list of fires with the area and the last day known on
+  31 December; what it burned afterwards is in the list of burned cells alone. The same goes for where the days end.
+- Crews are a chance of holding a fire, not people who can be in one place only.
+- Smoke has no plume: no sensor measures it, and those who write of it are likelier downwind, within 6 km.
+- People, roads and vegetation stay as they are for all years, but for burned vegetation, which grows back.
+- Sensors measure nothing but the highest temperature of a day.
+- Posts are in one language, that of a phrase table (English in what comes with zakar), and composed from it: no
+  pictures, no conversations, no followers, and fewer ways to say a thing than people have.
+- A fire starts on a day, at no hour. The minutes of posts about it follow the everyday rhythm, from midnight of its
+  first day on, and tell nothing of when it started.
+- A repost has the words of another post of that day or the day before: what it says of place and hour, its topic and
+  its fire are that one's, its own cell is where its author is. Who copies whom is chance.
+- An account's posts are drawn one by one: hardly ever two in a minute, but minutes apart it may be kilometres away.
+- Words such as "what a Monday morning" follow a post's day and minute. What people are doing does not: shops sell and
+  choirs sing at night, and crops ripen in every season.
+- Who writes of a fire is more often away from home than who does not: an account's usual cell tells a little.
+- An alert names a day and a cell. It says nothing of a fire's size, and is never corrected.
+- A parameter whose note names no source has a starting value, adjusted until the figures that `zakar check` compares
+  were believable. So what is measured here was partly made to be so, and a method that works on this island has yet
+  to work on a real one.
+"""
 
 
 @dataclass(frozen=True)
@@ -192,3 +225,37 @@ def place_rows(scenario: IslandScenario, words: Words) -> pa.Table:
         "residents": np.round(land.town_residents[order]),
     }
     return rows(ISLAND_PLACES, columns, scenario.grid.height)
+
+
+def calendar(scenario: IslandScenario) -> Calendar:
+    """Return the days of a scenario, which have dates."""
+    return Calendar(scenario.calendar.days, scenario.calendar.holdout_days, scenario.calendar.dates)
+
+
+def posts_a_day(scenario: IslandScenario) -> float:
+    """Return how many posts a day has, about, those about fires apart."""
+    tweets = scenario.tweets
+    return tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts
+
+
+def maps(scenario: IslandScenario, words: Words) -> dict[Table, pa.Table]:
+    """Return the rows of what does not change from day to day."""
+    return {ISLAND_MAP: map_rows(scenario), ISLAND_PLACES: place_rows(scenario, words)}
+
+
+MODEL = Model(
+    settings=IslandScenario,
+    public=PUBLIC,
+    truth=TRUTH,
+    limits=LIMITS,
+    calendar=calendar,
+    posts_a_day=posts_a_day,
+    expected_rows=expected.rows,
+    blocks=blocks,
+    phrases=lambda scenario: scenario.tweets.phrases,
+    words=words,
+    maps=maps,
+    remarks=remarks,
+    drawn=True,
+    baselines="island",
+)

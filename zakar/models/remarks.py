@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from zakar.scenario import ClassicScenario, IslandScenario, Scenario
+from zakar.scenario import IslandScenario
 from zakar.world.danger import day_lengths
 
 _MONTHS = (
@@ -16,20 +16,8 @@ _HALF_YEAR = 183  # days
 _TURNED = "in the south July has what is said of January"
 
 
-def remarks(scenario: Scenario) -> dict[str, str]:
-    """Return what values of a scenario come to, by the key's path."""
-    return _island(scenario) if isinstance(scenario, IslandScenario) else _classic(scenario)
-
-
-def _classic(scenario: ClassicScenario) -> dict[str, str]:
-    calendar, grid = scenario.calendar, scenario.grid
-    return {
-        "calendar.days": f"{calendar.days / calendar.days_per_year:.1f} years",
-        "grid.height": f"{grid.cells:,} cells in all",
-    }
-
-
-def _island(scenario: IslandScenario) -> dict[str, str]:
+def remarks(scenario: IslandScenario) -> dict[str, str]:
+    """Return what values of a scenario of ``island`` come to, by the key's path."""
     calendar, grid, terrain, climate = scenario.calendar, scenario.grid, scenario.terrain, scenario.climate
     land = terrain.land_share * grid.cells
     last = calendar.dates(np.array(calendar.days)).item()

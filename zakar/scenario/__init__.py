@@ -9,16 +9,7 @@ from zakar.scenario.classic import (
     ScatteredFires,
     SeasonalWeather,
 )
-from zakar.scenario.files import (
-    Scenario,
-    find,
-    island_name,
-    names,
-    read,
-    scenario_of,
-    with_days,
-    with_seed,
-)
+from zakar.scenario.files import find, island_name, names
 from zakar.scenario.island import (
     Climate,
     DatedCalendar,
@@ -30,7 +21,7 @@ from zakar.scenario.island import (
     Wildfires,
 )
 from zakar.scenario.notes import read_notes
-from zakar.scenario.settings import About, Grid, Settings
+from zakar.scenario.settings import About, Grid, Named, Scenario, Settings
 
 __all__ = [
     "About",
@@ -42,6 +33,7 @@ __all__ = [
     "Grid",
     "IslandScenario",
     "LateAlerts",
+    "Named",
     "PhraseTweets",
     "Posts",
     "ScatteredFires",
@@ -55,9 +47,5 @@ __all__ = [
     "find",
     "island_name",
     "names",
-    "read",
     "read_notes",
-    "scenario_of",
-    "with_days",
-    "with_seed",
 ]

@@ -2,7 +2,7 @@
 
 import datetime
 from itertools import pairwise
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from msgspec import Meta
@@ -367,6 +367,7 @@ _NORTHERN_SUMMER = (91, 274)  # days of the year: April to September
 class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
     """All settings of an island with a geography, and of its observation."""
 
+    checks: Literal["none", "island"]
     calendar: DatedCalendar
     grid: IslandGrid
     terrain: Terrain
@@ -379,7 +380,6 @@ class IslandScenario(Named, frozen=True, tag_field="model", tag="island"):
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other across sections."""
-        self.check_suite()
         self.terrain.check_grid(self.grid)
         first, last = _NORTHERN_SUMMER
         if self.terrain.latitude < 0 and not first <= self.climate.warmest_day <= last:

@@ -1,7 +1,7 @@
 """What every scenario has: the base of its sections, and the kinds of number that they hold."""
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
@@ -57,7 +57,7 @@ class About(Settings, frozen=True):
 
 
 class Named(Settings, frozen=True):
-    """What names a scenario, and the suite that ``zakar check`` holds its datasets against.
+    """What names a scenario. Its model's settings add ``checks``, the suites that its datasets may be held against.
 
     ``none``: of the content and the baselines alone. What any island must satisfy is in every other suite.
     """
@@ -66,10 +66,38 @@ class Named(Settings, frozen=True):
     title: str
     description: str
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    checks: Literal["none", "classic", "island"]
 
-    def check_suite(self) -> None:
-        """Refuse the suite of another model, whose tables and truth this one does not have."""
-        model = str(self.__struct_config__.tag)
-        if self.checks not in ("none", model):
-            raise ValueError(f"`checks` is `{self.checks}`; must be `{model}` or `none` where `model` is `{model}`")
+    @property
+    def model(self) -> str:
+        """The name of its model, which the key `model` gives."""
+        return str(self.__struct_config__.tag)
+
+
+class Days(Protocol):
+    """What the calendar of every model has: the number of the days that are released."""
+
+    @property
+    def days(self) -> int: ...  # noqa: D102
+
+
+class Scenario(Protocol):
+    """What the settings of every model have, a frozen ``Named`` each."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def description(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def checks(self) -> str: ...  # noqa: D102
+    @property
+    def calendar(self) -> Days: ...  # noqa: D102
+    @property
+    def grid(self) -> Grid: ...  # noqa: D102
+    @property
+    def about(self) -> About: ...  # noqa: D102
