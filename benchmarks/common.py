@@ -17,12 +17,11 @@ from pathlib import Path
 from nats.js import JetStreamContext
 from nats.js.api import PubAck
 
-from zakar import scenario as scenarios
 from zakar.cli.common import workers
 from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import simulate
 
 TASKS = 500  # of the recipe
@@ -96,7 +95,7 @@ def tell(text: str) -> None:
 
 def classic(out: Path, days: int) -> Dataset:
     """Simulate so many days of `classic`, fewer or more than it has, into a new folder."""
-    source = scenarios.find("classic")
+    source = scenario_files.find("classic")
     with workers(None) as executor:
         simulate(registry.with_days(registry.read(source), days), source, out, executor)
     return store.open_dataset(str(out))

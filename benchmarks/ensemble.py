@@ -19,13 +19,12 @@ import numpy as np
 from common import machine, parser, positive, publish, tell
 
 import zakar.check
-from zakar import scenario as scenarios
 from zakar.check import annual, statistics
 from zakar.check.annual import FIGURES, Band, Ensemble
 from zakar.check.history import simulated
 from zakar.cli.common import workers
-from zakar.models import registry
-from zakar.scenario import IslandScenario
+from zakar.models import registry, scenario_files
+from zakar.models.island.settings import IslandScenario
 
 SHARE = 0.95
 
@@ -36,7 +35,7 @@ def main() -> None:
     options.add_argument("--seeds", type=positive, default=400, metavar="N", help="how many, from 1 on (default 400)")
     options.add_argument("--scenario", default="island", metavar="NAME", help="a scenario or file (default island)")
     given = options.parse_args()
-    scenario = registry.read(scenarios.find(given.scenario))
+    scenario = registry.read(scenario_files.find(given.scenario))
     assert isinstance(scenario, IslandScenario)
 
     spans = sorted({scenario.calendar.days, scenario.calendar.last_day})

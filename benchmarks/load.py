@@ -47,7 +47,6 @@ from common import ACK_SECONDS, TASKS, Way, classic, encoded, give, over, parser
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from zakar import scenario as scenarios
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import Connection, connected
@@ -59,7 +58,7 @@ from zakar.loader import frames, plan
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 
 WRITE = 65_536
 FLOW = 500
@@ -310,7 +309,7 @@ def _share(messages: int, key: str) -> int:
 
 def _readings(out: Path, messages: int) -> Dataset:
     """Simulate as many whole days of `classic` as have at least ``messages`` readings."""
-    cells = registry.read(scenarios.find("classic")).grid.cells
+    cells = registry.read(scenario_files.find("classic")).grid.cells
     return classic(out, -(-messages // cells))
 
 

@@ -43,7 +43,6 @@ import nats
 from common import Way, classic, encoded, give, over, parser, positive, tell
 from nats.aio.client import Client
 
-from zakar import scenario as scenarios
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import Connection, connected
@@ -54,7 +53,7 @@ from zakar.dataset.store import Dataset
 from zakar.lab import preset
 from zakar.loader.load import Mode, load
 from zakar.loader.producer import Pace
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 
 SDK = Path(__file__).parents[1] / "tests" / "sdk"
 LINKS = {"loopback": "loopback", "home": "33 ms"}
@@ -137,7 +136,7 @@ def main() -> None:
         made = [sys.executable, str(SDK / "environment.py"), str(Path(name) / "sdk")]
         python = subprocess.run(made, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
         tell("simulating")
-        cells = registry.read(scenarios.find("classic")).grid.cells
+        cells = registry.read(scenario_files.find("classic")).grid.cells
         datasets = {
             link: classic(Path(name) / link, -(-_share(given.messages, link, "load") // cells)) for link in LINKS
         }

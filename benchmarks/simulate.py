@@ -35,14 +35,13 @@ import pyarrow.parquet as pq
 from common import Way, give, over, parser, positive, tell
 from faker import Faker
 
-from zakar import scenario as scenarios
 from zakar.cli.common import workers
 from zakar.dataset import store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset, Split
-from zakar.models import registry
-from zakar.scenario import ClassicScenario
+from zakar.models import registry, scenario_files
+from zakar.models.classic.settings import ClassicScenario
 from zakar.simulate import simulate
 
 PLAIN_LOOP, TPCHGEN, PYARROW = 10.0, 0.6, 0.25  # times the plain loop, tpchgen-cli, pyarrow alone
@@ -62,7 +61,7 @@ def main() -> None:
     if generator is None:
         raise SystemExit("tpchgen-cli is missing: pip install tpchgen-cli")
 
-    source = scenarios.find("classic")
+    source = scenario_files.find("classic")
     scenario = registry.read(source)
     if given.days:
         scenario = registry.with_days(scenario, given.days)
@@ -138,7 +137,7 @@ def _growth() -> dict[str, object]:
     """Return how time and memory of `island` grow: 5, 10 and 24 years, the held-out ones too; four times the cells."""
     with tempfile.TemporaryDirectory(prefix="zakar-bench-") as name:
         folder = Path(name)
-        text = scenarios.find("island").read_text(encoding="utf-8")
+        text = scenario_files.find("island").read_text(encoding="utf-8")
         assert "width = 30 " in text
         assert "height = 30 " in text
         wide = text.replace("width = 30 ", "width = 60 ").replace("height = 30 ", "height = 60 ")

@@ -15,17 +15,16 @@ import msgspec
 import pyarrow as pa
 
 from zakar import config
-from zakar import scenario as scenarios
 from zakar.dataset import card, croissant, manifest, place, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.manifest import Manifest, PrivateManifest, TableEntry
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.models.block import Block
-from zakar.observe import phrases
-from zakar.scenario import Scenario
+from zakar.models.shared import phrases
+from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds, secret_root
 
 _BLOCK_DAYS, _LEAST_DAYS = 366, 16  # of a block
@@ -211,7 +210,7 @@ def published_notes(scenario: Scenario, source: Path) -> dict[str, str]:
     """
     values = published_settings(scenario)
     paths = {f"{section}.{key}" for section, keys in values.items() if isinstance(keys, dict) for key in keys}
-    notes = {path: note for path, note in scenarios.read_notes(source).items() if path in paths | values.keys()}
+    notes = {path: note for path, note in scenario_files.read_notes(source).items() if path in paths | values.keys()}
     for path, remark in registry.model_of(scenario).remarks(scenario).items():
         notes[path] = f"{notes[path]}; here {remark}" if path in notes else f"here {remark}"
     return notes

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from making import ROOT, simulated, small_island
 
-from zakar import config, scenario
+from zakar import config
+from zakar.models import scenario_files
 
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
@@ -27,5 +28,5 @@ def test_the_limits_of_a_model_are_those_of_its_datasets_cards(model: str, tmp_p
 
 
 def test_each_model_that_a_scenario_may_name_is_there():
-    models = {config.read_toml(scenario.find(name))["model"] for name in scenario.names()}
+    models = {config.read_toml(scenario_files.find(name))["model"] for name in scenario_files.names()}
     assert all(f"\n## {model}\n" in PAGE for model in models)

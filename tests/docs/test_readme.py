@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from zakar import scenario
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,7 +58,7 @@ def test_the_section_about_shown_to_organisers_is_one_that_a_scenario_takes(tmp_
     page = (ROOT / "docs" / "organisers.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     path = tmp_path / "mine.toml"
-    path.write_text(scenario.find("tiny").read_text(encoding="utf-8") + "\n" + section, encoding="utf-8")
+    path.write_text(scenario_files.find("tiny").read_text(encoding="utf-8") + "\n" + section, encoding="utf-8")
     assert registry.read(path).about.creator == "Wildfire Week"
 
 
@@ -75,7 +74,7 @@ def test_its_pictures_are_there_and_small_and_are_drawn_by_one_command():
 
 
 def test_every_scenario_is_described():
-    assert set(re.findall(r"^\| `([a-z]+)` \| ", README, re.MULTILINE)) == set(scenario.names())
+    assert set(re.findall(r"^\| `([a-z]+)` \| ", README, re.MULTILINE)) == set(scenario_files.names())
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from zakar import scenario
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import simulate
 
 pytestmark = pytest.mark.slow
@@ -24,7 +23,7 @@ DAYS = 60
 
 
 def simulated(folder: Path, days: int) -> str:
-    path, out = scenario.find("island"), folder / "dataset"
+    path, out = scenario_files.find("island"), folder / "dataset"
     with ThreadPoolExecutor(1) as executor:
         simulate(registry.with_days(registry.read(path), days), path, out, executor)
     return str(out)

@@ -5,8 +5,8 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from zakar.world import danger
-from zakar.world.weather import Weather
+from zakar.models.island import fwi as danger
+from zakar.models.island.weather import Weather
 
 # Of each day from 13 April to 30 May: month, temperature, humidity, wind, rain; FFMC, DMC, DC, ISI, BUI, FWI.
 PUBLISHED = """

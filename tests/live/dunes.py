@@ -20,9 +20,9 @@ from zakar.dataset.store import Dataset
 from zakar.models.block import Block, Rows, rows
 from zakar.models.calendar import Calendar
 from zakar.models.model import Model
-from zakar.observe import phrases
+from zakar.models.shared import phrases
+from zakar.models.shared.settings import About, Grid, Named, Settings
 from zakar.progress import Show
-from zakar.scenario import About, Grid, Named, Settings
 from zakar.seeds import Seeds
 
 SOURCE = Path(__file__).with_name("dunes.toml")

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import simulate
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -16,7 +15,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 def simulated(name: str, out: Path, seed: int | None = None, days: int | None = None) -> Dataset:
     """Simulate a scenario that comes with zakar, with another seed or number of days if one is given."""
-    path = scenario.find(name)
+    path = scenario_files.find(name)
     settings = registry.read(path)
     if seed is not None:
         settings = msgspec.structs.replace(settings, seed=seed)

@@ -12,12 +12,12 @@ import pytest
 from helpers import publisher, zakar
 from making import small_island
 
-from zakar import scenario
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
 from zakar.dataset.store import Split
+from zakar.models import scenario_files
 from zakar.simulate import simulate
 
 OPEN = {"zakar-tweets", "zakar-temperature-readings"}
@@ -28,7 +28,7 @@ def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some days of a small island, and some more held out, alerts among them."""
     out = tmp_path_factory.mktemp("island") / "dataset"
     with ThreadPoolExecutor(1) as executor:
-        simulate(small_island(), scenario.find("island"), out, executor, key=b"0123456789abcdef" * 2)
+        simulate(small_island(), scenario_files.find("island"), out, executor, key=b"0123456789abcdef" * 2)
     assert store.open_dataset(str(out), Split.HOLDOUT).manifest.tables["fire_alerts"].rows > 0
     return out
 

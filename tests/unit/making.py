@@ -11,22 +11,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zakar import config, scenario
+from zakar import config
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.scenario import ClassicScenario, IslandScenario, Scenario
+from zakar.models import scenario_files
+from zakar.models.classic import world
+from zakar.models.classic.settings import ClassicScenario
+from zakar.models.classic.world import Fires, Truth
+from zakar.models.island.settings import IslandScenario
+from zakar.models.island.terrain import Island, neighbours_of
+from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
-from zakar.world import classic as world
-from zakar.world.classic import Fires, Truth
-from zakar.world.island import Island, neighbours_of
 
 ROOT = Path(__file__).parents[2]
 
 
 def tiny(**changes: Any) -> ClassicScenario:
     """Return the tiny scenario with some keys, or some keys of sections, changed."""
-    values = config.read_toml(scenario.find("tiny"))
+    values = config.read_toml(scenario_files.find("tiny"))
     for key, change in changes.items():
         section = values[key]
         values[key] = {**section, **change} if isinstance(section, dict) else change
@@ -35,7 +38,7 @@ def tiny(**changes: Any) -> ClassicScenario:
 
 def small_island(**changes: Any) -> IslandScenario:
     """Return the island scenario, small and short, with some keys of sections changed."""
-    values = config.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario_files.find("island"))
     small = {
         "calendar": {"days": 60, "holdout_days": 26, "first_date": datetime.date(2016, 7, 1)},
         "grid": {"width": 12, "height": 12},
@@ -72,7 +75,7 @@ def sketched(inland: np.ndarray, **maps: Any) -> Island:
 def simulated(out: Path, settings: Scenario, block_days: int = 128, source: str = "tiny") -> Dataset:
     """Simulate into ``out`` on one thread, with the comments of a scenario, and open what came out."""
     with ThreadPoolExecutor(1) as executor:
-        simulate(settings, scenario.find(source), out, executor, block_days=block_days)
+        simulate(settings, scenario_files.find(source), out, executor, block_days=block_days)
     return store.open_dataset(str(out))
 
 

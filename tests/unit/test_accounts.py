@@ -2,10 +2,12 @@ import numpy as np
 from making import small_island
 
 from zakar import config
-from zakar.observe import accounts, chatter, phrases
-from zakar.scenario import IslandScenario
+from zakar.models.island import authors as accounts
+from zakar.models.island import terrain as island
+from zakar.models.island import text as chatter
+from zakar.models.island.settings import IslandScenario
+from zakar.models.shared import phrases
 from zakar.seeds import Seeds
-from zakar.world import island
 
 
 def cast_of(settings: IslandScenario) -> accounts.Cast:

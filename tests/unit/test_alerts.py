@@ -11,11 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar.observe import alerts
-from zakar.scenario import SlowAlerts
+from zakar.models.island import alerts
+from zakar.models.island.fire import Fires
+from zakar.models.island.settings import SlowAlerts
+from zakar.models.island.terrain import Island
 from zakar.seeds import Seeds
-from zakar.world.fire import Fires
-from zakar.world.island import Island
 
 USUAL: dict[str, Any] = {
     "lag_days": 2.9,

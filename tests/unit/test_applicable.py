@@ -18,19 +18,19 @@ from hypothesis import strategies as st
 from making import edit_manifest, simulated, small_island, tiny
 from scipy.stats import poisson
 
-from zakar import config, scenario
+from zakar import config
 from zakar.check import alerts, applicable, island, posts, realism, record, statistics, suites
 from zakar.check.figure import Check
 from zakar.check.history import recorded
 from zakar.check.report import report
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
-from zakar.models import registry
-from zakar.observe import phrases
-from zakar.scenario import Scenario
+from zakar.models import registry, scenario_files
+from zakar.models.island import terrain as world
+from zakar.models.shared import phrases
+from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import published_settings
-from zakar.world import island as world
 
 NAN = float("nan")
 
@@ -80,7 +80,7 @@ def described_as(dataset: Dataset, values: dict[str, Any], phrase_table: str) ->
 
 def shipped(dataset: Dataset, name: str, change: Callable[[dict[str, Any]], object] = lambda _: None) -> Dataset:
     """The same dataset with the settings of a shipped scenario, changed."""
-    settings = registry.read(scenario.find(name))
+    settings = registry.read(scenario_files.find(name))
     values = json.loads(msgspec.json.encode(published_settings(settings)))
     change(values)
     return described_as(dataset, values, settings.tweets.phrases)
@@ -125,7 +125,7 @@ def test_a_phrase_table_is_another_if_its_words_are_and_not_if_its_name_is(saint
 
 KEYS = [
     (section, key, value)
-    for section, keys in published_settings(registry.read(scenario.find("island"))).items()
+    for section, keys in published_settings(registry.read(scenario_files.find("island"))).items()
     if isinstance(keys, dict) and section not in {"about", "calendar"}
     for key, value in keys.items()
     if isinstance(value, float) and key not in {"land_share", "latitude"}
@@ -172,7 +172,7 @@ def test_nothing_measured_is_a_failure_of_the_shipped_settings_and_of_others_no_
 
 def test_every_setting_that_a_check_names_is_one(saint_mary: Path, pristine: Path) -> None:
     for folder, suite, name in ((saint_mary, island.island, "island"), (pristine, realism.classic, "classic")):
-        values = published_settings(registry.read(scenario.find(name)))
+        values = published_settings(registry.read(scenario_files.find(name)))
         known = {*values, *(f"{s}.{key}" for s, keys in values.items() if isinstance(keys, dict) for key in keys)}
         checks = suite(store.open_dataset(str(folder)))
         assert {path for check in checks for path in check.settings} <= known

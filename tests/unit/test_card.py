@@ -21,7 +21,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from making import ROOT, simulated, small_island, tiny
 
-from zakar import scenario
 from zakar.check import record
 from zakar.check.integrity import integrity
 from zakar.check.realism import Check
@@ -29,7 +28,7 @@ from zakar.dataset import card, croissant, manifest, store
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ISLAND_MAP
 from zakar.errors import ConfigError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import published_notes, published_settings, simulate
 
 SCORES = [
@@ -155,17 +154,17 @@ def test_what_people_write_into_a_card_stays(rendered: tuple[Manifest, str, str]
 # Notes.
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_files.names())
 def test_what_is_published_of_a_scenario_tells_nothing_of_what_is_private(name: str) -> None:
-    path = scenario.find(name)
+    path = scenario_files.find(name)
     settings = registry.read(path)
     published = json.dumps([published_settings(settings), published_notes(settings, path)]).lower()
     assert [word for word in ("private", "truth", "held", "holdout", "secret") if word in published] == []
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_files.names())
 def test_what_is_published_of_a_scenario_is_a_scenario(name: str) -> None:
-    settings = registry.read(scenario.find(name))
+    settings = registry.read(scenario_files.find(name))
     again = registry.scenario_of(published_settings(settings), name)
     assert published_settings(again) == published_settings(settings)
 
@@ -179,7 +178,7 @@ def test_notes_are_the_comments_behind_keys_and_sections(tmp_path: Path) -> None
         "many = [1,  # nor this\n  2]  # two of them\nsure = true # really\nsize.least = 1 # ha\n",
         encoding="utf-8",
     )
-    assert scenario.read_notes(path) == {
+    assert scenario_files.read_notes(path) == {
         "seed": "of everything",
         "fires": "how they burn",
         "fires.name": "in words",
@@ -373,7 +372,7 @@ def test_the_language_is_that_of_the_phrase_table_or_what_the_scenario_says(
 ) -> None:
     table = (ROOT / "configs" / "phrases" / "en.toml").read_text(encoding="utf-8")
     (tmp_path / "own.toml").write_text(table.replace('language = "en"', f'language = "{own}"'), encoding="utf-8")
-    text = scenario.find("tiny").read_text(encoding="utf-8").replace('phrases = "en"', 'phrases = "own.toml"')
+    text = scenario_files.find("tiny").read_text(encoding="utf-8").replace('phrases = "en"', 'phrases = "own.toml"')
     source = tmp_path / "mine.toml"
     source.write_text(f'{text}\n[about]\nlanguage = "{said}"\n'.replace("days = 120", "days = 9"), encoding="utf-8")
     with ThreadPoolExecutor(1) as executor:
@@ -399,7 +398,7 @@ def test_the_language_is_that_of_the_phrase_table_or_what_the_scenario_says(
 )
 def test_what_cannot_be_said_of_data_is_refused_by_key(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(f"{scenario.find('tiny').read_text(encoding='utf-8')}\n[about]\n{line}\n", encoding="utf-8")
+    path.write_text(f"{scenario_files.find('tiny').read_text(encoding='utf-8')}\n[about]\n{line}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=re.escape(said)):
         registry.read(path)
 
@@ -417,7 +416,7 @@ ADELAIDE = {
 
 @pytest.fixture(scope="module")
 def of_adelaide() -> dict[str, str]:
-    return published_notes(small_island(**ADELAIDE), scenario.find("island"))
+    return published_notes(small_island(**ADELAIDE), scenario_files.find("island"))
 
 
 def test_notes_say_what_the_values_come_to(of_adelaide: dict[str, str]) -> None:
@@ -446,12 +445,12 @@ def test_notes_say_what_the_values_come_to(of_adelaide: dict[str, str]) -> None:
     ],
 )
 def test_the_card_says_which_day_lengths_a_latitude_has(latitude: float, words: str) -> None:
-    notes = published_notes(small_island(terrain={"latitude": latitude}), scenario.find("island"))
+    notes = published_notes(small_island(terrain={"latitude": latitude}), scenario_files.find("island"))
     assert notes["terrain.latitude"].endswith(f"; here {words}")
 
 
 # What a note says of a number is true of any: none counts years, cells, sensors or shares that follow from others.
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_files.names())
 @pytest.mark.parametrize(
     "told",
     [
@@ -460,10 +459,10 @@ def test_the_card_says_which_day_lengths_a_latitude_has(latitude: float, words: 
     ],
 )
 def test_no_comment_of_a_shipped_scenario_states_what_follows_from_values(name: str, told: str) -> None:
-    notes = scenario.read_notes(scenario.find(name))
+    notes = scenario_files.read_notes(scenario_files.find(name))
     wrong = {path: note for path, note in notes.items() if re.search(told, note)}
     assert {path for path in wrong if "18.5 is usual" not in wrong[path]} == set()
-    description = registry.read(scenario.find(name)).description
+    description = registry.read(scenario_files.find(name)).description
     assert not re.search(r"[0-9]+ x|even years|[0-9]+ days|Mediterranean", description)
 
 

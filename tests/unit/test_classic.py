@@ -9,17 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from zakar import scenario
 from zakar.check.figure import Check
 from zakar.check.integrity import integrity
 from zakar.check.realism import classic
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import simulate
 
-SOURCE = scenario.find("classic")
+SOURCE = scenario_files.find("classic")
 KEYS = {
     "tweets": b'{"day":1,"geospatial_x":0,"geospatial_y":',
     "temperature_readings": b'{"day":1,"geospatial_x":0,"geospatial_y":0,"temperature":',

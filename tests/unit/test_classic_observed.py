@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import history, tiny
 
-from zakar.observe import classic
+from zakar.models.classic import observers as classic
+from zakar.models.classic.world import Truth
 from zakar.seeds import Seeds
-from zakar.world.classic import Truth
 
 SEEDS = st.integers(0, 2**32)
 

@@ -11,11 +11,11 @@ import pytest
 from making import edit_manifest, rewrite
 
 import zakar
-from zakar import scenario
 from zakar.dataset.schema import MAPS, PREDICTIONS, PUBLIC
+from zakar.models import scenario_files
 from zakar.models.registry import MODELS
 
-TINY = scenario.find("tiny").read_text(encoding="utf-8")
+TINY = scenario_files.find("tiny").read_text(encoding="utf-8")
 
 
 def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar.scenario.island import DatedCalendar, Wildfires
+from zakar.models.island import fire, fuel, ignition, spread
+from zakar.models.island import initial_attack as attack
+from zakar.models.island.fire import NO_FIRES, NO_FRONT, Fires, FireState, Front
+from zakar.models.island.fuel import Fuel
+from zakar.models.island.fwi import Danger
+from zakar.models.island.settings import DatedCalendar, Wildfires
+from zakar.models.island.terrain import BARE, CONIFER, GRASS, SHRUB, STEPS, URBAN, Island
+from zakar.models.island.weather import Weather
 from zakar.seeds import Seeds
-from zakar.world import attack, fire, fuel, ignition, spread
-from zakar.world.danger import Danger
-from zakar.world.fire import NO_FIRES, NO_FRONT, Fires, FireState, Front
-from zakar.world.fuel import Fuel
-from zakar.world.island import BARE, CONIFER, GRASS, SHRUB, STEPS, URBAN, Island
-from zakar.world.weather import Weather
 
 SEEDS = st.integers(0, 2**32)
 SIDE = 9

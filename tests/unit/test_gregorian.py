@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar.scenario import gregorian
+from zakar.models.shared import gregorian
 
 
 @given(st.lists(st.dates(), max_size=20))

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from making import small_island
 
-from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_TRUTH, TWEETS, Table
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
-from zakar.scenario import IslandScenario
+from zakar.models import scenario_files
+from zakar.models.island.settings import IslandScenario
 from zakar.seeds import Seeds, secret_root
 from zakar.simulate import read_key, simulate
 
@@ -29,7 +29,7 @@ PUBLIC = {"tweets", "temperature_readings", "fire_alerts"}
 
 def made(out: Path, settings: IslandScenario, key: bytes | None = KEY, block_days: int = 128) -> Path:
     with ThreadPoolExecutor(1) as executor:
-        simulate(settings, scenario.find("island"), out, executor, key=key, block_days=block_days)
+        simulate(settings, scenario_files.find("island"), out, executor, key=key, block_days=block_days)
     return out
 
 

@@ -11,14 +11,15 @@ from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from zakar import config, scenario
+from zakar import config
 from zakar.errors import ConfigError
-from zakar.models import registry
-from zakar.scenario.island import Terrain
-from zakar.scenario.settings import Grid
+from zakar.models import registry, scenario_files
+from zakar.models.island import relief, settlement
+from zakar.models.island import terrain as island
+from zakar.models.island.settings import Terrain
+from zakar.models.island.terrain import BARE, BROADLEAF, CONIFER, FUELS, SHRUB, STEPS, URBAN, Island
+from zakar.models.shared.settings import Grid
 from zakar.seeds import Seeds
-from zakar.world import island, relief, settlement
-from zakar.world.island import BARE, BROADLEAF, CONIFER, FUELS, SHRUB, STEPS, URBAN, Island
 
 SEEDS = st.integers(0, 2**32)
 FEW = settings(max_examples=25, deadline=None)
@@ -244,7 +245,7 @@ def test_loops_add_roads_and_change_no_relief() -> None:
     ],
 )
 def test_a_grid_that_holds_no_island_is_refused_with_the_key_and_its_range(width: int, height: int, said: str) -> None:
-    values = config.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario_files.find("island"))
     with pytest.raises(ConfigError, match=re.escape(f"mine.toml: {said}")):
         registry.scenario_of({**values, "grid": {"width": width, "height": height}}, "mine.toml")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from making import rewrite, simulated, sketched, small_island
 from scipy import ndimage
 
-from zakar import config, scenario
+from zakar import config
 from zakar.check import again, alerts, annual, climate, ignition, labels, network, posts
 from zakar.check.annual import Band, Ensemble
 from zakar.check.figure import Check
@@ -27,13 +27,13 @@ from zakar.check.network import Readings, SensorDays
 from zakar.check.posts import Posts, Rows
 from zakar.dataset import store
 from zakar.errors import ConfigError
-from zakar.models import registry
-from zakar.scenario import SlowAlerts
+from zakar.models import registry, scenario_files
+from zakar.models.island import terrain as relief
+from zakar.models.island.fire import Fires
+from zakar.models.island.settings import SlowAlerts
+from zakar.models.island.terrain import Island
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
-from zakar.world import island as relief
-from zakar.world.fire import Fires
-from zakar.world.island import Island
 
 WET_FRACTION = (0.33, 0.30, 0.25, 0.18, 0.11, 0.05, 0.02, 0.03, 0.08, 0.18, 0.27, 0.33)
 ALERTS = SlowAlerts(
@@ -578,7 +578,7 @@ def test_all_24_numbers_are_there_even_of_forty_days_and_the_same_days_come_out_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(annual, "ensemble", lambda: None)
-    settings = registry.with_days(registry.read(scenario.find("island")), 40)
+    settings = registry.with_days(registry.read(scenario_files.find("island")), 40)
     shorter = msgspec.structs.replace(settings.calendar, holdout_days=20)
     dataset = simulated(tmp_path / "dataset", msgspec.structs.replace(settings, calendar=shorter), block_days=16)
     found = island(dataset)
@@ -598,7 +598,7 @@ def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
     own.mkdir()
     elsewhere.mkdir()
     shutil.copy(config.folder() / "phrases" / "island-en.toml", own / "mine.toml")
-    shutil.copy(scenario.find("island"), own / "scenario.toml")
+    shutil.copy(scenario_files.find("island"), own / "scenario.toml")
     settings = small_island(calendar={"days": 3, "holdout_days": 0}, tweets={"phrases": "mine.toml"})
     with ThreadPoolExecutor(1) as executor:
         simulate(settings, own / "scenario.toml", tmp_path / "dataset", executor)
@@ -611,7 +611,7 @@ def test_a_phrase_table_of_ones_own_is_looked_for_in_the_current_folder(
 
 
 def test_a_changed_post_is_found_by_simulating_its_day_again(tmp_path: Path) -> None:
-    settings = registry.with_days(registry.read(scenario.find("island")), 12)
+    settings = registry.with_days(registry.read(scenario_files.find("island")), 12)
     calendar = msgspec.structs.replace(settings.calendar, holdout_days=0)
     settings = msgspec.structs.replace(settings, calendar=calendar)
     dataset = simulated(tmp_path / "dataset", settings, block_days=5)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from making import small_island
 
-from zakar import scenario
 from zakar.dataset import store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError
-from zakar.scenario import IslandScenario
+from zakar.models import scenario_files
+from zakar.models.island.settings import IslandScenario
 from zakar.simulate import kept_key, simulate
 
-SOURCE = scenario.find("island")
+SOURCE = scenario_files.find("island")
 SHORT = small_island(calendar={"days": 3, "holdout_days": 2})
 RELEASED_ONLY = small_island(calendar={"days": 3, "holdout_days": 0})
 KEY, OTHER = b"0123456789abcdef" * 2, b"fedcba9876543210" * 2

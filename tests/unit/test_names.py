@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from making import edit_manifest, simulated, small_island, tiny
 
-from zakar import config, scenario
+from zakar import config
 from zakar.check.integrity import integrity
 from zakar.dataset import content, manifest, store
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
-from zakar.models import registry
-from zakar.observe import chatter, wording
-from zakar.scenario import Scenario, island_name
+from zakar.models import registry, scenario_files
+from zakar.models.island import text as chatter
+from zakar.models.scenario_files import island_name
+from zakar.models.shared import wording
+from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import simulate, words
 
@@ -65,14 +67,14 @@ def test_an_island_may_be_called_otherwise_than_its_scenario(tmp_path: Path) -> 
     assert [text for text in written if "#run7" in text.lower()] == []
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_files.names())
 def test_the_islands_that_come_with_zakar_are_called_zakar(name: str) -> None:
-    assert island_name(registry.read(scenario.find(name))) == "Zakar"
+    assert island_name(registry.read(scenario_files.find(name))) == "Zakar"
 
 
 @pytest.mark.parametrize("name", ["{tag}", "a|b", "(a", "7up", "x" * 41, "a\nb"])
 def test_a_name_that_no_phrase_could_hold_is_refused(tmp_path: Path, name: str) -> None:
-    text = scenario.find("tiny").read_text(encoding="utf-8") + f"\n[about]\nisland = {name!r}\n".replace("'", '"')
+    text = scenario_files.find("tiny").read_text(encoding="utf-8") + f"\n[about]\nisland = {name!r}\n".replace("'", '"')
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"`about.island`.*must be a name of up to 40 characters, a letter first"):
@@ -197,6 +199,8 @@ def test_schema_shows_the_places(tmp_path: Path) -> None:
 
 def test_without_an_own_name_the_shipped_text_stays_as_it_was(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor:
-        made = simulate(registry.read(scenario.find("tiny")), scenario.find("tiny"), tmp_path / "tiny", executor)
+        made = simulate(
+            registry.read(scenario_files.find("tiny")), scenario_files.find("tiny"), tmp_path / "tiny", executor
+        )
     committed = manifest.decode((Path(__file__).parents[2] / "data/sample/manifest.json").read_bytes(), "sample")
     assert made.fingerprint == committed.fingerprint

@@ -12,13 +12,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar.observe import sensors
-from zakar.observe.sensors import DEAD, DROPOUT, FAULTS, FLAME, NOISY, SPIKE, STUCK, Health, Network
-from zakar.scenario import SensorNetwork
+from zakar.models.island import sensors
+from zakar.models.island.fire import Front
+from zakar.models.island.sensors import DEAD, DROPOUT, FAULTS, FLAME, NOISY, SPIKE, STUCK, Health, Network
+from zakar.models.island.settings import SensorNetwork
+from zakar.models.island.terrain import Island
+from zakar.models.island.weather import Weather
 from zakar.seeds import Seeds
-from zakar.world.fire import Front
-from zakar.world.island import Island
-from zakar.world.weather import Weather
 
 USUAL: dict[str, Any] = {
     "sensors_per_cell": 1.45,

@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from making import tiny
 
-from zakar import config, scenario
+from zakar import config
 from zakar.errors import ConfigError
-from zakar.observe import phrases
-from zakar.observe.phrases import FIELDS, TOPICS, compose
+from zakar.models import scenario_files
+from zakar.models.shared import phrases
+from zakar.models.shared.phrases import FIELDS, TOPICS, compose
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
 
@@ -145,7 +146,7 @@ def test_no_posts_are_an_empty_array(tmp_path: Path) -> None:
 def test_a_table_beside_the_scenario_is_used(tmp_path: Path, one_worker: ThreadPoolExecutor) -> None:
     write(tmp_path, OWN)
     settings = tiny(calendar={"days": 40}, tweets={"phrases": "mine.toml"})
-    (tmp_path / "scenario.toml").write_text(scenario.find("tiny").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "scenario.toml").write_text(scenario_files.find("tiny").read_text(encoding="utf-8"), encoding="utf-8")
     simulate(settings, tmp_path / "scenario.toml", tmp_path / "out", one_worker)
     texts = pq.read_table(tmp_path / "out" / "public" / "tweets")["tweet"].to_pylist()
     said = {"a mango", "a plum", "that match", "the hill", "#zakar", "🌊"}

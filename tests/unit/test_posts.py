@@ -19,16 +19,17 @@ from making import sketched
 
 from zakar import config
 from zakar.errors import ConfigError
-from zakar.observe import chatter, tweets
-from zakar.observe.accounts import KINDS, OUTSIDERS, cast
-from zakar.observe.chatter import Words
-from zakar.observe.topics import TOPICS
-from zakar.scenario.island import DatedCalendar, Posts
+from zakar.models.island import posts as tweets
+from zakar.models.island import text as chatter
+from zakar.models.island.authors import KINDS, OUTSIDERS, cast
+from zakar.models.island.fire import Fires, Front
+from zakar.models.island.fwi import Danger
+from zakar.models.island.settings import DatedCalendar, Posts
+from zakar.models.island.terrain import Island
+from zakar.models.island.text import Words
+from zakar.models.island.topics import TOPICS
+from zakar.models.island.weather import Weather
 from zakar.seeds import Seeds
-from zakar.world.danger import Danger
-from zakar.world.fire import Fires, Front
-from zakar.world.island import Island
-from zakar.world.weather import Weather
 
 TABLE = config.folder() / "phrases" / "island-en.toml"
 CALENDAR = DatedCalendar(first_date=datetime.date(2016, 1, 1), days=40, holdout_days=20)

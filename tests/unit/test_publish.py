@@ -16,14 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from making import edit_manifest, rewrite, small_island
 
-from zakar import scenario
 from zakar.check import record
 from zakar.check.figure import Check
 from zakar.check.report import report, verdict_of
 from zakar.dataset import croissant, hubs, manifest, store
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.publish import Publication, publish
 from zakar.seeds import secret_root
 from zakar.simulate import kept_key, simulate
@@ -39,7 +38,7 @@ def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small island with held-out days, some alerts among them."""
     out = tmp_path_factory.mktemp("publish") / "island"
     with ThreadPoolExecutor(1) as executor:
-        simulate(small_island(), scenario.find("island"), out, executor, key=KEY)
+        simulate(small_island(), scenario_files.find("island"), out, executor, key=KEY)
     assert store.open_dataset(str(out), Split.HOLDOUT).manifest.tables["fire_alerts"].rows > 0
     return out
 

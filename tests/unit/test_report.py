@@ -19,7 +19,6 @@ from hypothesis.extra import numpy as hnp
 from making import edit_manifest, rewrite, simulated, small_island, tiny
 from pages import ATTACK, OVERLAPS, Page
 
-from zakar import scenario
 from zakar.check import digest, pictures
 from zakar.check.digest import AFTER, BEFORE, REACH, Alerts, Faults, Fires, Posts, Readings, Times
 from zakar.check.record import NAME as CHECKS
@@ -27,7 +26,7 @@ from zakar.check.report import CheckLine, Report, report, verdict_of
 from zakar.cli.report import report_command
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.page import canvas
 
 
@@ -246,7 +245,7 @@ def when(days: int) -> Times:
 
 
 def test_days_of_a_dated_scenario_have_the_months_of_the_calendar() -> None:
-    island = registry.read(scenario.find("island"))
+    island = registry.read(scenario_files.find("island"))
     found = registry.model_of(island).calendar(island).times(1, 2557)
     dates = island.calendar.dates(np.arange(1, 2558))
     assert found.year.tolist() == [date.year for date in dates.tolist()]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar import config, scenario
+from zakar import config
 from zakar.errors import ConfigError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 
-TINY = scenario.find("tiny").read_text(encoding="utf-8")
+TINY = scenario_files.find("tiny").read_text(encoding="utf-8")
 
 
 def refusal(folder: Path, old: str, new: str) -> str:
@@ -26,17 +26,17 @@ def refusal(folder: Path, old: str, new: str) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", scenario_files.names())
 def test_every_shipped_scenario_loads_and_is_named_like_its_file(name: str) -> None:
-    assert registry.read(scenario.find(name)).name == name
+    assert registry.read(scenario_files.find(name)).name == name
 
 
 def test_classic_and_tiny_are_shipped() -> None:
-    assert {"classic", "tiny"} <= set(scenario.names())
+    assert {"classic", "tiny"} <= set(scenario_files.names())
 
 
 def test_every_setting_of_a_shipped_scenario_ends_up_in_its_section() -> None:
-    tiny = registry.read(scenario.find("tiny"))
+    tiny = registry.read(scenario_files.find("tiny"))
     assert (tiny.calendar.days, tiny.grid.cells, tiny.fires.season_last) == (120, 100, 156)
     assert tiny.tweets.fire_posts == (6.0, 3.0, 1.5)
     assert tiny.alerts.lag_days == 3
@@ -170,29 +170,29 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(str(path))):
         registry.read(path)
     with pytest.raises(ConfigError, match=re.escape(f"{path}: no such scenario file")):
-        scenario.find(str(path))
+        scenario_files.find(str(path))
 
 
 def test_an_unknown_name_gets_the_nearest_known_one() -> None:
     with pytest.raises(ConfigError, match="no scenario named `clasic`.*did you mean `classic`"):
-        scenario.find("clasic")
+        scenario_files.find("clasic")
 
 
 def test_a_name_like_no_other_gets_the_list() -> None:
     with pytest.raises(ConfigError, match=r"known: .*classic.*tiny"):
-        scenario.find("zzzzzz")
+        scenario_files.find("zzzzzz")
 
 
 def test_a_scenario_is_found_by_name_and_by_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(TINY, encoding="utf-8")
-    assert scenario.find(str(path)) == path
-    assert registry.read(path) == registry.read(scenario.find("tiny"))
+    assert scenario_files.find(str(path)) == path
+    assert registry.read(path) == registry.read(scenario_files.find("tiny"))
 
 
 @given(st.integers(1, 40_000))
 def test_with_days_changes_the_days_and_nothing_else(days: int) -> None:
-    tiny = registry.read(scenario.find("tiny"))
+    tiny = registry.read(scenario_files.find("tiny"))
     changed = registry.with_days(tiny, days)
     assert changed.calendar.days == days
     assert registry.with_days(changed, tiny.calendar.days) == tiny
@@ -201,14 +201,14 @@ def test_with_days_changes_the_days_and_nothing_else(days: int) -> None:
 @pytest.mark.parametrize("days", [0, -3, 40_001])
 def test_with_days_refuses_an_empty_range(days: int) -> None:
     with pytest.raises(ConfigError, match="--days.*days"):
-        registry.with_days(registry.read(scenario.find("tiny")), days)
+        registry.with_days(registry.read(scenario_files.find("tiny")), days)
 
 
 # The island.
 
 
 def island_refusal(section: str, key: str, value: object) -> str:
-    values = config.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario_files.find("island"))
     where = values[section] if section else values
     assert isinstance(where, dict)
     where[key] = value
@@ -261,7 +261,7 @@ def test_an_empty_file_is_told_what_its_first_key_may_be(tmp_path: Path, text: s
 
 
 def test_a_missing_number_is_told_with_its_range() -> None:
-    values = config.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario_files.find("island"))
     del values["grid"]["height"]
     with pytest.raises(ConfigError, match="`grid.height` is missing; add it; must be at least 8 and at most 250"):
         registry.scenario_of(values, "mine.toml")
@@ -269,7 +269,7 @@ def test_a_missing_number_is_told_with_its_range() -> None:
 
 @pytest.mark.parametrize("name", ["classic", "island"])
 def test_every_number_has_a_range_that_its_refusal_tells(name: str) -> None:
-    values = config.read_toml(scenario.find(name))
+    values = config.read_toml(scenario_files.find(name))
     for section, keys in values.items():
         for key, value in keys.items() if isinstance(keys, dict) else ():
             if isinstance(value, list | float | int):
@@ -296,13 +296,13 @@ def test_brackets_without_end_are_told(tmp_path: Path) -> None:
 def test_a_byte_order_mark_at_the_beginning_is_no_part_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xef\xbb\xbf" + TINY.encode())
-    assert registry.read(path) == registry.read(scenario.find("tiny"))
+    assert registry.read(path) == registry.read(scenario_files.find("tiny"))
 
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").mkdir()
     with pytest.raises(ConfigError, match="mine.toml: is a folder, not a scenario file"):
-        scenario.find(str(tmp_path / "mine.toml"))
+        scenario_files.find(str(tmp_path / "mine.toml"))
 
 
 def test_days_after_the_year_9999_are_refused() -> None:
@@ -311,7 +311,7 @@ def test_days_after_the_year_9999_are_refused() -> None:
 
 
 def test_another_seed_must_be_in_its_range_too() -> None:
-    known = registry.read(scenario.find("tiny"))
+    known = registry.read(scenario_files.find("tiny"))
     assert registry.with_seed(known, 5).seed == 5
     with pytest.raises(ConfigError, match="^--seed: `seed`: Expected `int` <= 9223372036854775807"):
         registry.with_seed(known, 2**63)
@@ -322,7 +322,7 @@ def test_the_checks_of_another_model_are_refused_when_the_scenario_is_read(
     tmp_path: Path, name: str, own: str, other: str
 ) -> None:
     path = tmp_path / "mine.toml"
-    text = scenario.find(name).read_text(encoding="utf-8")
+    text = scenario_files.find(name).read_text(encoding="utf-8")
     assert text.count(f'checks = "{own}"') == 1
     path.write_text(text.replace(f'checks = "{own}"', f'checks = "{other}"'), encoding="utf-8")
     with pytest.raises(ConfigError) as caught:

@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from making import ROOT, simulated, small_island, tiny
 
-from zakar import scenario
 from zakar.dataset import croissant, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import expected_rows, simulate
 
 SAMPLE = ROOT / "data" / "sample"
-SOURCE = scenario.find("tiny")
+SOURCE = scenario_files.find("tiny")
 SHORT = tiny(  # two short years and a bit
     calendar={"days": 120, "days_per_year": 50},
     fires={"season_first": 1, "season_last": 50},

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from making import small_island
 
-from zakar import config, scenario
+from zakar import config
 from zakar.check import annual
 from zakar.check.history import History, simulated
 from zakar.errors import ConfigError
-from zakar.models import registry
-from zakar.observe import tweets
-from zakar.scenario import IslandScenario, gregorian
+from zakar.models import registry, scenario_files
+from zakar.models.island import posts as tweets
+from zakar.models.island.settings import IslandScenario
+from zakar.models.shared import gregorian
 
 CALENDAR = {"first_date": datetime.date(2016, 1, 1), "days": 1461, "holdout_days": 0}
 
@@ -81,9 +82,9 @@ def test_latitudes_of_one_band_have_the_same_fire_danger_and_others_another(nort
 
 
 def test_without_a_latitude_an_island_is_the_shipped_one() -> None:
-    values = config.read_toml(scenario.find("island"))
+    values = config.read_toml(scenario_files.find("island"))
     assert values["terrain"].pop("latitude") == 37.0
-    assert msgspec.convert(values, IslandScenario) == registry.read(scenario.find("island"))
+    assert msgspec.convert(values, IslandScenario) == registry.read(scenario_files.find("island"))
 
 
 @pytest.mark.parametrize("day", [1, 35, 90, 275, 366])

@@ -13,12 +13,12 @@ from making import history, tiny
 
 from zakar import config
 from zakar.errors import ConfigError
-from zakar.observe import phrases
-from zakar.observe.classic import phrased
-from zakar.observe.phrases import FIELDS, FIGURATIVE, FIRE, Phrases, compose
-from zakar.scenario import ClassicScenario
+from zakar.models.classic.observers import phrased
+from zakar.models.classic.settings import ClassicScenario
+from zakar.models.classic.world import Truth
+from zakar.models.shared import phrases
+from zakar.models.shared.phrases import FIELDS, FIGURATIVE, FIRE, Phrases, compose
 from zakar.seeds import Seeds
-from zakar.world.classic import Truth
 
 ENGLISH = config.folder() / "phrases" / "en.toml"
 FIRE_WORD = re.compile(r"\bfires?\b", re.IGNORECASE)

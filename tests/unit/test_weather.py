@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar.scenario import Climate, DatedCalendar
+from zakar.models.island import weather
+from zakar.models.island.settings import Climate, DatedCalendar
+from zakar.models.island.terrain import Island
+from zakar.models.island.weather import Weather, WeatherState
 from zakar.seeds import Seeds
-from zakar.world import weather
-from zakar.world.island import Island
-from zakar.world.weather import Weather, WeatherState
 
 CALENDAR = DatedCalendar(first_date=datetime.date(2016, 1, 1), days=2557, holdout_days=1096)
 DATES = CALENDAR.dates(np.arange(1, CALENDAR.last_day + 1))

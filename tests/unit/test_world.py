@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import history, tiny, years
 
-from zakar.scenario import ClassicScenario
+from zakar.models.classic import world
+from zakar.models.classic.settings import ClassicScenario
 from zakar.seeds import Seeds
-from zakar.world import classic as world
 
 SEEDS = st.integers(0, 2**32)
 

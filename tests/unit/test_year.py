@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from zakar import scenario
-from zakar.models import registry
-from zakar.scenario import DatedCalendar, Grid, IslandScenario
+from zakar.models import registry, scenario_files
+from zakar.models.island import terrain as island
+from zakar.models.island import year
+from zakar.models.island.settings import DatedCalendar, IslandScenario
+from zakar.models.island.terrain import Island
+from zakar.models.island.year import Truth
+from zakar.models.shared.settings import Grid
 from zakar.seeds import Seeds
-from zakar.world import island, year
-from zakar.world.island import Island
-from zakar.world.year import Truth
 
 SEEDS = Seeds(3)
 
 
 def small(days: int = 500) -> IslandScenario:
     """A small island from July on, so that a new year comes and fires burn on either side of it."""
-    whole = registry.read(scenario.find("island"))
+    whole = registry.read(scenario_files.find("island"))
     assert isinstance(whole, IslandScenario)
     return replace(
         whole,

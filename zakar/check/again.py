@@ -12,12 +12,13 @@ from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
 from zakar.models.block import Block
-from zakar.models.island import MODEL
-from zakar.observe import phrases
-from zakar.observe.chatter import Words
-from zakar.scenario import IslandScenario
+from zakar.models.island import fwi as danger
+from zakar.models.island import weather
+from zakar.models.island.model import MODEL
+from zakar.models.island.settings import IslandScenario
+from zakar.models.island.text import Words
+from zakar.models.shared import phrases
 from zakar.simulate import seeds_of, words
-from zakar.world import danger, weather
 
 # Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
 # components; 13 to 16 April, from the standard start.

@@ -8,7 +8,7 @@ from zakar.check.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import ALERT_CAUSES, ALERTS
 from zakar.dataset.store import Dataset
-from zakar.scenario import SlowAlerts
+from zakar.models.island.settings import SlowAlerts
 
 _CONFIGURED = "the scenario's alerts"
 

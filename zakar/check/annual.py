@@ -13,7 +13,7 @@ from msgspec import Struct
 from zakar.check import statistics
 from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
-from zakar.scenario import IslandScenario
+from zakar.models.island.settings import IslandScenario
 
 SMALLEST_HA = 1.0  # of the fires that the size distribution is fitted to: below, records are not complete
 FILE = "ensemble.json"

@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 
-from zakar import scenario as scenarios
 from zakar.check import settings
 from zakar.check.figure import Check
 from zakar.dataset.store import Dataset
-from zakar.models import registry
-from zakar.observe import phrases
-from zakar.scenario import Scenario
+from zakar.models import registry, scenario_files
+from zakar.models.shared import phrases
+from zakar.models.shared.settings import Scenario
 from zakar.simulate import phrase_table
 
 _NOT_COMPARED = frozenset({"about", "calendar.holdout_days"})  # what is said of the data, and what is secret
@@ -33,7 +32,7 @@ def judged(dataset: Dataset, reference: str, checks: Iterable[Check]) -> list[Ch
     Raises MismatchError if the manifest's scenario cannot be read.
     """
     others = other_settings(dataset, reference)
-    return [replace(check, why=_why(check, others, scenarios.find(reference).name)) for check in checks]
+    return [replace(check, why=_why(check, others, scenario_files.find(reference).name)) for check in checks]
 
 
 def told(checks: Iterable[Check], why: str) -> list[Check]:
@@ -46,7 +45,7 @@ def other_settings(dataset: Dataset, reference: str) -> list[str]:
 
     A phrase table is what it says, whatever its name.
     """
-    source = scenarios.find(reference)
+    source = scenario_files.find(reference)
     usual_scenario = registry.read(source)
     own, usual = (_flat(scenario) for scenario in (settings.scenario_of(dataset), usual_scenario))
     others = {path for path in own.keys() | usual.keys() if own.get(path) != usual.get(path)}

@@ -22,7 +22,7 @@ from zakar.dataset.schema import (
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.models.calendar import Times
-from zakar.scenario import Grid
+from zakar.models.shared.settings import Grid
 
 REACH = 1  # cells around a fire's in which posts count as near it
 BEFORE, AFTER = 30, 21  # days around a fire

@@ -9,11 +9,13 @@ from zakar.dataset import store
 from zakar.dataset.schema import TRUE_FIRES, TRUE_WEATHER
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
-from zakar.scenario import IslandScenario, gregorian
+from zakar.models.island import terrain as island
+from zakar.models.island import year
+from zakar.models.island.fire import Fires
+from zakar.models.island.settings import IslandScenario
+from zakar.models.island.terrain import Island
+from zakar.models.shared import gregorian
 from zakar.seeds import Seeds
-from zakar.world import island, year
-from zakar.world.fire import Fires
-from zakar.world.island import Island
 
 _DAILY = ("tmax_c", "rain_mm", "ffmc", "fwi")
 _BY_DAY = (*_DAILY, "dates", "blocking")

@@ -10,8 +10,8 @@ from zakar.check import statistics
 from zakar.check.figure import DAYS, FIRES, Check
 from zakar.check.history import History
 from zakar.check.posts import Rows
-from zakar.scenario import gregorian
-from zakar.world.island import FUELS
+from zakar.models.island.terrain import FUELS
+from zakar.models.shared import gregorian
 
 _OTHERS = 0.01  # of the cell-days without a fire, those that are looked at
 _FAR = 2  # cells: from how far posts count

@@ -12,10 +12,10 @@ from zakar.check.ignition import Signals
 from zakar.check.posts import Classifier
 from zakar.dataset import card, store
 from zakar.dataset.store import Dataset
+from zakar.models.island import terrain as world
+from zakar.models.island.settings import IslandScenario
 from zakar.progress import Count, Show, counted, unseen
-from zakar.scenario import IslandScenario
 from zakar.seeds import Seeds
-from zakar.world import island as world
 
 _STEPS = 6  # of measuring what was observed
 _CLASSIFIED = 0.2  # of all posts, those that the classifiers see; of those about a real fire all

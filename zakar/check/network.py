@@ -13,7 +13,7 @@ from zakar.check.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import BURNED_CELLS, READINGS, SENSOR_FAULTS
 from zakar.dataset.store import Dataset
-from zakar.world.island import Island
+from zakar.models.island.terrain import Island
 
 _SILENT = ("dropout", "dead", "scorched")
 _NEAR_FIRE_DAYS = 2  # a front's day and the day after it

@@ -13,8 +13,8 @@ from zakar.check.figure import Check
 from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
+from zakar.models.classic.settings import ClassicScenario
 from zakar.progress import Show, counted, unseen
-from zakar.scenario import ClassicScenario
 
 
 def classic(dataset: Dataset, progress: Show = unseen) -> list[Check]:

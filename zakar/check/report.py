@@ -22,8 +22,8 @@ from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.models import registry
 from zakar.models.calendar import Calendar, Times
+from zakar.models.shared.settings import Grid
 from zakar.page import canvas, template
-from zakar.scenario import Grid
 
 _SAMPLE = 10  # posts shown
 _ROWS = 60  # sensors shown

@@ -8,7 +8,7 @@ from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 from zakar.models import registry
-from zakar.scenario import Scenario
+from zakar.models.shared.settings import Scenario
 
 _S = TypeVar("_S", bound=Scenario)
 

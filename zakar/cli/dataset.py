@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from zakar import location
-from zakar import scenario as scenarios
 from zakar.check import record
 from zakar.check.figure import Check, accepted, written
 from zakar.cli.common import Dataset, Json, meter, workers
@@ -25,8 +24,9 @@ from zakar.dataset.schema import MAPS, PREDICTIONS, PUBLIC
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ZakarError
+from zakar.models import scenario_files
+from zakar.models.shared.settings import Scenario
 from zakar.progress import counted
-from zakar.scenario import Scenario
 
 ScenarioName = Annotated[
     str, typer.Argument(metavar="[SCENARIO]", help="A scenario that comes with zakar, or a TOML file.")
@@ -68,7 +68,7 @@ def simulate_command(
     """
     from zakar.simulate import held_out_days, kept_key, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
-    path = scenarios.find(name)
+    path = scenario_files.find(name)
     scenario = settings(path, seed, days)
     secret = read_key(key) if key is not None else None
     if (secret is not None or new_key) and not held_out_days(scenario):

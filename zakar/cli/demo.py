@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from zakar import location
-from zakar import scenario as scenarios
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.cli.common import Json
@@ -19,6 +18,7 @@ from zakar.cli.stations import metered_load, metered_verify, summary
 from zakar.dataset import place, store
 from zakar.errors import MismatchError
 from zakar.loader.producer import Pace
+from zakar.models import scenario_files
 
 
 def demo(
@@ -36,7 +36,7 @@ def demo(
 
     Example: `zakar demo classic`
     """
-    path = scenarios.find(name)
+    path = scenario_files.find(name)
     scenario = settings(path)
     ours = out is None
     folder = out or Path("data") / f"demo-{scenario.name}"

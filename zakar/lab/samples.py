@@ -4,10 +4,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from zakar import scenario
 from zakar.dataset import store, wire
 from zakar.dataset.schema import READINGS, TWEETS
-from zakar.models import registry
+from zakar.models import registry, scenario_files
 from zakar.simulate import simulate
 
 _SCENARIO = "tiny"
@@ -16,7 +15,7 @@ _TABLES = {"readings": READINGS, "posts": TWEETS}
 
 def messages() -> dict[str, list[bytes]]:
     """Return a small dataset's readings and posts, by kind, as they are sent; it takes a second."""
-    path = scenario.find(_SCENARIO)
+    path = scenario_files.find(_SCENARIO)
     with tempfile.TemporaryDirectory(prefix="zakar-lab-") as folder, ThreadPoolExecutor(1) as executor:
         where = Path(folder) / _SCENARIO
         simulate(registry.read(path), path, where, executor)

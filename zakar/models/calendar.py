@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.scenario import gregorian
+from zakar.models.shared import gregorian
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from zakar.dataset.schema import Table
 from zakar.models.block import Block
 from zakar.models.calendar import Calendar
-from zakar.scenario import Scenario
+from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
 
 S = TypeVar("S", bound=Scenario)

@@ -11,9 +11,10 @@ import msgspec
 from zakar import config
 from zakar.dataset import card
 from zakar.dataset.manifest import Manifest
-from zakar.models import classic, island
+from zakar.models.classic import model as classic
+from zakar.models.island import model as island
 from zakar.models.model import Model
-from zakar.scenario import Scenario
+from zakar.models.shared.settings import Scenario
 
 MODELS: dict[str, Model[Any]] = {"classic": classic.MODEL, "island": island.MODEL}
 

@@ -1,1 +1,0 @@
-"""What is true: island, weather, fires. A year at a time: state in, arrays out; nothing here knows files."""
