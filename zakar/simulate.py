@@ -108,7 +108,7 @@ def words(scenario: Scenario, path: Path | None) -> Any:
 
     Raises ConfigError naming the file if it cannot be used.
     """
-    load = registry.model_of(scenario).words
+    load = registry.model_of(scenario).vocabulary
     return load(scenario, path) if load is not None and path is not None else None
 
 

@@ -107,7 +107,7 @@ def measure(dataset: Dataset, progress: Show) -> list[Check]:
     ]
 
 
-def words(_scenario: Oasis, path: Path) -> list[str]:
+def vocabulary(_scenario: Oasis, path: Path) -> list[str]:
     return sorted(phrases.language(path) + letter for letter in "abc")
 
 
@@ -133,7 +133,7 @@ OASIS = replace(
     limits="",
     calendar=lambda scenario: Calendar(scenario.calendar.days, days_per_year=20),
     phrases=lambda scenario: scenario.tweets.phrases,
-    words=words,
+    vocabulary=vocabulary,
     maps=maps,
 )
 SUITE = Suite(measure, reference=str(SOURCE), truth=True)

@@ -10,22 +10,22 @@ from zakar.models.shared import phrases
 from zakar.seeds import Seeds
 
 
-def cast_of(settings: IslandScenario) -> accounts.Cast:
+def authors_of(settings: IslandScenario) -> accounts.Authors:
     seeds = Seeds(settings.seed)
     file = phrases.find(settings.tweets.phrases, config.folder())
     words = chatter.load(file, settings.tweets, seeds)
-    return accounts.cast(settings.tweets, island.make(settings.terrain, settings.grid, seeds), seeds, words)
+    return accounts.draw_authors(settings.tweets, island.make(settings.terrain, settings.grid, seeds), seeds, words)
 
 
 def test_pages_have_a_home_even_where_nobody_lives_in_towns() -> None:
-    people = cast_of(small_island(terrain={"rural_share": 1.0}))
+    people = authors_of(small_island(terrain={"rural_share": 1.0}))
     assert (people.activity >= 0).all()
     assert abs(people.until[-1] - 1) < 1e-12
 
 
 def test_no_private_account_writes_more_than_a_person_can_and_kinds_write_what_they_should() -> None:
     settings = small_island(tweets={"per_day": 1000, "accounts": 4000})
-    people = cast_of(settings)
+    people = authors_of(settings)
     a_day = np.diff(people.until, prepend=0) * settings.tweets.per_day
     of_kind = np.bincount(people.kind, a_day) / settings.tweets.per_day
     np.testing.assert_allclose(of_kind, settings.tweets.kind_shares())

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import sketched
 
-from zakar.models.island import fire, fuel, ignition, spread
-from zakar.models.island import initial_attack as attack
-from zakar.models.island.fire import NO_FIRES, NO_FRONT, Fires, FireState, Front
+from zakar.models.island import fire, fuel, ignition, initial_attack, spread
+from zakar.models.island.fire import NO_BURNED_CELLS, NO_FIRES, BurnedCells, Fires, FireState
 from zakar.models.island.fuel import Fuel
 from zakar.models.island.fwi import Danger
 from zakar.models.island.settings import DatedCalendar, Wildfires
@@ -108,66 +107,66 @@ def part(daily: Any, low: int, high: int) -> Any:
 
 def burn(
     seed: int, *ends: int, last: int = DAYS, at: FireState | None = None, **changes: float
-) -> tuple[Fires, Front, FireState, Island]:
+) -> tuple[Fires, BurnedCells, FireState, Island]:
     """Two months of fires on a small island, in runs that end on the days ``ends`` and ``last``."""
     island = small_island(seed)
     weather, danger = summer(island, seed)
     settings, seeds = wildfires(**changes), Seeds(seed)
     state = at or fire.start(settings, island, seeds)
-    fires, front, first = NO_FIRES, NO_FRONT, 1
+    fires, burned_cells, first = NO_FIRES, NO_BURNED_CELLS, 1
     for end in (*ends, last):
         days = (part(weather, first - 1, end), part(danger, first - 1, end))
-        new, reached, state = fire.advance(settings, CALENDAR, island, *days, seeds, first, end, state)
-        fires, front, first = fires.joined(new), front.joined(reached), end + 1
-    return fires, front, state, island
+        new, reached, state = fire.advance(settings, CALENDAR, island, *days, seeds, first, state)
+        fires, burned_cells, first = fires.joined(new), burned_cells.joined(reached), end + 1
+    return fires, burned_cells, state, island
 
 
-def same(one: Fires | Front, other: Fires | Front) -> bool:
+def same(one: Fires | BurnedCells, other: Fires | BurnedCells) -> bool:
     return all(np.array_equal(getattr(one, c.name), getattr(other, c.name)) for c in fields(one))
 
 
 @given(SEEDS)
 @settings(max_examples=12)
 def test_the_catalogue_is_in_order_of_day_and_cell_and_its_numbers_are_unique(seed: int) -> None:
-    fires, front, _, island = burn(seed)
+    fires, burned_cells, _, island = burn(seed)
     assert len(fires.day) > 0
     assert np.all(np.diff(fires.number) > 0)
     assert np.array_equal(fires.number // spread.NUMBERS_A_DAY, fires.day)
     assert np.all(fires.number % spread.NUMBERS_A_DAY > 0)
-    for table in (fires, front):
+    for table in (fires, burned_cells):
         assert np.all(np.diff(table.day * island.elevation_m.size + table.cell) > 0)
 
 
 @given(SEEDS)
 @settings(max_examples=12)
 def test_nothing_burns_at_sea_on_rock_or_in_towns(seed: int) -> None:
-    fires, front, _, island = burn(seed)
+    fires, burned_cells, _, island = burn(seed)
     can_burn = island.land[(island.fuel != BARE) & (island.fuel != URBAN)]
-    assert set(fires.cell.tolist()) | set(front.cell.tolist()) <= set(can_burn.tolist())
+    assert set(fires.cell.tolist()) | set(burned_cells.cell.tolist()) <= set(can_burn.tolist())
 
 
 @given(SEEDS)
 @settings(max_examples=12)
 def test_a_burned_cell_does_not_burn_before_its_fuel_is_back(seed: int) -> None:
     settings = wildfires()
-    fires, front, _, island = burn(seed)
+    fires, burned_cells, _, island = burn(seed)
     rest = 0.05 * fuel.regrowth_days(settings, island)
-    for day, cell in zip(front.day.tolist(), front.cell.tolist(), strict=True):
+    for day, cell in zip(burned_cells.day.tolist(), burned_cells.cell.tolist(), strict=True):
         soon = day + rest[np.searchsorted(island.land, cell)]
-        assert not np.any((front.cell == cell) & (front.day > day) & (front.day < soon))
+        assert not np.any((burned_cells.cell == cell) & (burned_cells.day > day) & (burned_cells.day < soon))
         assert not np.any((fires.cell == cell) & (fires.day > day) & (fires.day < soon))
 
 
 @given(SEEDS)
 @settings(max_examples=12)
 def test_a_front_goes_from_the_cell_of_ignition_to_neighbours_day_by_day(seed: int) -> None:
-    fires, front, _, island = burn(seed)
+    fires, burned_cells, _, island = burn(seed)
     escaped = fires.where(fires.escaped)
-    assert set(front.fire.tolist()) == set(escaped.number.tolist())
+    assert set(burned_cells.fire.tolist()) == set(escaped.number.tolist())
     for number, day, cell, last_day in zip(
         escaped.number.tolist(), escaped.day.tolist(), escaped.cell.tolist(), escaped.last_day.tolist(), strict=True
     ):
-        of_it = front.where(front.fire == number)
+        of_it = burned_cells.where(burned_cells.fire == number)
         reached = {cell}
         for today in np.unique(of_it.day).tolist():
             new = set(of_it.cell[of_it.day == today].tolist()) - reached
@@ -188,8 +187,8 @@ def _touch(one: int, other: int, height: int) -> bool:
 @given(SEEDS)
 @settings(max_examples=12)
 def test_areas_are_those_of_the_front_or_less_than_a_cell(seed: int) -> None:
-    fires, front, _, _ = burn(seed)
-    cells = {number: int(np.sum(front.fire == number)) for number in front.fire.tolist()}
+    fires, burned_cells, _, _ = burn(seed)
+    cells = {number: int(np.sum(burned_cells.fire == number)) for number in burned_cells.fire.tolist()}
     for number, escaped, area in zip(
         fires.number.tolist(), fires.escaped.tolist(), fires.area_ha.tolist(), strict=True
     ):
@@ -200,9 +199,9 @@ def test_areas_are_those_of_the_front_or_less_than_a_cell(seed: int) -> None:
 @given(SEEDS, st.integers(1, DAYS - 1))
 @settings(max_examples=12)
 def test_a_shorter_run_is_the_beginning_of_a_longer_one(seed: int, last: int) -> None:
-    fires, front, _, _ = burn(seed, last=last)
+    fires, burned_cells, _, _ = burn(seed, last=last)
     longer, longer_front, _, _ = burn(seed)
-    assert same(front, longer_front.between(1, last))
+    assert same(burned_cells, longer_front.between(1, last))
     head = longer.between(1, last)
     assert same(fires.where(fires.last_day < last), head.where(head.last_day < last))
     for column in ("number", "day", "cell", "human", "escaped"):
@@ -212,10 +211,10 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(seed: int, last: int) ->
 @given(SEEDS)
 @settings(max_examples=5)
 def test_the_same_seed_burns_the_same_and_another_seed_otherwise(seed: int) -> None:
-    fires, front, _, _ = burn(seed)
+    fires, burned_cells, _, _ = burn(seed)
     again, front_again, _, _ = burn(seed)
     assert same(fires, again)
-    assert same(front, front_again)
+    assert same(burned_cells, front_again)
     assert not same(fires, burn(seed + 1)[0])
 
 
@@ -224,11 +223,11 @@ def test_the_same_seed_burns_the_same_and_another_seed_otherwise(seed: int) -> N
 def test_what_burns_at_the_end_of_a_run_burns_on_in_the_next(seed: int) -> None:
     eternal = {"burnout_per_day": 0.1, "suppression_per_day": 0.0, "dousing_rain_mm": 100.0, "spread_factor": 0.2}
     fires, _, state, _ = burn(seed, last=20, **eternal)
-    both, front, _, _ = burn(seed, 20, last=DAYS, **eternal)
+    both, burned_cells, _, _ = burn(seed, 20, last=DAYS, **eternal)
     assert same(fires, both.between(1, 20))  # what was published stays
-    carried = set(state.flames.fire.tolist())
+    carried = set(state.active_cells.fire.tolist())
     assert carried <= set(fires.number[fires.escaped].tolist())
-    later = front.between(21, DAYS)
+    later = burned_cells.between(21, DAYS)
     assert set(later.fire[later.fire <= fires.number[-1]].tolist()) <= carried
     assert np.all(both.last_day[np.isin(both.number, list(carried))] <= 20)
 
@@ -236,24 +235,24 @@ def test_what_burns_at_the_end_of_a_run_burns_on_in_the_next(seed: int) -> None:
 def test_runs_cut_in_two_burn_as_much_as_whole_ones() -> None:
     whole, halves = ([burn(seed, *ends) for seed in range(25)] for ends in ((), (DAYS // 2,)))
     number = [np.mean([len(fires.day) for fires, *_ in those]) for those in (whole, halves)]
-    reached = [np.mean([len(front.day) for _, front, *_ in those]) for those in (whole, halves)]
+    reached = [np.mean([len(burned_cells.day) for _, burned_cells, *_ in those]) for those in (whole, halves)]
     assert number[1] == pytest.approx(number[0], rel=0.1)
     assert reached[1] == pytest.approx(reached[0], rel=0.3)
-    assert all(len(front.between(31, DAYS).day) for _, front, *_ in halves)
+    assert all(len(burned_cells.between(31, DAYS).day) for _, burned_cells, *_ in halves)
 
 
 def test_nothing_burns_when_nothing_lights_it() -> None:
-    fires, front, state, _ = burn(1, human_per_100km2=0.0, lightning_per_100km2=0.0)
-    assert len(fires.day) == len(front.day) == len(state.flames.place) == 0
+    fires, burned_cells, state, _ = burn(1, human_per_100km2=0.0, lightning_per_100km2=0.0)
+    assert len(fires.day) == len(burned_cells.day) == len(state.active_cells.place) == 0
 
 
 def test_nothing_escapes_or_spreads_at_zero_rates() -> None:
-    fires, front, _, _ = burn(1, escape_share=0.0)
+    fires, burned_cells, _, _ = burn(1, escape_share=0.0)
     assert len(fires.day) > 0
     assert not fires.escaped.any()
-    assert len(front.day) == 0
-    fires, front, _, _ = burn(1, spread_factor=0.0)
-    assert np.array_equal(front.fire, fires.number[fires.escaped])
+    assert len(burned_cells.day) == 0
+    fires, burned_cells, _, _ = burn(1, spread_factor=0.0)
+    assert np.array_equal(burned_cells.fire, fires.number[fires.escaped])
     assert np.all(fires.area_ha[fires.escaped] == 100)
 
 
@@ -263,10 +262,10 @@ def test_rain_and_crews_put_fires_out() -> None:
         weather, danger = summer(island, 7, days=1)
         weather.rain_mm[:] = rain_mm
         settings = wildfires(spread_factor=0.0, **changes)
-        today = spread.conditions(settings, weather, danger, 0)
-        alight = spread.Flames(np.arange(SIDE**2), np.full(SIDE**2, 1001))
-        ground, load, draw = spread.terrain(island), np.ones(SIDE**2), np.random.default_rng(7)
-        left, _ = spread.burn_a_day(settings, island, ground, today, 1, load, alight, spread.NO_FLAMES, draw)
+        today = spread.conditions(settings, weather, danger, 0, 1)
+        alight = spread.ActiveCells(np.arange(SIDE**2), np.full(SIDE**2, 1001))
+        ground, load, draw = spread.ground_of(island), np.ones(SIDE**2), np.random.default_rng(7)
+        left, _ = spread.burn_a_day(settings, island, ground, today, load, alight, spread.NO_ACTIVE_CELLS, draw)
         return len(left.place) / SIDE**2
 
     assert flames(0.0, burnout_per_day=0.5, suppression_per_day=0.0) == pytest.approx(np.exp(-0.5), abs=0.15)
@@ -277,11 +276,11 @@ def test_rain_and_crews_put_fires_out() -> None:
 def test_drought_builds_up_over_weeks_and_goes_on_from_the_day_before() -> None:
     _, danger = summer(small_island(8), 8)
     danger.fwi[:] = 60.0
-    whole = fuel.drought(danger, fuel.GREEN)
+    whole = fuel.severity_rating(danger, fuel.GREEN)
     assert np.all(np.diff(whole) > 0)
     assert whole[0] < -0.9
-    halves = [fuel.drought(part(danger, 0, 30), fuel.GREEN)]
-    halves.append(fuel.drought(part(danger, 30, DAYS), float(halves[0][-1])))
+    halves = [fuel.severity_rating(part(danger, 0, 30), fuel.GREEN)]
+    halves.append(fuel.severity_rating(part(danger, 30, DAYS), float(halves[0][-1])))
     assert np.array_equal(np.concatenate(halves), whole)
 
 
@@ -291,12 +290,12 @@ def test_fires_of_a_day_are_at_most_as_many_as_can_be_numbered() -> None:
 
 
 def test_fires_can_be_cut_by_start_and_by_what_burned() -> None:
-    fires, front, _, _ = burn(2)
+    fires, burned_cells, _, _ = burn(2)
     middle = fires.between(10, 20)
     assert np.array_equal(middle.day, fires.day[(fires.day >= 10) & (fires.day <= 20)])
     assert same(fires.between(1, 9).joined(middle, fires.between(21, DAYS)), fires)
     assert np.all(fires.burning(10, 20).last_day >= 10)
-    assert set(front.between(10, 20).fire.tolist()) <= set(fires.burning(10, 20).number.tolist())
+    assert set(burned_cells.between(10, 20).fire.tolist()) <= set(fires.burning(10, 20).number.tolist())
 
 
 def test_fuel_comes_back_by_its_years_and_never_on_rock() -> None:
@@ -330,8 +329,8 @@ def test_moisture_follows_the_fine_fuel_moisture_code() -> None:
 
 
 def test_wind_drives_fire_ahead_and_slope_uphill() -> None:
-    assert spread.wind_factor(np.zeros(4), np.array([0.0, 90, 180, 270])) == pytest.approx(np.ones(4))
-    ahead, across, back = spread.wind_factor(np.full(3, 30.0), np.array([0.0, 90, 180]))
+    assert spread.wind_slope_factor(np.zeros(4), np.array([0.0, 90, 180, 270])) == pytest.approx(np.ones(4))
+    ahead, across, back = spread.wind_slope_factor(np.full(3, 30.0), np.array([0.0, 90, 180]))
     assert ahead > across > back > 0
     assert spread.slope_factor(np.array([-5.0, 0, 5])) == pytest.approx([0.5, 1, 2], rel=1e-3)
 
@@ -339,7 +338,7 @@ def test_wind_drives_fire_ahead_and_slope_uphill() -> None:
 def test_fire_runs_where_the_wind_blows() -> None:
     island = small_island(5)
     flat = {"elevation_m": np.ones_like(island.elevation_m), "fuel": np.full(SIDE**2, SHRUB, np.uint8)}
-    ground = spread.terrain(Island(**{f.name: getattr(island, f.name) for f in fields(island)} | flat))
+    ground = spread.ground_of(Island(**{f.name: getattr(island, f.name) for f in fields(island)} | flat))
     middle = np.array([SIDE**2 // 2])
     hazard = spread.hazards(ground, middle, np.array([40.0]), 0.0, np.array([94.0]))[0]  # from the north
     assert np.argmax(hazard) == STEPS.index((0, -1))
@@ -353,7 +352,7 @@ def test_fire_goes_from_conifers_to_grass_far_more_readily_than_back() -> None:
 
 @given(st.floats(0.001, 50), st.floats(1.01, 4), st.lists(st.floats(0, 1, exclude_max=True), min_size=1))
 def test_contained_areas_lie_between_the_least_and_a_cell(least: float, exponent: float, luck: list[float]) -> None:
-    areas = attack.contained_ha(least, exponent, np.array(luck))
+    areas = initial_attack.contained_ha(least, exponent, np.array(luck))
     assert np.all((areas >= least * 0.999) & (areas < 100))
 
 

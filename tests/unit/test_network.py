@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from making import sketched
 
 from zakar.models.island import sensors
-from zakar.models.island.fire import Front
-from zakar.models.island.sensors import DEAD, DROPOUT, FAULTS, FLAME, NOISY, SPIKE, STUCK, Health, Network
+from zakar.models.island.fire import BurnedCells
+from zakar.models.island.sensors import DEAD, DROPOUT, FAULTS, FLAME, NOISY, SPIKE, STUCK, Health, SensorSlots
 from zakar.models.island.settings import SensorNetwork
 from zakar.models.island.terrain import Island
 from zakar.models.island.weather import Weather
@@ -95,10 +95,10 @@ def weather(days: int, seed: int = 0) -> Weather:
     return Weather(tmax, tmax - 10, tmax, wind, rain, none.astype(np.float32), none, none)
 
 
-def fires(days: int, seed: int = 0, share: float = 0.01) -> Front:
+def fires(days: int, seed: int = 0, share: float = 0.01) -> BurnedCells:
     burning = np.random.default_rng(seed).random((days, len(LAND.land))) < share
     day, place = np.nonzero(burning)
-    return Front(day + 1, LAND.land[place], day * 1000 + 1)
+    return BurnedCells(day + 1, LAND.land[place], day * 1000 + 1)
 
 
 def of_days(values: Weather, low: int, high: int) -> Weather:
@@ -109,7 +109,7 @@ def of_days(values: Weather, low: int, high: int) -> Weather:
 class Run:
     """Days 1 to ``days`` under fires, run by run, and all that was seen."""
 
-    network: Network
+    network: SensorSlots
     truth: Weather
     health: Health
     reading: dict[str, np.ndarray]
@@ -142,18 +142,18 @@ def observed(
     *,
     runs: tuple[int, ...] = (),
     blocks: tuple[int, ...] = (),
-    front: float = 0.01,
+    burned_cells: float = 0.01,
 ) -> Run:
     """Return what is seen when runs end with the days of ``runs``, and blocks also with those of ``blocks``."""
     chosen = settings(**changes or {})
-    truth, flames = weather(days), fires(days, share=front)
+    truth, flames = weather(days), fires(days, share=burned_cells)
     network = sensors.network(chosen, LAND, seeds)
     state = sensors.start(chosen, network, seeds)
     healths, reading, fault, installed = [], [], [], []
     bounds = [0, *sorted(day for day in set(runs) if day < days), days]
     for low, high in pairwise(bounds):
         part = of_days(truth, low, high)
-        health, state = sensors.advance(chosen, network, LAND, part, flames, seeds, low + 1, high, state)
+        health, state = sensors.advance(chosen, network, LAND, part, flames, seeds, low + 1, state)
         healths.append(health)
         cuts = sorted({low, high, *(day for day in blocks if low < day < high)})
         for first, after in pairwise(cuts):
@@ -182,7 +182,7 @@ def until(table: dict[str, np.ndarray], day: int) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def years() -> Run:
     """Six years as usual, but with fewer fires."""
-    return observed(Seeds(1), 2192, runs=(366, 731, 1096, 1461, 1827), front=0.0005)
+    return observed(Seeds(1), 2192, runs=(366, 731, 1096, 1461, 1827), burned_cells=0.0005)
 
 
 @given(SEEDS, st.lists(st.integers(1, 79), max_size=5))
@@ -203,8 +203,8 @@ def test_a_run_cut_short_is_the_beginning_of_the_longer_one(seed: int, days: int
     short_weather = of_days(long.truth, 0, days)
     chosen = settings(**TROUBLED)
     state = sensors.start(chosen, long.network, Seeds(seed))
-    front = fires(60)
-    health, _ = sensors.advance(chosen, long.network, LAND, short_weather, front, Seeds(seed), 1, days, state)
+    burned_cells = fires(60)
+    health, _ = sensors.advance(chosen, long.network, LAND, short_weather, burned_cells, Seeds(seed), 1, state)
     some = np.arange(1, days + 1)
     assert same(
         sensors.readings(chosen, long.network, short_weather, health, Seeds(seed), some), until(long.reading, days)
@@ -256,12 +256,12 @@ def test_sensors_are_numbered_in_the_order_in_which_they_come_and_stay_in_their_
 def test_a_sensor_reads_nothing_exactly_when_it_dropped_out_or_is_dead(seed: int) -> None:
     run = observed(Seeds(seed), 120, TROUBLED)
     silent = np.isin(run.fault["fault"], FAULTS[DROPOUT:])
-    seen = np.stack([run.reading["day"], run.reading["sensor_id"]])
+    view = np.stack([run.reading["day"], run.reading["sensor_id"]])
     unseen = np.stack([run.fault["day"][silent], run.fault["sensor_id"][silent]])
-    every = np.concatenate([seen, unseen], axis=1)
-    standing = np.stack([np.repeat(np.arange(1, 121), len(run.network.cell)), run.health.sensor_id.ravel()])
-    assert np.array_equal(np.unique(every, axis=1), np.unique(standing, axis=1))
-    assert every.shape == standing.shape  # so nothing is both
+    every = np.concatenate([view, unseen], axis=1)
+    sensor_state = np.stack([np.repeat(np.arange(1, 121), len(run.network.cell)), run.health.sensor_id.ravel()])
+    assert np.array_equal(np.unique(every, axis=1), np.unique(sensor_state, axis=1))
+    assert every.shape == sensor_state.shape  # so nothing is both
 
 
 def test_a_dead_sensor_never_reads_again_and_another_takes_its_place() -> None:
@@ -271,12 +271,12 @@ def test_a_dead_sensor_never_reads_again_and_another_takes_its_place() -> None:
     last_read = dict(zip(run.reading["sensor_id"], run.reading["day"], strict=True))
     assert len(died) > 30
     assert all(last_read.get(sensor, 0) < day for sensor, day in died.items())
-    standing = np.array([len(np.unique(day)) for day in run.health.sensor_id])
-    assert np.all(standing == len(run.network.cell))
+    sensor_state = np.array([len(np.unique(day)) for day in run.health.sensor_id])
+    assert np.all(sensor_state == len(run.network.cell))
 
 
 def test_an_exact_and_sound_sensor_reads_the_rounded_truth() -> None:
-    run = observed(Seeds(4), 50, EXACT | SOUND, front=0.0)
+    run = observed(Seeds(4), 50, EXACT | SOUND, burned_cells=0.0)
     place = np.searchsorted(LAND.land, run.reading["cell"])
     truth = run.truth.tmax_c[run.reading["day"] - 1, place] * 1.8 + 32
     assert np.all(np.abs(run.reading["temperature"] - truth) <= 0.5 + 1e-4)
@@ -284,7 +284,7 @@ def test_an_exact_and_sound_sensor_reads_the_rounded_truth() -> None:
 
 def test_what_is_wrong_with_a_sound_sensor_is_in_the_truth() -> None:
     changes = SOUND | {"noise_sd_k": 0.0, "badly_sited_share": 0.0, "drift_sd_k_per_year": 2.0}
-    run = observed(Seeds(5), 400, changes, runs=(200,), front=0.0)
+    run = observed(Seeds(5), 400, changes, runs=(200,), burned_cells=0.0)
     its = run.reading["sensor_id"] - 1
     years = (run.reading["day"] - run.installed["day"][its]) / 365.25
     told = run.installed["bias_k"][its] + run.installed["drift_k_per_year"][its] * years
@@ -292,7 +292,7 @@ def test_what_is_wrong_with_a_sound_sensor_is_in_the_truth() -> None:
 
 
 def test_a_badly_sited_sensor_is_too_warm_on_dry_calm_days_only() -> None:
-    run = observed(Seeds(6), 60, SOUND | EXACT | {"badly_sited_share": 0.3}, front=0.0)
+    run = observed(Seeds(6), 60, SOUND | EXACT | {"badly_sited_share": 0.3}, burned_cells=0.0)
     bad = run.installed["badly_sited"][run.reading["sensor_id"] - 1] == 1
     day, place = run.reading["day"] - 1, np.searchsorted(LAND.land, run.reading["cell"])
     rain, wind = run.truth.rain_mm[day, place], run.truth.wind_kmh[day, place]
@@ -305,7 +305,7 @@ def test_a_badly_sited_sensor_is_too_warm_on_dry_calm_days_only() -> None:
 
 
 def test_spikes_noise_and_good_readings_are_as_far_off_as_the_settings_say() -> None:
-    run = observed(Seeds(7), 400, TROUBLED | EXACT | {"noise_sd_k": 0.1}, front=0.0)
+    run = observed(Seeds(7), 400, TROUBLED | EXACT | {"noise_sd_k": 0.1}, burned_cells=0.0)
     error, fault = run.errors_k(), run.fault_of_readings()
     spikes = np.abs(error[fault == SPIKE])
     assert 9 < spikes.min() < 12
@@ -316,7 +316,7 @@ def test_spikes_noise_and_good_readings_are_as_far_off_as_the_settings_say() -> 
 
 
 def test_a_stuck_sensor_repeats_the_reading_of_its_first_day_for_3_to_15_days() -> None:
-    run = observed(Seeds(8), 365, SOUND | EXACT | {"stuck_share": 0.2}, front=0.0)
+    run = observed(Seeds(8), 365, SOUND | EXACT | {"stuck_share": 0.2}, burned_cells=0.0)
     status = np.zeros((366, len(run.installed["day"]) + 1), np.uint8)  # by day and sensor
     status[np.arange(1, 366)[:, None], run.health.sensor_id] = run.health.status
     temperature = np.zeros(status.shape)
@@ -335,9 +335,9 @@ def test_a_stuck_sensor_repeats_the_reading_of_its_first_day_for_3_to_15_days() 
 
 
 def test_the_front_heats_some_sensors_of_its_cell_by_tens_of_degrees_and_destroys_others() -> None:
-    run = observed(Seeds(9), 200, EXACT | SOUND, front=0.02)
-    front = fires(200, share=0.02)
-    in_flames = set(zip(front.day.tolist(), front.cell.tolist(), strict=True))
+    run = observed(Seeds(9), 200, EXACT | SOUND, burned_cells=0.02)
+    burned_cells = fires(200, share=0.02)
+    in_flames = set(zip(burned_cells.day.tolist(), burned_cells.cell.tolist(), strict=True))
     scorched = run.fault["fault"] == "scorched"
     _, first = np.unique(run.fault["sensor_id"][scorched], return_index=True)
     burned = list(
@@ -355,17 +355,17 @@ def test_the_front_heats_some_sensors_of_its_cell_by_tens_of_degrees_and_destroy
 
 
 def test_a_front_beside_the_sea_warms_nothing_on_the_other_shore() -> None:
-    corner = Front(np.array([1]), LAND.land[:1], np.array([1001]))
+    corner = BurnedCells(np.array([1]), LAND.land[:1], np.array([1001]))
     chosen = settings(**SOUND)
     network = sensors.network(chosen, LAND, Seeds(1))
     state = sensors.start(chosen, network, Seeds(1))
-    health, _ = sensors.advance(chosen, network, LAND, weather(1), corner, Seeds(1), 1, 1, state)
+    health, _ = sensors.advance(chosen, network, LAND, weather(1), corner, Seeds(1), 1, state)
     x, y = np.divmod(network.cell, LAND.height)
     assert np.array_equal(health.heat[0] != sensors.COOL, (x <= 2) & (y <= 2))
 
 
 def test_an_outage_silences_all_sensors_around_a_settlement() -> None:
-    run = observed(Seeds(10), 1000, SOUND | {"dropout_share": 0.1, "outage_share": 0.1}, front=0.0)
+    run = observed(Seeds(10), 1000, SOUND | {"dropout_share": 0.1, "outage_share": 0.1}, burned_cells=0.0)
     silent, alive = run.health.status == DROPOUT, run.health.status < DEAD
     for region in range(run.network.regions):
         its = run.network.region == region

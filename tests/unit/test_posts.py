@@ -3,7 +3,7 @@
 import datetime
 import re
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,14 +21,16 @@ from zakar import config
 from zakar.errors import ConfigError
 from zakar.models.island import posts as tweets
 from zakar.models.island import text as chatter
-from zakar.models.island.authors import KINDS, OUTSIDERS, cast
-from zakar.models.island.fire import Fires, Front
+from zakar.models.island import year
+from zakar.models.island.authors import KINDS, OUTSIDERS, draw_authors
+from zakar.models.island.fire import NO_BURNED_CELLS, NO_FIRES, BurnedCells, Fires
 from zakar.models.island.fwi import Danger
 from zakar.models.island.settings import DatedCalendar, Posts
 from zakar.models.island.terrain import Island
-from zakar.models.island.text import Words
+from zakar.models.island.text import Vocabulary
 from zakar.models.island.topics import TOPICS
 from zakar.models.island.weather import Weather
+from zakar.models.island.year import Truth
 from zakar.seeds import Seeds
 
 TABLE = config.folder() / "phrases" / "island-en.toml"
@@ -67,7 +69,7 @@ def square(side: int = 16) -> Island:
     )
 
 
-def world(island: Island, days: int) -> tuple[Weather, Danger, Fires, Front]:
+def world(island: Island, days: int) -> Truth:
     """Return a dry month with one large fire in the middle of the island, and a small one in a town each fifth day."""
     shape = (days, len(island.land))
     rng = np.random.default_rng(3)
@@ -83,27 +85,24 @@ def world(island: Island, days: int) -> tuple[Weather, Danger, Fires, Front]:
     cell = np.where(day == FIRE_DAY, middle, island.land[island.towns[0]])
     escaped = day == FIRE_DAY
     fires = Fires(day * 1000 + 1, day, cell, day > 0, escaped, np.where(escaped, 900, 2).astype(np.float32), day)
-    front_day = np.array([FIRE_DAY, *[FIRE_DAY + 1] * 4, *[FIRE_DAY + 2] * 2])
+    burned_day = np.array([FIRE_DAY, *[FIRE_DAY + 1] * 4, *[FIRE_DAY + 2] * 2])
     step = np.array([0, 1, -1, island.height, -island.height, 2, -2])
-    reached = front_day < days + 1
-    front = Front(front_day[reached], (middle + step)[reached], np.full(reached.sum(), FIRE))
-    return air, Danger(*[index] * 6), fires, front
+    reached = burned_day < days + 1
+    burned_cells = BurnedCells(burned_day[reached], (middle + step)[reached], np.full(reached.sum(), FIRE))
+    return Truth(np.arange(1, days + 1), air, Danger(*[index] * 6), fires, burned_cells)
 
 
-def cut(truth: tuple[Weather, Danger, Fires, Front], first: int, last: int) -> tuple[Weather, Danger, Fires, Front]:
-    weather, danger, fires, front = truth
-    rows = slice(max(1, first - 1) - 1, last)
-    old = first - tweets.ECHO_DAYS
-
-    def part(table: Any, which: Any) -> Any:
-        return type(table)(*(getattr(table, field.name)[which] for field in fields(table)))
-
-    some, reached = (fires.day >= old) & (fires.day <= last), (front.day >= old) & (front.day <= last)
-    return part(weather, rows), part(danger, rows), part(fires, some), part(front, reached)
+def cut(truth: Truth, first: int, last: int) -> Truth:
+    begin, old = max(1, first - 1), first - tweets.ECHO_DAYS
+    rows = slice(begin - 1, last)
+    return Truth(
+        truth.days[rows], year.rows_of(truth.weather, rows), year.rows_of(truth.danger, rows),
+        truth.fires.between(old, last), truth.burned_cells.between(old, last),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=8)
-def words(seed: int = 1, table: Path = TABLE) -> Words:
+def words(seed: int = 1, table: Path = TABLE) -> Vocabulary:
     return chatter.load(table, chosen(), Seeds(seed))
 
 
@@ -111,16 +110,17 @@ def made(
     first: int,
     last: int,
     seeds: Seeds | None = None,
-    truth: tuple[Weather, Danger, Fires, Front] | None = None,
+    truth: Truth | None = None,
     island: Island | None = None,
     table: Path = TABLE,
     **changes: Any,
 ) -> Columns:
     seeds, island, wanted = seeds or Seeds(1), island or square(), chosen(**changes)
     known = words(seeds.root, table)
-    people = cast(wanted, island, seeds, known)
-    inputs = cut(truth or world(island, last), first, last)
-    columns = tweets.posts(wanted, CALENDAR, island, people, seeds, known, first, last, *inputs)
+    people = draw_authors(wanted, island, seeds, known)
+    columns = tweets.posts(
+        wanted, CALENDAR, island, people, seeds, known, first, cut(truth or world(island, last), first, last)
+    )
     return {
         name: column.to_pylist() if isinstance(column, pa.Array) else column.tolist()
         for name, column in columns.items()
@@ -146,13 +146,15 @@ def test_cutting_days_into_blocks_changes_nothing(starts: set[int]) -> None:
 
 
 def test_what_comes_later_changes_nothing_before() -> None:
-    weather, danger, fires, front = world(square(), 30)
-    longer = (weather, danger, fires, front)
-    later = fires.day > 12
-    other = replace(fires, cell=np.where(later, 0, fires.cell), escaped=fires.escaped | later)
-    hotter = replace(danger, fwi=np.where(np.arange(30)[:, None] >= 12, 80, danger.fwi))
-    assert made(1, 12, truth=(weather, hotter, other, front)) == made(1, 12, truth=longer)
-    assert made(13, 14, truth=(weather, hotter, other, front)) != made(13, 14, truth=longer)
+    truth = world(square(), 30)
+    later = truth.fires.day > 12
+    other = replace(
+        truth,
+        fires=replace(truth.fires, cell=np.where(later, 0, truth.fires.cell), escaped=truth.fires.escaped | later),
+        danger=replace(truth.danger, fwi=np.where(np.arange(30)[:, None] >= 12, 80, truth.danger.fwi)),
+    )
+    assert made(1, 12, truth=other) == made(1, 12, truth=truth)
+    assert made(13, 14, truth=other) != made(13, 14, truth=truth)
 
 
 def test_held_out_days_come_from_the_secret_alone() -> None:
@@ -172,11 +174,10 @@ def test_another_seed_makes_other_posts() -> None:
 
 def test_weather_that_begins_too_late_is_refused() -> None:
     island, wanted = square(), chosen()
-    people = cast(wanted, island, Seeds(1), words())
-    weather, danger, fires, front = world(island, 9)
-    late = type(weather)(*(getattr(weather, field.name)[5:] for field in fields(weather)))
-    with pytest.raises(ValueError, match="day 5 need the weather of day 4"):
-        tweets.posts(wanted, CALENDAR, island, people, Seeds(1), words(), 5, 9, late, danger, fires, front)
+    people = draw_authors(wanted, island, Seeds(1), words())
+    late = cut(world(island, 9), 6, 9)
+    with pytest.raises(ValueError, match="day 4 need the weather of day 3"):
+        tweets.posts(wanted, CALENDAR, island, people, Seeds(1), words(), 4, late)
 
 
 def test_rows_are_in_order_and_ids_follow_the_time_of_day() -> None:
@@ -245,19 +246,17 @@ def test_people_near_a_fire_talk_of_it_more_than_others() -> None:
 
 
 def test_without_fires_nothing_is_about_one() -> None:
-    weather, danger, fires, front = world(square(), 6)
-    none = type(fires)(*(getattr(fires, field.name)[:0] for field in fields(fires)))
-    still = type(front)(*(getattr(front, field.name)[:0] for field in fields(front)))
-    posts = made(1, 6, truth=(weather, danger, none, still))
+    posts = made(1, 6, truth=replace(world(square(), 6), fires=NO_FIRES, burned_cells=NO_BURNED_CELLS))
     assert set(posts["fire"]) == {0}
     assert {"smoke", "rumour", "figurative", "danger"} <= set(posts["topic"])
     assert "eyewitness" not in posts["topic"]
 
 
 def test_the_drier_the_more_talk_of_danger() -> None:
-    weather, danger, fires, front = world(square(), 8)
-    wet, dry = (replace(danger, fwi=np.full_like(danger.fwi, fwi)) for fwi in (1, 60))
-    counts = [made(1, 8, truth=(weather, index, fires, front))["topic"].count("danger") for index in (wet, danger, dry)]
+    truth = world(square(), 8)
+    indices = (np.full_like(truth.danger.fwi, 1), truth.danger.fwi, np.full_like(truth.danger.fwi, 60))
+    worlds = [replace(truth, danger=replace(truth.danger, fwi=index)) for index in indices]
+    counts = [made(1, 8, truth=each)["topic"].count("danger") for each in worlds]
     assert counts[0] < counts[1] < counts[2]
 
 
@@ -273,7 +272,7 @@ def test_most_posts_say_where_their_author_is_and_outsiders_are_nowhere() -> Non
 
 
 def accounts_of() -> tuple[list[str], list[int]]:
-    people = cast(chosen(per_day=1000.0, accounts=3000), square(), Seeds(1), words())
+    people = draw_authors(chosen(per_day=1000.0, accounts=3000), square(), Seeds(1), words())
     return people.handle.to_pylist(), people.kind.tolist()
 
 
@@ -357,15 +356,15 @@ def moments() -> dict[str, set[tuple[int, int]]]:
 def test_words_on_the_moment_follow_the_clock_and_the_calendar() -> None:
     posts, known = month(), moments()
     pattern = re.compile(" (" + "|".join(map(re.escape, sorted(known, key=len, reverse=True))) + r")(?!\w)")
-    seen = Counter[int]()
+    view = Counter[int]()
     for text, day, minute in zip(posts["tweet"], posts["day"], posts["minute"], strict=True):
         if " - " in text and not text.startswith("RT ") and (said := pattern.search(text.lower())):
             date = CALENDAR.first_date + datetime.timedelta(days=day - 1)
             part = sum(minute >= 60 * hour for hour in (5, 12, 18))
             assert (date.weekday(), part) in known[said[1]], (text, date, minute)
-            seen[part] += 1
-    assert min(seen[part] for part in range(4)) > 20
-    assert 0.02 < sum(seen.values()) / len(posts["day"]) < 0.06
+            view[part] += 1
+    assert min(view[part] for part in range(4)) > 20
+    assert 0.02 < sum(view.values()) / len(posts["day"]) < 0.06
 
 
 _OF_THE_MOMENT = re.compile(

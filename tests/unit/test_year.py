@@ -56,8 +56,8 @@ def test_a_year_has_weather_danger_fires_and_what_echoes_of_the_last() -> None:
     assert second.days[0] == first.days[-1] + 1
     assert same(second.fires.burning(1, first.days[-1]), first.fires.burning(second.days[0] - year.ECHO_DAYS, 999))
     assert same(
-        second.front.between(1, first.days[-1]),
-        first.front.between(second.days[0] - year.ECHO_DAYS, first.days[-1]),
+        second.burned_cells.between(1, first.days[-1]),
+        first.burned_cells.between(second.days[0] - year.ECHO_DAYS, first.days[-1]),
     )
     assert (second.fires.day >= second.days[0]).any()
 
@@ -70,8 +70,8 @@ def test_a_cut_has_its_days_and_what_burned_on_them_or_shortly_before() -> None:
     assert np.array_equal(cut.weather.wet, truth.weather.wet[39:60])
     assert np.array_equal(cut.danger.dc, truth.danger.dc[39:60])
     assert same(cut.fires, truth.fires.burning(35, 60))
-    assert same(cut.front, truth.front.between(35, 60))
-    assert set(cut.front.fire.tolist()) <= set(cut.fires.number.tolist())
+    assert same(cut.burned_cells, truth.burned_cells.between(35, 60))
+    assert set(cut.burned_cells.fire.tolist()) <= set(cut.fires.number.tolist())
     with pytest.raises(ValueError, match="61 days"):
         truth.cut(40, 60, echo=61)
 
@@ -81,7 +81,7 @@ def test_a_calendar_cut_short_has_the_same_days_and_fires() -> None:
     _, (short,) = runs(small(days=100))
     assert np.array_equal(short.weather.tmax_c, whole.weather.tmax_c[:100])
     assert np.array_equal(short.danger.fwi, whole.danger.fwi[:100])
-    assert same(short.front, whole.front.between(1, 100))
+    assert same(short.burned_cells, whole.burned_cells.between(1, 100))
     assert np.array_equal(short.fires.number, whole.fires.between(1, 100).number)
 
 

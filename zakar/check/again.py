@@ -16,7 +16,7 @@ from zakar.models.island import fwi as danger
 from zakar.models.island import weather
 from zakar.models.island.model import MODEL
 from zakar.models.island.settings import IslandScenario
-from zakar.models.island.text import Words
+from zakar.models.island.text import Vocabulary
 from zakar.models.shared import phrases
 from zakar.simulate import seeds_of, words
 
@@ -109,7 +109,7 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
     return rows.slice(low, high - low)
 
 
-def _between(scenario: IslandScenario, spoken: Words, block_days: int, first: int, last: int) -> list[Block]:
+def _between(scenario: IslandScenario, spoken: Vocabulary, block_days: int, first: int, last: int) -> list[Block]:
     found = []
     for block in MODEL.blocks(scenario, seeds_of(scenario, None), spoken, block_days):
         if block.first_day > last:

@@ -24,10 +24,10 @@ class Model(Generic[S]):
     - ``limits``: what its data is not good for, a Markdown list for the card.
     - ``calendar``: the days of a scenario. ``posts_a_day``: about how many posts a day has, since posts take memory.
     - ``expected_rows``: about how many rows each public table has on a number of days.
-    - ``blocks``: the blocks in order, of at most a number of days, given the seeds and the words. The world advances as
-      they are taken.
-    - ``phrases``: the name of the scenario's phrase table, which stands in its key `tweets.phrases`. ``words``: what is
-      made of that table's file; raises ConfigError if it cannot be used. A model without both gets None for words.
+    - ``blocks``: the blocks in order, of at most a number of days, given the seeds and the vocabulary. The world
+      advances as they are taken.
+    - ``phrases``: the name of the scenario's phrase table, which stands in its key `tweets.phrases`. ``vocabulary``:
+      what is made of that table's file; raises ConfigError if it cannot be used. A model without both gets None.
     - ``maps``: rows of tables of ``schema.MAPS``. ``remarks``: what values come to, by the key's path.
     - ``drawn``: whether a report draws its truth, which then has the tables of ``schema.ISLAND_TRUTH``.
     - ``baselines``: the suite of checks that scores simple methods on its data; empty if none does.
@@ -42,7 +42,7 @@ class Model(Generic[S]):
     expected_rows: Callable[[S, int], dict[str, int]]
     blocks: Callable[[S, Seeds, Any, int], Iterator[Block]]
     phrases: Callable[[S], str] | None = None
-    words: Callable[[S, Path], Any] | None = None
+    vocabulary: Callable[[S, Path], Any] | None = None
     maps: Callable[[S, Any], dict[Table, pa.Table]] = lambda *_: {}
     remarks: Callable[[S], dict[str, str]] = lambda _: {}
     drawn: bool = False

@@ -10,8 +10,7 @@ import pyarrow as pa
 from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, READINGS, TWEETS
 from zakar.models.block import Block, Rows, rows
 from zakar.models.calendar import Calendar
-from zakar.models.classic import observers as classic
-from zakar.models.classic import world
+from zakar.models.classic import observers, world
 from zakar.models.classic.settings import ClassicScenario
 from zakar.models.classic.world import Truth
 from zakar.models.model import Model
@@ -32,12 +31,12 @@ LIMITS = """\
 """
 
 
-def words(scenario: ClassicScenario, path: Path) -> Phrases:
-    """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
+def vocabulary(scenario: ClassicScenario, path: Path) -> Phrases:
+    """Return the vocabulary that a phrase table gives. Raises ConfigError if it cannot be used."""
     return phrases.load(path, Seeds(scenario.seed), island_name(scenario))
 
 
-def blocks(scenario: ClassicScenario, seeds: Seeds, _words: Phrases, block_days: int) -> Iterator[Block]:
+def blocks(scenario: ClassicScenario, seeds: Seeds, _vocabulary: Phrases, block_days: int) -> Iterator[Block]:
     """Yield the scenario's blocks in order, the world advancing a year at a time."""
     land = world.make(scenario, seeds)
     echo = world.echo_days(scenario)
@@ -51,20 +50,20 @@ def blocks(scenario: ClassicScenario, seeds: Seeds, _words: Phrases, block_days:
             yield Block(first, last, partial(_observe, scenario, seeds, run))
 
 
-def _observe(scenario: ClassicScenario, seeds: Seeds, truth: Truth, words: Phrases) -> Rows:
+def _observe(scenario: ClassicScenario, seeds: Seeds, truth: Truth, vocabulary: Phrases) -> Rows:
     height = scenario.grid.height
-    posts = classic.phrased(scenario.tweets, scenario.grid, seeds, words, truth)
+    posts = observers.phrased(scenario.tweets, scenario.grid, seeds, vocabulary, truth)
     posts["topic"] = pa.array(phrases.TOPICS).take(pa.array(posts["topic"]))
     fires = truth.fires.between(int(truth.days[0]), int(truth.days[-1]))
-    found = [
+    tables = [
         (TWEETS, posts),
-        (READINGS, classic.every_cell(scenario.sensors, scenario.grid, seeds, truth)),
-        (ALERTS, classic.late(scenario.alerts, truth)),
+        (READINGS, observers.every_cell(scenario.sensors, scenario.grid, seeds, truth)),
+        (ALERTS, observers.late(scenario.alerts, truth)),
         (TRUTH[0], {"day": truth.days, "mean_f": truth.means_f}),
         (TRUTH[1], {"event_day": fires.day, "cell": fires.cell}),
         (TRUTH[2], posts),
     ]
-    for table, columns in found:
+    for table, columns in tables:
         yield table, rows(table, columns, height)
 
 
@@ -102,6 +101,6 @@ MODEL = Model(
     expected_rows=expected_rows,
     blocks=blocks,
     phrases=lambda scenario: scenario.tweets.phrases,
-    words=words,
+    vocabulary=vocabulary,
     remarks=remarks,
 )

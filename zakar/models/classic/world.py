@@ -84,8 +84,8 @@ def scattered(
     """
     rates = fire_rates(fires, calendar, days, means_f)
     last_burned = {int(cell): int(day) for day, cell in zip(earlier.day, earlier.cell, strict=True)}
-    found_days: list[np.ndarray] = []
-    found_cells: list[np.ndarray] = []
+    event_days: list[np.ndarray] = []
+    cells_of_days: list[np.ndarray] = []
     for day, rate in zip(days.tolist(), rates.tolist(), strict=True):
         if rate == 0:
             continue
@@ -95,9 +95,9 @@ def scattered(
         rested = [c for c in order.tolist() if day - last_burned.get(c, -fires.rest_days) > fires.rest_days]
         cells = np.sort(np.asarray(rested[:number], np.int64))
         last_burned.update(dict.fromkeys(cells.tolist(), day))
-        found_days.append(np.full(len(cells), day, np.int64))
-        found_cells.append(cells)
-    return Fires(np.concatenate([NONE.day, *found_days]), np.concatenate([NONE.cell, *found_cells]))
+        event_days.append(np.full(len(cells), day, np.int64))
+        cells_of_days.append(cells)
+    return Fires(np.concatenate([NONE.day, *event_days]), np.concatenate([NONE.cell, *cells_of_days]))
 
 
 @dataclass(frozen=True)

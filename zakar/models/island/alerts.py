@@ -16,9 +16,9 @@ def slow(settings: SlowAlerts, island: Island, fires: Fires, seeds: Seeds, days:
     Columns: event_day, notification_day, cell, fire (its number, 0 where there is none). An alert depends on nothing
     that comes after its event day: of an escaped fire's area nothing is used.
     """
-    found = [_of_day(settings, island, fires, seeds, int(day)) for day in days]
-    cell, fire, lag = (np.concatenate(part) for part in zip(*found, strict=True))
-    event_day = np.repeat(days, [len(part[0]) for part in found])
+    parts = [_of_day(settings, island, fires, seeds, int(day)) for day in days]
+    cell, fire, lag = (np.concatenate(part) for part in zip(*parts, strict=True))
+    event_day = np.repeat(days, [len(part[0]) for part in parts])
     return {"event_day": event_day, "notification_day": event_day + lag, "cell": cell, "fire": fire}
 
 
@@ -28,15 +28,15 @@ def _of_day(
     """Return the cell, fire and lag in days of one day's alerts."""
     low, high = np.searchsorted(fires.day, [day, day + 1])
     draw = seeds.stream("alerts", day)
-    seen = low + np.flatnonzero(draw.random(high - low) >= _missed(settings, fires, low, high))
+    view = low + np.flatnonzero(draw.random(high - low) >= _missed(settings, fires, low, high))
     alarms = island.land[draw.integers(0, len(island.land), draw.poisson(settings.false_per_day))]
     alarms = alarms[~np.isin(alarms, fires.cell[low:high])]  # where something burns, it would not be false
-    if len(seen) + len(alarms) == 0:
+    if len(view) + len(alarms) == 0:
         return _NONE, _NONE, _NONE
 
     # Of two fires in a cell one alert tells; of two alarms too.
-    cell, first = np.unique(np.append(fires.cell[seen], alarms), return_index=True)
-    fire = np.append(fires.number[seen], np.zeros(len(alarms), np.int64))[first]
+    cell, first = np.unique(np.append(fires.cell[view], alarms), return_index=True)
+    fire = np.append(fires.number[view], np.zeros(len(alarms), np.int64))[first]
     far_km = island.road_km[np.searchsorted(island.land, cell)]
     # Whole days, at least one: what exceeds it is Poisson, many small delays.
     lag = 1 + draw.poisson(settings.lag_days - 1 + settings.lag_days_per_road_km * far_km.astype(np.float64))

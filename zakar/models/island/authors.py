@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from zakar.models.island.settings import Posts
 from zakar.models.island.terrain import Island
-from zakar.models.island.text import Words
+from zakar.models.island.text import Vocabulary
 from zakar.seeds import Seeds
 
 KINDS = ("people", "pages", "authorities", "outsiders", "bots")
@@ -20,7 +20,7 @@ _RANK_OFFSET = np.array([5.0, 0.0, 0.0, 5.0, 0.0])  # by kind
 
 
 @dataclass(frozen=True)
-class Cast:
+class Authors:
     """The accounts, by kind and home, and where people are.
 
     ``handle``: names, one an account. ``kind``: index into KINDS, ``home``: place of the land, (accounts,) int32.
@@ -38,7 +38,7 @@ class Cast:
     activity: np.ndarray
 
 
-def cast(settings: Posts, island: Island, seeds: Seeds, words: Words) -> Cast:
+def draw_authors(settings: Posts, island: Island, seeds: Seeds, vocabulary: Vocabulary) -> Authors:
     """Draw the accounts: homes by residents (pages and authorities in towns), activity by Zipf's law within a kind."""
     draw = seeds.stream("tweets/accounts")
     n = len(island.land)
@@ -60,8 +60,8 @@ def cast(settings: Posts, island: Island, seeds: Seeds, words: Words) -> Cast:
     visits = np.sqrt(residents) + 0.05 * np.sqrt(residents).mean()
     visits /= visits.sum()
     posts = np.bincount(home, weight, minlength=n) * (1 - settings.away_share) + settings.away_share * visits
-    return Cast(
-        handle=_handles(words, kinds, draw),
+    return Authors(
+        handle=_handles(vocabulary, kinds, draw),
         kind=kinds.astype(np.int32),
         home=home.astype(np.int32),
         until=until,
@@ -71,11 +71,11 @@ def cast(settings: Posts, island: Island, seeds: Seeds, words: Words) -> Cast:
     )
 
 
-def _handles(words: Words, kind: np.ndarray, draw: np.random.Generator) -> pa.Array:
+def _handles(vocabulary: Vocabulary, kind: np.ndarray, draw: np.random.Generator) -> pa.Array:
     """Name the accounts after patterns of the phrase table; one that is taken gets a number."""
-    own = words.handles
+    own = vocabulary.handles
     patterns = (own.people, own.pages, own.authorities, own.people, own.bots)
-    names, places = _letters(words.first_names), _letters(words.names)
+    names, places = _letters(vocabulary.first_names), _letters(vocabulary.names)
     taken: set[str] = set()
     handles = []
     for k, (which, name, place, number) in zip(

@@ -3,8 +3,7 @@
 import numpy as np
 
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
-from zakar.models.island import alerts, bursts, fuel, ignition, sensors
-from zakar.models.island import initial_attack as attack
+from zakar.models.island import alerts, bursts, fuel, ignition, initial_attack, sensors
 from zakar.models.island.settings import IslandScenario
 
 _SIZES = 1_000  # areas that stand for all that a contained fire may have
@@ -19,7 +18,7 @@ def rows(scenario: IslandScenario, days: int) -> dict[str, int]:
     land = scenario.terrain.land_share * scenario.grid.cells
     fires = ignition.fires_a_year(scenario.fires, land) * days / fuel.YEAR
     evenly = (np.arange(_SIZES) + 0.5) / _SIZES
-    area_ha = attack.contained_ha(scenario.fires.contained_least_ha, scenario.fires.contained_exponent, evenly)
+    area_ha = initial_attack.contained_ha(scenario.fires.contained_least_ha, scenario.fires.contained_exponent, evenly)
 
     tweets = scenario.tweets
     everyday = days * (tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts)

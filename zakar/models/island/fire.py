@@ -5,14 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from zakar.models.island import fuel, ignition, spread
-from zakar.models.island import initial_attack as attack
+from zakar.models.island import fuel, ignition, initial_attack, spread
 from zakar.models.island.fuel import Fuel
 from zakar.models.island.fwi import Danger
-from zakar.models.island.ignition import Sparks
-from zakar.models.island.initial_attack import Attacks
+from zakar.models.island.ignition import Ignitions
+from zakar.models.island.initial_attack import InitialAttacks
 from zakar.models.island.settings import DatedCalendar, Wildfires
-from zakar.models.island.spread import NO_FLAMES, NUMBERS_A_DAY, Flames
+from zakar.models.island.spread import NO_ACTIVE_CELLS, NUMBERS_A_DAY, ActiveCells
 from zakar.models.island.terrain import Island
 from zakar.models.island.weather import Weather
 from zakar.seeds import Seeds
@@ -57,8 +56,8 @@ class Fires:
 
 
 @dataclass(frozen=True)
-class Front:
-    """Cells in flames, in (day, cell) order, one element a cell that the front of an escaped fire reached that day.
+class BurnedCells:
+    """Cells that burned, in (day, cell) order, one element a cell that an escaped fire reached that day.
 
     ``day``, ``cell`` (cell number), ``fire`` (its number): int64. A fire's first is the cell where it started.
     """
@@ -67,43 +66,45 @@ class Front:
     cell: np.ndarray
     fire: np.ndarray
 
-    def where(self, chosen: np.ndarray | slice) -> "Front":
+    def where(self, chosen: np.ndarray | slice) -> "BurnedCells":
         """Return the cells that a mask, an index or a slice chooses."""
-        return Front(*(column[chosen] for column in _columns(self)))
+        return BurnedCells(*(column[chosen] for column in _columns(self)))
 
-    def between(self, first_day: int, last_day: int) -> "Front":
+    def between(self, first_day: int, last_day: int) -> "BurnedCells":
         """Return the cells reached on the days from ``first_day`` to ``last_day``, both included."""
         return self.where(_days_between(self.day, first_day, last_day))
 
-    def joined(self, *later: "Front") -> "Front":
-        """Return this front followed by ``later`` ones."""
-        return Front(*(np.concatenate(parts) for parts in zip(*map(_columns, (self, *later)), strict=True)))
+    def joined(self, *later: "BurnedCells") -> "BurnedCells":
+        """Return these cells followed by ``later`` ones."""
+        return BurnedCells(*(np.concatenate(parts) for parts in zip(*map(_columns, (self, *later)), strict=True)))
 
 
 _NO_NUMBERS, _NO_FLAGS, _NO_AREAS = np.empty(0, np.int64), np.empty(0, bool), np.empty(0, np.float32)
 NO_FIRES = Fires(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_FLAGS, _NO_FLAGS, _NO_AREAS, _NO_NUMBERS)
-NO_FRONT = Front(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS)
+NO_BURNED_CELLS = BurnedCells(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS)
 
 
 @dataclass(frozen=True)
 class FireState:
     """What one run hands to the next.
 
-    ``missing``, ``since``: the fuel, as in ``Fuel``. ``flames``: what burns at midnight. ``unrest``, ``drought``:
-    the last day's.
+    ``missing``, ``since``: the fuel, as in ``Fuel``. ``active_cells``: what burns at midnight. ``human_anomaly``,
+    ``severity_rating``: the last day's.
     """
 
     missing: np.ndarray
     since: np.ndarray
-    flames: Flames
-    unrest: float
-    drought: float
+    active_cells: ActiveCells
+    human_anomaly: float
+    severity_rating: float
 
 
 def start(wildfires: Wildfires, island: Island, seeds: Seeds) -> FireState:
     """Return the state before the first day: nothing burns, and the fuel has an age."""
     missing = fuel.missing_at_first(wildfires, island, seeds)
-    return FireState(missing, np.zeros(len(missing), np.int64), NO_FLAMES, unrest=0.0, drought=fuel.GREEN)
+    return FireState(
+        missing, np.zeros(len(missing), np.int64), NO_ACTIVE_CELLS, human_anomaly=0.0, severity_rating=fuel.GREEN
+    )
 
 
 def advance(
@@ -114,45 +115,50 @@ def advance(
     danger: Danger,
     seeds: Seeds,
     first: int,
-    last: int,
     state: FireState,
-) -> tuple[Fires, Front, FireState]:
-    """Simulate the fires of the days from ``first`` to ``last``; ``weather`` and ``danger`` are of these days.
+) -> tuple[Fires, BurnedCells, FireState]:
+    """Simulate the fires of the days of ``weather`` and ``danger``, the first of which has the number ``first``.
 
     Return the fires that start; the cells that are reached, by earlier fires too; the next run's state.
     """
-    dates = calendar.dates(np.arange(first, last + 1))
-    unrest = ignition.unrest(wildfires, seeds, first, len(dates), state.unrest)
-    human = ignition.human_rates(wildfires, island, danger, dates, unrest)
+    dates = calendar.dates(first + np.arange(len(weather.tmax_c)))
+    human_anomaly = ignition.human_anomaly(wildfires, seeds, first, len(dates), state.human_anomaly)
+    human = ignition.human_rates(wildfires, island, danger, dates, human_anomaly)
     lightning = ignition.lightning_rates(wildfires, island, weather, dates)
-    sparks = ignition.sparks(human, lightning, seeds, first)
-    drought = fuel.drought(danger, state.drought)
-    attacks = attack.attacks(wildfires, island, weather, danger, drought, sparks, seeds, first)
+    ignitions = ignition.ignitions(human, lightning, seeds, first)
+    severity_rating = fuel.severity_rating(danger, state.severity_rating)
+    attacks = initial_attack.attacks(wildfires, island, weather, danger, severity_rating, ignitions, seeds, first)
 
-    ground = spread.terrain(island)
+    ground = spread.ground_of(island)
     fuels = Fuel(state.missing.copy(), state.since.copy(), fuel.regrowth_days(wildfires, island))
     draw = seeds.stream("fire/spread", first)
-    flames = state.flames
-    catalogue, front, burned = [NO_FIRES], [NO_FRONT], [NO_FRONT]
-    bounds = np.searchsorted(sparks.row, np.arange(len(dates) + 1)).tolist()
+    active_cells = state.active_cells
+    catalogue, burned_cells, burning_cells = [NO_FIRES], [NO_BURNED_CELLS], [NO_BURNED_CELLS]
+    bounds = np.searchsorted(ignitions.row, np.arange(len(dates) + 1)).tolist()
     for row, (low, high) in enumerate(pairwise(bounds)):
-        if low == high and flames.place.size == 0:
+        if low == high and active_cells.place.size == 0:
             continue
         day = first + row
-        fires, lit = _started(wildfires, island, day, np.arange(low, high), sparks, attacks, fuels, flames)
+        fires, new_cells = _started(
+            wildfires, island, day, np.arange(low, high), ignitions, attacks, fuels, active_cells
+        )
         catalogue.append(fires)
-        if flames.place.size == lit.place.size == 0:
+        if active_cells.place.size == new_cells.place.size == 0:
             continue
-        burned.append(_front(island, day, flames.joined(lit)))
-        today = spread.conditions(wildfires, weather, danger, row)
+        burning_cells.append(_burned(island, day, active_cells.joined(new_cells)))
+        today = spread.conditions(wildfires, weather, danger, row, day)
         load = fuels.load(slice(None), day)
-        flames, reached = spread.burn_a_day(wildfires, island, ground, today, day, load, flames, lit, draw)
+        active_cells, reached = spread.burn_a_day(wildfires, island, ground, today, load, active_cells, new_cells, draw)
         fuels.burn(reached.place, day, 1.0)
-        front.append(_front(island, day, reached))
+        burned_cells.append(_burned(island, day, reached))
 
-    reached_cells = NO_FRONT.joined(*front)
-    known = _summed(NO_FIRES.joined(*catalogue), reached_cells, NO_FRONT.joined(*burned))
-    return known, reached_cells, FireState(fuels.missing, fuels.since, flames, float(unrest[-1]), float(drought[-1]))
+    reached_cells = NO_BURNED_CELLS.joined(*burned_cells)
+    known = _summed(NO_FIRES.joined(*catalogue), reached_cells, NO_BURNED_CELLS.joined(*burning_cells))
+    return (
+        known,
+        reached_cells,
+        FireState(fuels.missing, fuels.since, active_cells, float(human_anomaly[-1]), float(severity_rating[-1])),
+    )
 
 
 def _started(
@@ -160,49 +166,49 @@ def _started(
     island: Island,
     day: int,
     today: np.ndarray,
-    sparks: Sparks,
-    attacks: Attacks,
+    ignitions: Ignitions,
+    attacks: InitialAttacks,
     fuels: Fuel,
-    flames: Flames,
-) -> tuple[Fires, Flames]:
+    active_cells: ActiveCells,
+) -> tuple[Fires, ActiveCells]:
     """Return the fires that the sparks numbered ``today`` start, and the flames of those that escape.
 
     Takes the fuel of contained ones.
     """
-    load = fuels.load(sparks.place[today], day)
-    starts = np.flatnonzero(sparks.least_load[today] < load)[: NUMBERS_A_DAY - 1]
+    load = fuels.load(ignitions.place[today], day)
+    starts = np.flatnonzero(ignitions.least_load[today] < load)[: NUMBERS_A_DAY - 1]
     which, load = today[starts], load[starts]
-    place = sparks.place[which]
-    elsewhere = attack.busy(island, max(0, len(place) - 1) + len(np.unique(flames.fire)))
-    escaped = attacks.luck[which] < attack.escapes(wildfires, attacks.logit[which], load, elsewhere)
+    place = ignitions.place[which]
+    elsewhere = initial_attack.busy(island, max(0, len(place) - 1) + len(np.unique(active_cells.fire)))
+    escaped = attacks.luck[which] < initial_attack.escapes(wildfires, attacks.logit[which], load, elsewhere)
     area_ha = np.where(escaped, np.float32(0), attacks.contained_ha[which])
     fuels.burn(place, day, area_ha / CELL_HA)
 
     number = day * NUMBERS_A_DAY + 1 + np.arange(len(place))
     days = np.full(len(place), day, np.int64)
-    fires = Fires(number, days, island.land[place], sparks.human[which], escaped, area_ha, days)
-    return fires, Flames(place, number).where(escaped)
+    fires = Fires(number, days, island.land[place], ignitions.human[which], escaped, area_ha, days)
+    return fires, ActiveCells(place, number).where(escaped)
 
 
-def _front(island: Island, day: int, flames: Flames) -> Front:
-    by_cell = flames.where(np.argsort(flames.place))
-    return Front(np.full(len(by_cell.place), day, np.int64), island.land[by_cell.place], by_cell.fire)
+def _burned(island: Island, day: int, active_cells: ActiveCells) -> BurnedCells:
+    by_cell = active_cells.where(np.argsort(active_cells.place))
+    return BurnedCells(np.full(len(by_cell.place), day, np.int64), island.land[by_cell.place], by_cell.fire)
 
 
-def _summed(fires: Fires, front: Front, burned: Front) -> Fires:
-    """Return the fires with the area of the front that each has had, and the last day on which it burned."""
+def _summed(fires: Fires, burned_cells: BurnedCells, burning_cells: BurnedCells) -> Fires:
+    """Return the fires with the area that each has burned, and the last day on which it burned."""
     if not fires.escaped.any():
         return fires
     first_number = fires.number[0]
     area_ha, last_day = fires.area_ha.copy(), fires.last_day.copy()
-    new = front.fire >= first_number  # earlier fires, which go on burning, are in an earlier catalogue
-    np.add.at(area_ha, np.searchsorted(fires.number, front.fire[new]), CELL_HA)
-    new = burned.fire >= first_number
-    np.maximum.at(last_day, np.searchsorted(fires.number, burned.fire[new]), burned.day[new])
+    new = burned_cells.fire >= first_number  # earlier fires, which go on burning, are in an earlier catalogue
+    np.add.at(area_ha, np.searchsorted(fires.number, burned_cells.fire[new]), CELL_HA)
+    new = burning_cells.fire >= first_number
+    np.maximum.at(last_day, np.searchsorted(fires.number, burning_cells.fire[new]), burning_cells.day[new])
     return replace(fires, area_ha=area_ha, last_day=last_day)
 
 
-def _columns(table: Fires | Front) -> tuple[np.ndarray, ...]:
+def _columns(table: Fires | BurnedCells) -> tuple[np.ndarray, ...]:
     return tuple(getattr(table, column.name) for column in fields(table))
 
 

@@ -60,7 +60,7 @@ def burnable(island: Island) -> np.ndarray:
     return has_fuel
 
 
-def drought(danger: Danger, before: float) -> np.ndarray:
+def severity_rating(danger: Danger, before: float) -> np.ndarray:
     """Return how dry living plants are on each day, (days,): GREEN in a wet winter, 0 as in June, more later on.
 
     It is the island's mean Daily Severity Rating (Van Wagner 1987) of about the last six weeks against that of June,
@@ -68,11 +68,11 @@ def drought(danger: Danger, before: float) -> np.ndarray:
     would not come of each day's danger alone.
     """
     severity = (0.0272 * danger.fwi**1.77).mean(axis=1)
-    found = []
+    ratings = []
     for today in severity.tolist():
         before += (today / _JUNE_SEVERITY - 1 - before) / _DROUGHT_DAYS
-        found.append(before)
-    return np.array(found)
+        ratings.append(before)
+    return np.array(ratings)
 
 
 def missing_at_first(wildfires: Wildfires, island: Island, seeds: Seeds) -> np.ndarray:

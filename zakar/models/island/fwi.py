@@ -97,7 +97,7 @@ def fwi(
     temperature, humidity, wind, rain, ffmc, dmc, dc = np.broadcast_arrays(
         *(np.asarray(x, np.float64) for x in (temperature_c, humidity_percent, wind_kmh, rain_mm, *state))
     )
-    codes = _soak((ffmc, dmc, dc), *_wetting(rain))
+    codes = _wet((ffmc, dmc, dc), *_wetting(rain))
     ffmc, dmc, dc = _dry(codes, *_drying(temperature, humidity, wind, np.asarray(month), day_lengths(latitude)))
     return ffmc, dmc, dc, *_indices(ffmc, dmc, dc, wind)
 
@@ -117,17 +117,17 @@ def advance(
     days, cells = weather.tmax_c.shape
     ffmc, dmc, dc = (np.full(cells, code, np.float64) for code in state)
     codes = ffmc, dmc, dc
-    found = np.empty((6, days, cells), np.float32)
+    components = np.empty((6, days, cells), np.float32)
     lengths = day_lengths(latitude)
     step = max(1, CHUNK // cells)
     for first in range(0, days, step):
         part = slice(first, first + step)
-        codes = _advance_part(weather, months, lengths, part, codes, found[:, part])
-    return Danger(*found), codes
+        codes = _advance_part(weather, months, lengths, part, codes, components[:, part])
+    return Danger(*components), codes
 
 
 def _advance_part(
-    weather: Weather, months: np.ndarray, lengths: DayLengths, part: slice, codes: Codes, found: np.ndarray
+    weather: Weather, months: np.ndarray, lengths: DayLengths, part: slice, codes: Codes, components: np.ndarray
 ) -> Codes:
     temperature, humidity, wind, rain = (
         values[part].astype(np.float64)
@@ -140,10 +140,10 @@ def _advance_part(
     # Only what depends on yesterday's codes is done day by day.
     for day in range(len(rain)):
         if rains[day]:
-            codes = _soak(codes, *(values[day] for values in wetting))
+            codes = _wet(codes, *(values[day] for values in wetting))
         codes = _dry(codes, *(values[day] for values in drying))
         ffmc[day], dmc[day], dc[day] = codes
-    found[:] = (ffmc, dmc, dc, *_indices(ffmc, dmc, dc, wind))
+    components[:] = (ffmc, dmc, dc, *_indices(ffmc, dmc, dc, wind))
     return codes
 
 
@@ -160,7 +160,7 @@ def _fine_fuel_code(moisture: np.ndarray) -> np.ndarray:
 
 
 def _wetting(rain: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return what ``_soak`` needs to know of the rain: five arrays of its shape."""
+    """Return what ``_wet`` needs to know of the rain: five arrays of its shape."""
     fine = np.maximum(rain - 0.5, 0)  # what the canopy does not hold: equation 2
     gain = 42.5 * fine * (1 - np.exp(-6.93 / np.where(fine > 0, fine, 1)))  # of equation 3a
     flood = 0.0015 * np.sqrt(fine)  # of equation 3b
@@ -170,7 +170,7 @@ def _wetting(rain: np.ndarray) -> tuple[np.ndarray, ...]:
     return gain, flood, reaches_duff, duff, deep
 
 
-def _soak(
+def _wet(
     codes: Codes, gain: np.ndarray, flood: np.ndarray, reaches_duff: np.ndarray, duff: np.ndarray, deep: np.ndarray
 ) -> Codes:
     """Return the codes after the day's rain: equations 3, 12 to 15 and 19 to 21."""

@@ -30,7 +30,7 @@ _WETTING_MM = 8.0  # and starts e times fewer fires with this rain
 
 
 @dataclass(frozen=True)
-class Sparks:
+class Ignitions:
     """What would start a fire if fuel were full, in (day, place) order, at most one a cell and day.
 
     ``row``: days since the first; ``place``: land cell; int64. ``human``: bool. ``least_load``: the fuel load from
@@ -49,7 +49,7 @@ def fires_a_year(wildfires: Wildfires, land_km2: float) -> float:
     return _SEASONS * (human + wildfires.lightning_per_100km2) * land_km2 / 100
 
 
-def sparks(human: np.ndarray, lightning: np.ndarray, seeds: Seeds, first: int) -> Sparks:
+def ignitions(human: np.ndarray, lightning: np.ndarray, seeds: Seeds, first: int) -> Ignitions:
     """Draw the sparks of the days from ``first`` on, from the rates of both causes, shape (days, n)."""
     chance = human + lightning
     np.negative(chance, out=chance)
@@ -59,29 +59,29 @@ def sparks(human: np.ndarray, lightning: np.ndarray, seeds: Seeds, first: int) -
     row, place = np.nonzero(drawn < chance)
     people = human[row, place] / (human[row, place] + lightning[row, place])
     by_people = seeds.stream("fire/cause", first).random(len(row)) < people
-    return Sparks(row, place, by_people, drawn[row, place] / chance[row, place])
+    return Ignitions(row, place, by_people, drawn[row, place] / chance[row, place])
 
 
-def unrest(wildfires: Wildfires, seeds: Seeds, first: int, days: int, before: float) -> np.ndarray:
+def human_anomaly(wildfires: Wildfires, seeds: Seeds, first: int, days: int, before: float) -> np.ndarray:
     """Draw the logarithm of the island-wide factor on human fires, in SDs, of ``days`` days from ``first`` on.
 
     An AR(1) of unit variance that follows ``before``, that of the day before.
     """
     news = seeds.stream("fire/unrest", first).standard_normal(days)
     news *= np.sqrt(1 - wildfires.unrest_persistence**2)
-    found = []
+    anomalies = []
     for new in news.tolist():
         before = wildfires.unrest_persistence * before + new
-        found.append(before)
-    return np.array(found)
+        anomalies.append(before)
+    return np.array(anomalies)
 
 
 def human_rates(
-    wildfires: Wildfires, island: Island, danger: Danger, dates: np.ndarray, unrest: np.ndarray
+    wildfires: Wildfires, island: Island, danger: Danger, dates: np.ndarray, human_anomaly: np.ndarray
 ) -> np.ndarray:
     """Return the rate of human fires a day and cell at full fuel, float32 of shape (days, n).
 
-    ``dates``: datetime64[D]. ``unrest``: (days,), as above. The rate is
+    ``dates``: datetime64[D]. ``human_anomaly``: (days,), as above. The rate is
     exp(b0 + b1 z(FFMC) + b2 ln(1 + residents) - b3 road_km + fuel + weekend); b0 is such that the whole island has
     about ``human_per_100km2`` a year.
     """
@@ -89,7 +89,7 @@ def human_rates(
     where = np.exp(where + _of_fuel(island)) * fuel.burnable(island)
     share = where / max(float(where.mean()), 1e-30)
     a_day = wildfires.human_per_100km2 / 100 / fuel.YEAR
-    spree = np.exp(wildfires.unrest_sd * unrest - wildfires.unrest_sd**2 / 2)
+    spree = np.exp(wildfires.unrest_sd * human_anomaly - wildfires.unrest_sd**2 / 2)
     when = a_day * spree * np.where(gregorian.is_weekend(dates), wildfires.weekend_factor, 1.0)
 
     rates = (danger.ffmc - np.float32(_FFMC_MEAN)) * np.float32(wildfires.moisture_effect / _FFMC_SD)

@@ -6,7 +6,7 @@ from math import log1p
 import numpy as np
 
 from zakar.models.island.fwi import Danger
-from zakar.models.island.ignition import Sparks
+from zakar.models.island.ignition import Ignitions
 from zakar.models.island.settings import Wildfires
 from zakar.models.island.terrain import Island
 from zakar.models.island.weather import Weather
@@ -21,7 +21,7 @@ _CREWS_KM2 = 500  # a larger island has more crews
 
 
 @dataclass(frozen=True)
-class Attacks:
+class InitialAttacks:
     """What initial attack comes to, for each of k sparks.
 
     ``logit``: of the probability that the fire escapes if no other one burns, ``luck``: it escapes if this lies below
@@ -38,30 +38,30 @@ def attacks(
     island: Island,
     weather: Weather,
     danger: Danger,
-    drought: np.ndarray,
-    sparks: Sparks,
+    severity_rating: np.ndarray,
+    ignitions: Ignitions,
     seeds: Seeds,
     first: int,
-) -> Attacks:
-    """Draw what initial attack on ``sparks`` of the days from ``first`` on comes to.
+) -> InitialAttacks:
+    """Draw what initial attack on ``ignitions`` of the days from ``first`` on comes to.
 
-    ``drought``: (days,), as ``fuel.drought`` gives it. Fires escape in dangerous weather, drought and wind, and far
-    from roads and people, where crews come late (Moreira 2010: fires that become large start there).
+    ``severity_rating``: (days,), as ``fuel.severity_rating`` gives it. Fires escape in dangerous weather, drought and
+    wind, and far from roads and people, where crews come late (Moreira 2010: fires that become large start there).
     """
     from scipy.special import logit
 
-    at, place = (sparks.row, sparks.place), sparks.place
+    at, place = (ignitions.row, ignitions.place), ignitions.place
     score = (
         logit(np.clip(wildfires.escape_share, 1e-12, 1 - 1e-12))
         + wildfires.escape_danger * (danger.fwi[at] - _FWI) / 10
-        + wildfires.escape_drought * drought[sparks.row]
+        + wildfires.escape_drought * severity_rating[ignitions.row]
         + wildfires.escape_wind * (weather.wind_kmh[at] - _WIND_KMH) / 10
         + wildfires.escape_road * island.road_km[place]
         - wildfires.escape_people * np.log1p(island.residents[place])
     )
     draws = seeds.stream("fire/attack", first).random((len(place), 2))
     area_ha = contained_ha(wildfires.contained_least_ha, wildfires.contained_exponent, draws[:, 1])
-    return Attacks(score, draws[:, 0], area_ha)
+    return InitialAttacks(score, draws[:, 0], area_ha)
 
 
 def busy(island: Island, others: int) -> float:

@@ -26,18 +26,14 @@ from zakar.dataset.schema import (
 )
 from zakar.models.block import Block, Rows, rows
 from zakar.models.calendar import Calendar
-from zakar.models.island import alerts, expected, sensors, year
-from zakar.models.island import authors as accounts
-from zakar.models.island import posts as tweets
-from zakar.models.island import terrain as island
-from zakar.models.island import text as chatter
-from zakar.models.island.authors import Cast
+from zakar.models.island import alerts, expected, posts, sensors, terrain, text, year
+from zakar.models.island.authors import Authors, draw_authors
 from zakar.models.island.remarks import remarks
-from zakar.models.island.sensors import Health, Network
+from zakar.models.island.sensors import Health, SensorSlots
 from zakar.models.island.settings import IslandScenario
 from zakar.models.island.terrain import FUELS, Island
-from zakar.models.island.text import Words
-from zakar.models.island.year import Truth, after
+from zakar.models.island.text import Vocabulary
+from zakar.models.island.year import Truth, joined
 from zakar.models.model import Model
 from zakar.models.scenario_files import island_name
 from zakar.seeds import Seeds
@@ -76,86 +72,76 @@ LIMITS = """\
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What the observers of a block need. ``eve``: the truth of the day before it, None before day 1."""
+class _View:
+    """What the observers of a block need. ``previous_day``: the truth of the day before it, None before day 1."""
 
     scenario: IslandScenario
     seeds: Seeds
     land: Island
-    network: Network
-    people: Cast
+    network: SensorSlots
+    authors: Authors
     truth: Truth
     health: Health
-    eve: Truth | None
+    previous_day: Truth | None
 
 
-def words(scenario: IslandScenario, path: Path) -> Words:
-    """Return the words of a phrase table. Raises ConfigError if it cannot be used."""
-    return chatter.load(path, scenario.tweets, Seeds(scenario.seed), island_name(scenario))
+def vocabulary(scenario: IslandScenario, path: Path) -> Vocabulary:
+    """Return the vocabulary that a phrase table gives. Raises ConfigError if it cannot be used."""
+    return text.load(path, scenario.tweets, Seeds(scenario.seed), island_name(scenario))
 
 
-def blocks(scenario: IslandScenario, seeds: Seeds, words: Words, block_days: int) -> Iterator[Block]:
+def blocks(scenario: IslandScenario, seeds: Seeds, vocabulary: Vocabulary, block_days: int) -> Iterator[Block]:
     """Yield the scenario's blocks in order, the world advancing a run of days at a time."""
-    land = island.make(scenario.terrain, scenario.grid, seeds)
+    land = terrain.make(scenario.terrain, scenario.grid, seeds)
     network = sensors.network(scenario.sensors, land, seeds)
-    people = accounts.cast(scenario.tweets, land, seeds, words)
+    authors = draw_authors(scenario.tweets, land, seeds, vocabulary)
     state = year.start(scenario, land, seeds)
-    standing = sensors.start(scenario.sensors, network, seeds)
-    eve: Truth | None = None
+    sensor_state = sensors.start(scenario.sensors, network, seeds)
+    previous_day: Truth | None = None
     for run_first, run_last in scenario.calendar.runs():
         truth, state = year.advance(scenario, land, seeds, run_first, run_last, state)
-        health, standing = sensors.advance(
-            scenario.sensors, network, land, truth.weather, truth.front, seeds, run_first, run_last, standing
+        health, sensor_state = sensors.advance(
+            scenario.sensors, network, land, truth.weather, truth.burned_cells, seeds, run_first, sensor_state
         )
         for first in range(run_first, run_last + 1, block_days):
             last = min(first + block_days - 1, run_last)
             low, high = first - run_first, last - run_first + 1
-            seen = _Seen(
+            view = _View(
                 scenario,
                 seeds,
                 land,
                 network,
-                people,
-                truth.cut(first, last, tweets.ECHO_DAYS + 1),
+                authors,
+                truth.cut(first, last, posts.ECHO_DAYS + 1),
                 health.cut(low, high),
-                eve,
+                previous_day,
             )
-            yield Block(first, last, partial(_observe, seen), held_out=first > scenario.calendar.days)
-            eve = truth.cut(last, last, 0)
+            yield Block(first, last, partial(_observe, view), held_out=first > scenario.calendar.days)
+            previous_day = truth.cut(last, last, 0)
 
 
-def _observe(seen: _Seen, words: Words) -> Rows:
-    scenario, seeds, land, truth, eve = seen.scenario, seen.seeds, seen.land, seen.truth, seen.eve
+def _observe(view: _View, vocabulary: Vocabulary) -> Rows:
+    scenario, seeds, land, truth, previous_day = view.scenario, view.seeds, view.land, view.truth, view.previous_day
     height, days = scenario.grid.height, truth.days
-    posts = tweets.posts(
-        scenario.tweets,
-        scenario.calendar,
-        land,
-        seen.people,
-        seeds,
-        words,
-        int(days[0]),
-        int(days[-1]),
-        truth.weather if eve is None else after(eve.weather, truth.weather),
-        truth.danger if eve is None else after(eve.danger, truth.danger),
-        truth.fires,
-        truth.front,
+    known = truth if previous_day is None else joined(previous_day, truth)
+    post_columns = posts.posts(
+        scenario.tweets, scenario.calendar, land, view.authors, seeds, vocabulary, int(days[0]), known
     )
-    told = alerts.slow(scenario.alerts, land, truth.fires, seeds, days)
-    readings = sensors.readings(scenario.sensors, seen.network, truth.weather, seen.health, seeds, days)
-    found: list[tuple[Table, dict[str, np.ndarray | pa.Array]]] = [
-        (PUBLIC[0], posts),
+    alert_columns = alerts.slow(scenario.alerts, land, truth.fires, seeds, days)
+    readings = sensors.readings(scenario.sensors, view.network, truth.weather, view.health, seeds, days)
+    tables: list[tuple[Table, dict[str, np.ndarray | pa.Array]]] = [
+        (PUBLIC[0], post_columns),
         (PUBLIC[1], readings),
-        (PUBLIC[2], told),
+        (PUBLIC[2], alert_columns),
         (TRUE_WEATHER, _weather(land, truth)),
         (TRUE_FIRES, _fires(truth)),
         (BURNED_CELLS, _burned(truth)),
-        (SENSORS, sensors.installed(seen.health, days)),
-        (SENSOR_FAULTS, sensors.faults(seen.network, seen.health, days)),
-        (TWEET_TOPICS, posts),
-        (ALERT_CAUSES, told),
+        (SENSORS, sensors.installed(view.health, days)),
+        (SENSOR_FAULTS, sensors.faults(view.network, view.health, days)),
+        (TWEET_TOPICS, post_columns),
+        (ALERT_CAUSES, alert_columns),
     ]
-    for table, columns in found:
+    for table, columns in tables:
         yield table, rows(table, columns, height)
 
 
@@ -187,13 +173,13 @@ def _fires(truth: Truth) -> dict[str, np.ndarray | pa.Array]:
 
 
 def _burned(truth: Truth) -> dict[str, np.ndarray | pa.Array]:
-    front = truth.front.between(int(truth.days[0]), int(truth.days[-1]))
-    return {"day": front.day, "cell": front.cell, "fire": front.fire}
+    burned_cells = truth.burned_cells.between(int(truth.days[0]), int(truth.days[-1]))
+    return {"day": burned_cells.day, "cell": burned_cells.cell, "fire": burned_cells.fire}
 
 
 def map_rows(scenario: IslandScenario) -> pa.Table:
     """Return the rows of the island's map, a cell each in (x, y) order."""
-    land = island.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    land = terrain.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
     cells = np.arange(scenario.grid.cells)
     is_land = np.isin(cells, land.land)
     passed = np.zeros(len(cells), bool)
@@ -218,13 +204,13 @@ def map_rows(scenario: IslandScenario) -> pa.Table:
     return rows(ISLAND_MAP, columns, scenario.grid.height)
 
 
-def place_rows(scenario: IslandScenario, words: Words) -> pa.Table:
+def place_rows(scenario: IslandScenario, vocabulary: Vocabulary) -> pa.Table:
     """Return the rows of the island's places, a settlement each in (x, y) order."""
-    land = island.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
+    land = terrain.make(scenario.terrain, scenario.grid, Seeds(scenario.seed))
     order = np.argsort(land.towns, kind="stable")
     columns: dict[str, np.ndarray | pa.Array] = {
         "cell": land.land[land.towns[order]],
-        "name": pa.array([words.names[number % len(words.names)] for number in order.tolist()]),
+        "name": pa.array([vocabulary.names[number % len(vocabulary.names)] for number in order.tolist()]),
         "residents": np.round(land.town_residents[order]),
     }
     return rows(ISLAND_PLACES, columns, scenario.grid.height)
@@ -241,9 +227,9 @@ def posts_a_day(scenario: IslandScenario) -> float:
     return tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts
 
 
-def maps(scenario: IslandScenario, words: Words) -> dict[Table, pa.Table]:
+def maps(scenario: IslandScenario, vocabulary: Vocabulary) -> dict[Table, pa.Table]:
     """Return the rows of what does not change from day to day."""
-    return {ISLAND_MAP: map_rows(scenario), ISLAND_PLACES: place_rows(scenario, words)}
+    return {ISLAND_MAP: map_rows(scenario), ISLAND_PLACES: place_rows(scenario, vocabulary)}
 
 
 MODEL = Model(
@@ -256,7 +242,7 @@ MODEL = Model(
     expected_rows=expected.rows,
     blocks=blocks,
     phrases=lambda scenario: scenario.tweets.phrases,
-    words=words,
+    vocabulary=vocabulary,
     maps=maps,
     remarks=remarks,
     drawn=True,

@@ -1,4 +1,4 @@
-"""Posts: who writes when, where and about what. Words come from the phrase table; see chatter.py.
+"""Posts: who writes when, where and about what. Words come from the phrase table; see text.py.
 
 A day's posts lie in the order of their minutes. Most are daily life, written wherever an account's owner is. Contained
 fires, the fronts of escaped ones and things that only look or smell like fire are sources: each draws posts from people
@@ -14,16 +14,15 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from zakar.models.island import bursts, topics
-from zakar.models.island import text as chatter
-from zakar.models.island.authors import AUTHORITIES, KINDS, OUTSIDERS, PAGES, PEOPLE, Cast
+from zakar.models.island import bursts, text, topics
+from zakar.models.island.authors import AUTHORITIES, KINDS, OUTSIDERS, PAGES, PEOPLE, Authors
 from zakar.models.island.bursts import Sources
-from zakar.models.island.fire import Fires, Front
 from zakar.models.island.fwi import Danger
 from zakar.models.island.settings import DatedCalendar, Posts
 from zakar.models.island.terrain import Island
-from zakar.models.island.text import CHOICES, Words
+from zakar.models.island.text import CHOICES, Vocabulary
 from zakar.models.island.weather import Weather
+from zakar.models.island.year import Truth
 from zakar.models.shared import gregorian
 from zakar.models.shared.wording import choose
 from zakar.seeds import Seeds
@@ -68,14 +67,14 @@ class _Draws:
 class _Posts:
     """Posts before they have words, each array of shape (n,).
 
-    ``account``; ``place`` that the post carries, ``true_place`` of its author, -1 off the island; ``strain``, ``fire``;
-    ``spoken_of``: the place whose settlement may be named.
+    ``account``; ``place`` that the post carries, ``true_place`` of its author, -1 off the island; ``post_type``,
+    ``fire``; ``spoken_of``: the place whose settlement may be named.
     """
 
     account: np.ndarray
     place: np.ndarray
     true_place: np.ndarray
-    strain: np.ndarray
+    post_type: np.ndarray
     fire: np.ndarray
     spoken_of: np.ndarray
 
@@ -84,58 +83,54 @@ def posts(
     settings: Posts,
     calendar: DatedCalendar,
     island: Island,
-    people: Cast,
+    authors: Authors,
     seeds: Seeds,
-    words: Words,
+    vocabulary: Vocabulary,
     first: int,
-    last: int,
-    weather: Weather,
-    danger: Danger,
-    fires: Fires,
-    front: Front,
+    truth: Truth,
 ) -> dict[str, np.ndarray | pa.Array]:
-    """Return the posts of the days ``first`` to ``last`` in (day, x, y, minute) order.
+    """Return the posts of the days from ``first`` on in (day, x, y, minute) order.
 
-    ``weather`` and ``danger`` end with ``last`` and begin with the day before ``first`` or earlier, or with day 1;
-    ``fires`` and ``front`` hold what burned from ECHO_DAYS days before ``first`` on, or more.
-    Raises ValueError if the weather begins too late.
+    ``truth`` begins with the day before ``first`` or earlier, or with day 1, and ends with the last day; its fires are
+    those of ECHO_DAYS days before ``first`` on, or more. Raises ValueError if it begins too late.
 
     Columns: day, cell (cell number), tweet, tweet_id, author, minute; topic (a word of TOPICS), fire (its number, 0
     for none), true_x, true_y (-1 off the island).
     """
-    begin = max(1, first - 1)  # reposts copy posts of the day before
-    count = last - begin + 1
-    if len(weather.tmax_c) < count:
+    begin, last = max(1, first - 1), int(truth.days[-1])  # reposts copy posts of the day before
+    if truth.days[0] > begin:
         raise ValueError(f"posts of day {first} need the weather of day {begin} on")
-    sources = bursts.sources(settings, island, people, fires, front, begin, last)
-    drawn = _drawn(settings, calendar, island, people, seeds, sources, begin, last)
+    weather, danger = truth.weather, truth.danger
+    sources = bursts.sources(settings, island, authors, truth.fires, truth.burned_cells, begin, last)
+    drawn = _drawn(settings, calendar, island, authors, seeds, sources, begin, last)
     sizes = np.diff(drawn.start)
-    row = np.repeat(np.arange(count) + len(weather.tmax_c) - count, sizes)
     day = np.repeat(np.arange(begin, last + 1), sizes)
+    row = day - int(truth.days[0])
     minute = _minutes()[choose(drawn.u["minute"], _GUIDE)]
     weekday = np.repeat(gregorian.weekday(calendar.dates(np.arange(begin, last + 1))), sizes)
 
-    found = _everyday(settings, people, danger, drawn, row)
-    _drawn_by_sources(island, people, weather, drawn, row, found)
-    _part_ways(people, day, minute, found)
-    _misplace(settings, people, drawn, found)
-    moment = chatter.moments(weekday, minute)
-    parts = _parts(settings, island, people, weather, words, drawn, row, moment, found)
-    _repost(settings, people, drawn, found, parts)
+    drafts = _everyday(settings, authors, danger, drawn, row)
+    _drawn_by_sources(island, authors, weather, drawn, row, drafts)
+    _part_ways(authors, day, minute, drafts)
+    _misplace(settings, authors, drawn, drafts)
+    moment = text.moments(weekday, minute)
+    pool = topics.pools(weather, drafts.post_type, row, drafts.place, drawn.u["pool"])
+    parts = _parts(settings, island, authors, vocabulary, drawn, pool, moment, drafts)
+    _repost(settings, authors, drawn, drafts, parts)
 
-    order = _order(found.place, drawn.start[int(begin < first) :])
+    order = _order(drafts.place, drawn.start[int(begin < first) :])
     rank = np.arange(len(day)) - np.repeat(drawn.start[:-1], sizes)
-    true_place = found.true_place[order]
+    true_place = drafts.true_place[order]
     true_x, true_y = np.divmod(island.land[true_place], island.height)
     return {
         "day": day[order],
-        "cell": island.land[found.place[order]],
-        "tweet": chatter.texts(words, chatter.prefixes(people.handle), parts.take(order, axis=0)),
+        "cell": island.land[drafts.place[order]],
+        "tweet": text.texts(vocabulary, text.prefixes(authors.handle), parts.take(order, axis=0)),
         "tweet_id": (day * _ID_STEP + rank + 1)[order],
-        "author": people.handle.take(pa.array(found.account[order])),
+        "author": authors.handle.take(pa.array(drafts.account[order])),
         "minute": minute[order],
-        "topic": pa.array(topics.TOPICS).take(pa.array(topics.TOPIC[found.strain[order]])),
-        "fire": found.fire[order],
+        "topic": pa.array(topics.TOPICS).take(pa.array(topics.TOPIC[drafts.post_type[order]])),
+        "fire": drafts.fire[order],
         "true_x": np.where(true_place >= 0, true_x, -1),
         "true_y": np.where(true_place >= 0, true_y, -1),
     }
@@ -145,7 +140,7 @@ def _drawn(
     settings: Posts,
     calendar: DatedCalendar,
     island: Island,
-    people: Cast,
+    authors: Authors,
     seeds: Seeds,
     sources: Sources,
     first: int,
@@ -160,7 +155,7 @@ def _drawn(
     for (low, high), mean_posts, day in zip(pairwise(bounds), expected, range(first, last + 1), strict=True):
         draw = seeds.stream("tweets", day)
         ordinary = min(int(draw.poisson(mean_posts * draw.standard_gamma(shape) / shape)), _ID_STEP // 2 - 1)
-        lookalikes = np.searchsorted(people.visits, draw.random(draw.poisson(settings.lookalikes_per_day)))
+        lookalikes = np.searchsorted(authors.visits, draw.random(draw.poisson(settings.lookalikes_per_day)))
         mean = np.concatenate([sources.mean[low:high], np.full(len(lookalikes), settings.lookalike_posts)])
         number = draw.poisson(mean * draw.standard_gamma(_CROWDING, len(mean)) / _CROWDING)
         # However large a fire, a day has numbers for so many posts.
@@ -191,63 +186,74 @@ def _expected(settings: Posts, calendar: DatedCalendar, days: np.ndarray, southe
     return expected
 
 
-def _everyday(settings: Posts, people: Cast, danger: Danger, drawn: _Draws, row: np.ndarray) -> _Posts:
+def _everyday(settings: Posts, authors: Authors, danger: Danger, drawn: _Draws, row: np.ndarray) -> _Posts:
     """Return all posts as if nothing burned: accounts by activity, at home or elsewhere."""
     u = drawn.u
-    account = _guide(people.until)[choose(u["account"], _GUIDE)]
-    elsewhere = _guide(people.visits)[choose(u["cell"], _GUIDE)]
-    place = np.where(u["away"] < settings.away_share, elsewhere, people.home[account])
-    strain = topics.everyday(settings, danger, people.kind[account], row, place, u["topic"])
-    return _Posts(account, place, place.copy(), strain, np.zeros(len(place), np.int64), place.copy())
+    account = _guide(authors.until)[choose(u["account"], _GUIDE)]
+    elsewhere = _guide(authors.visits)[choose(u["cell"], _GUIDE)]
+    place = np.where(u["away"] < settings.away_share, elsewhere, authors.home[account])
+    post_type = topics.everyday(settings, danger, authors.kind[account], row, place, u["topic"])
+    return _Posts(account, place, place.copy(), post_type, np.zeros(len(place), np.int64), place.copy())
 
 
 def _drawn_by_sources(
-    island: Island, people: Cast, weather: Weather, drawn: _Draws, row: np.ndarray, found: _Posts
+    island: Island, authors: Authors, weather: Weather, drawn: _Draws, row: np.ndarray, drafts: _Posts
 ) -> None:
     """Turn the posts that sources draw into what people around, pages, authorities and the far say of them."""
     at, near = drawn.at, drawn.near
     u = {name: drawn.u[name][at] for name in ("account", "away", "cell", "topic")}
-    strain = topics.about_sources(drawn.fire, drawn.small, u["topic"])
-    place = _witness_place(island, people, weather, strain, near, row[at], u["cell"])
-    account = _witness(people, topics.KIND[strain], place, u["account"], u["away"] < _LOCAL_SHARE)
+    post_type = topics.about_sources(drawn.fire, drawn.small, u["topic"])
+    place = _witness_place(island, authors, weather, post_type, near, row[at], u["cell"])
+    account = _witness(authors, topics.KIND[post_type], place, u["account"], u["away"] < _LOCAL_SHARE)
     # Pages and authorities write from home; half of their posts carry the place that they are about.
-    desk = np.isin(topics.KIND[strain], (PAGES, AUTHORITIES))
-    home = people.home[account]
-    found.account[at], found.strain[at], found.fire[at], found.spoken_of[at] = account, strain, drawn.fire, near
-    found.true_place[at] = np.where(desk, home, place)
-    found.place[at] = np.where(desk & (u["cell"] < 0.5), home, place)
+    desk = np.isin(topics.KIND[post_type], (PAGES, AUTHORITIES))
+    home = authors.home[account]
+    drafts.account[at], drafts.post_type[at], drafts.fire[at], drafts.spoken_of[at] = (
+        account,
+        post_type,
+        drawn.fire,
+        near,
+    )
+    drafts.true_place[at] = np.where(desk, home, place)
+    drafts.place[at] = np.where(desk & (u["cell"] < 0.5), home, place)
 
 
 def _witness_place(
-    island: Island, people: Cast, weather: Weather, strain: np.ndarray, near: np.ndarray, row: np.ndarray, u: np.ndarray
+    island: Island,
+    authors: Authors,
+    weather: Weather,
+    post_type: np.ndarray,
+    near: np.ndarray,
+    row: np.ndarray,
+    u: np.ndarray,
 ) -> np.ndarray:
     """Draw places around ``near``: who sees it is close, who smells it downwind, who talks of it where people are."""
     distinct, which = np.unique(near, return_inverse=True)
     around = bursts.around(island, distinct)
-    present = np.where(around >= 0, people.activity[around] + 0.02, 0.0)[which]
-    weight = present * _NEARNESS[topics.REACH[strain]]
+    present = np.where(around >= 0, authors.activity[around] + 0.02, 0.0)[which]
+    weight = present * _NEARNESS[topics.REACH[post_type]]
     # Smoke goes where the wind does.
-    smelt = np.flatnonzero(strain == topics.SMOKE)
+    smelt = np.flatnonzero(post_type == topics.SMOKE)
     to = np.radians(weather.wind_from_degrees[row[smelt]] + 180)[:, None]
     along = (bursts.OFFSETS[:, 0] * np.sin(to) + bursts.OFFSETS[:, 1] * np.cos(to)) / np.maximum(bursts.KM, 1)
     weight[smelt] *= np.exp(_DRIFT * along)
     until = np.cumsum(weight, axis=1)
-    found: np.ndarray = around[which, (until <= u[:, None] * until[:, -1:]).sum(axis=1)]
-    return found
+    drafts: np.ndarray = around[which, (until <= u[:, None] * until[:, -1:]).sum(axis=1)]
+    return drafts
 
 
-def _witness(people: Cast, kind: np.ndarray, place: np.ndarray, u: np.ndarray, local: np.ndarray) -> np.ndarray:
+def _witness(authors: Authors, kind: np.ndarray, place: np.ndarray, u: np.ndarray, local: np.ndarray) -> np.ndarray:
     """Draw accounts by activity: of all of the kind, or, for local people, of those who live at ``place`` if any do."""
-    ends = np.concatenate([[0.0], people.until])[np.searchsorted(people.kind, np.arange(len(KINDS) + 1))]
-    here, after = people.people_until[place], people.people_until[place + 1]
+    ends = np.concatenate([[0.0], authors.until])[np.searchsorted(authors.kind, np.arange(len(KINDS) + 1))]
+    here, after = authors.people_until[place], authors.people_until[place + 1]
     local = local & (kind == PEOPLE) & (after > here)
     low, high = np.where(local, here, ends[kind]), np.where(local, after, ends[kind + 1])
-    found = np.searchsorted(people.until, low + u * (high - low), "right")
-    accounts: np.ndarray = np.minimum(found, len(people.kind) - 1)
+    drafts = np.searchsorted(authors.until, low + u * (high - low), "right")
+    accounts: np.ndarray = np.minimum(drafts, len(authors.kind) - 1)
     return accounts
 
 
-def _part_ways(people: Cast, day: np.ndarray, minute: np.ndarray, found: _Posts) -> None:
+def _part_ways(authors: Authors, day: np.ndarray, minute: np.ndarray, drafts: _Posts) -> None:
     """Give posts to other accounts where one would write twice in a minute: at most chance makes that happen again.
 
     The cast is in order of kinds and homes, so the next account is of the same kind, and most often a neighbour's.
@@ -255,49 +261,47 @@ def _part_ways(people: Cast, day: np.ndarray, minute: np.ndarray, found: _Posts)
     before = np.flatnonzero((minute[1:] == minute[:-1]) & (day[1:] == day[:-1]))
     later, apart = [np.empty(0, np.int64)], 1
     while len(before):
-        later.append(before[found.account[before] == found.account[before + apart]] + apart)
+        later.append(before[drafts.account[before] == drafts.account[before + apart]] + apart)
         apart += 1
         before = before[before + apart < len(day)]
         after = before + apart
         before = before[(minute[before] == minute[after]) & (day[before] == day[after])]
     again, steps = np.unique(np.concatenate(later), return_counts=True)
-    account = found.account[again]
-    first, end = (np.searchsorted(people.kind, people.kind[account], side) for side in ("left", "right"))
+    account = drafts.account[again]
+    first, end = (np.searchsorted(authors.kind, authors.kind[account], side) for side in ("left", "right"))
     moved = np.where(account + steps < end, account + steps, account - steps)
-    found.account[again] = np.maximum(moved, first)
+    drafts.account[again] = np.maximum(moved, first)
 
 
-def _misplace(settings: Posts, people: Cast, drawn: _Draws, found: _Posts) -> None:
+def _misplace(settings: Posts, authors: Authors, drawn: _Draws, drafts: _Posts) -> None:
     """Give some posts a wrong place, whatever they are about; accounts off the island are nowhere on it."""
-    found.true_place[people.kind[found.account] == OUTSIDERS] = -1
+    drafts.true_place[authors.kind[drafts.account] == OUTSIDERS] = -1
     wrong = np.flatnonzero(drawn.u["wrong"] < settings.wrong_place_share)
     again = drawn.u["wrong"][wrong] / np.float32(settings.wrong_place_share)
-    found.place[wrong] = _guide(people.visits)[choose(again, _GUIDE)]
+    drafts.place[wrong] = _guide(authors.visits)[choose(again, _GUIDE)]
 
 
 def _parts(
     settings: Posts,
     island: Island,
-    people: Cast,
-    weather: Weather,
-    words: Words,
+    authors: Authors,
+    vocabulary: Vocabulary,
     drawn: _Draws,
-    row: np.ndarray,
+    pool: np.ndarray,
     moment: np.ndarray,
-    found: _Posts,
+    drafts: _Posts,
 ) -> np.ndarray:
-    """Choose the parts of the posts' texts, a mention before some: shape (n, chatter.PARTS)."""
-    pool = topics.pools(weather, found.strain, row, found.place, drawn.u["pool"])
-    town = island.town[found.spoken_of]
-    parts = chatter.indices(words, settings, pool, town, moment, topics.FIERY[pool], drawn.u)
+    """Choose the parts of the posts' texts, a mention before some: shape (n, text.PARTS)."""
+    town = island.town[drafts.spoken_of]
+    parts = text.indices(vocabulary, settings, pool, town, moment, topics.FIERY[pool], drawn.u)
     mention = np.flatnonzero(drawn.u["mention"] < settings.mention_share)
     again = drawn.u["mention"][mention] / np.float32(settings.mention_share)
     parts[:, 0] = 0
-    parts[mention, 0] = 1 + _guide(people.until)[choose(again, _GUIDE)]  # the more active, the more talked to
+    parts[mention, 0] = 1 + _guide(authors.until)[choose(again, _GUIDE)]  # the more active, the more talked to
     return parts
 
 
-def _repost(settings: Posts, people: Cast, drawn: _Draws, found: _Posts, parts: np.ndarray) -> None:
+def _repost(settings: Posts, authors: Authors, drawn: _Draws, drafts: _Posts, parts: np.ndarray) -> None:
     """Let some everyday posts copy originals that are up to about a day's posts older; they keep author and place."""
     marked = drawn.u["repost"] < settings.repost_share
     marked[drawn.at] = False
@@ -308,11 +312,11 @@ def _repost(settings: Posts, people: Cast, drawn: _Draws, found: _Posts, parts: 
     lag = np.maximum(np.exp(drawn.u["lag"][copy] * np.log(settings.per_day)), 1).astype(np.int64)
     original = np.maximum.accumulate(np.where(marked, -1, np.arange(len(marked))))
     source = np.where(copy - lag >= oldest[copy], original[np.maximum(copy - lag, 0)], -1)
-    valid = (source >= oldest[copy]) & (found.account[source] != found.account[copy])  # nobody copies themselves
+    valid = (source >= oldest[copy]) & (drafts.account[source] != drafts.account[copy])  # nobody copies themselves
     copy, source = copy[valid], source[valid]
     parts[copy] = parts.take(source, axis=0)  # several times as fast as parts[source]
-    parts[copy, 0] = 1 + len(people.kind) + found.account[source]
-    found.strain[copy], found.fire[copy] = found.strain[source], found.fire[source]
+    parts[copy, 0] = 1 + len(authors.kind) + drafts.account[source]
+    drafts.post_type[copy], drafts.fire[copy] = drafts.post_type[source], drafts.fire[source]
 
 
 def _order(place: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ def remarks(scenario: IslandScenario) -> dict[str, str]:
     land = terrain.land_share * grid.cells
     last = calendar.dates(np.array(calendar.days)).item()
     southern = terrain.latitude < 0
-    found = {
+    notes = {
         "calendar.days": f"{calendar.days / 365.25:.1f} years, to {_date(last)} {last.year}",
         "grid.height": f"{grid.cells:,} cells in all",
         "terrain.latitude": _latitude(terrain.latitude),
@@ -33,13 +33,13 @@ def remarks(scenario: IslandScenario) -> dict[str, str]:
     }
     if southern:
         months = sorted((month + 5) % 12 + 1 for month in climate.blocking_months)
-        found |= {
+        notes |= {
             "climate": _TURNED,
             "climate.wet_fraction": _TURNED,
             "climate.wet_day_mm": _TURNED,
             "climate.blocking_months": ", ".join(_MONTHS[month - 1] for month in months),
         }
-    return found
+    return notes
 
 
 def _latitude(latitude: float) -> str:

@@ -11,7 +11,7 @@ from math import gamma
 import numpy as np
 import pyarrow as pa
 
-from zakar.models.island.fire import Front
+from zakar.models.island.fire import BurnedCells
 from zakar.models.island.settings import SensorNetwork
 from zakar.models.island.terrain import Island
 from zakar.models.island.weather import Weather
@@ -30,7 +30,7 @@ _CALM_KMH, _WINDY_KMH = 8.0, 20.0
 
 
 @dataclass(frozen=True)
-class Network:
+class SensorSlots:
     """The slots in which sensors stand, in cell order, each of shape (k,).
 
     ``cell``: cell number, int64. ``place``: its place among the land cells, int64. ``region``: the settlement whose
@@ -88,7 +88,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class State:
+class SensorState:
     """What one run hands to the next: the sensor in each slot and its trouble.
 
     ``next_id``: the number of the next new sensor. ``sensors``: slot by slot. ``mode``: index into FAULTS, (k,) uint8.
@@ -104,7 +104,7 @@ class State:
     outage: np.ndarray
 
 
-def network(settings: SensorNetwork, island: Island, seeds: Seeds) -> Network:
+def network(settings: SensorNetwork, island: Island, seeds: Seeds) -> SensorSlots:
     """Return where sensors stand: dense near people and roads, a share of them anywhere."""
     people = np.exp(-island.road_km / 1.5) * (0.2 + np.log1p(island.residents / 50.0))
     people = people.astype(np.float64)
@@ -113,7 +113,7 @@ def network(settings: SensorNetwork, island: Island, seeds: Seeds) -> Network:
     in_cell = seeds.stream("sensors/network").multinomial(number, weight / weight.sum())
     place = np.repeat(np.arange(len(people)), in_cell)
     region = island.town[place].astype(np.int64)
-    return Network(island.land[place], place, region, int(island.town.max()) + 1)
+    return SensorSlots(island.land[place], place, region, int(island.town.max()) + 1)
 
 
 def heard_share(settings: SensorNetwork) -> float:
@@ -122,7 +122,7 @@ def heard_share(settings: SensorNetwork) -> float:
     return (1 - settings.dropout_share) * life_days / (life_days + settings.battery_replaced_days)
 
 
-def start(settings: SensorNetwork, slots: Network, seeds: Seeds) -> State:
+def start(settings: SensorNetwork, slots: SensorSlots, seeds: Seeds) -> SensorState:
     """Return the state before day 1: sensors of all ages, some of them dropped out."""
     draw = seeds.stream("sensors/start")
     number = len(slots.cell)
@@ -132,7 +132,7 @@ def start(settings: SensorNetwork, slots: Network, seeds: Seeds) -> State:
     reached = np.cumsum(np.exp(-((ages / scale) ** settings.battery_shape)))
     age = np.searchsorted(reached, draw.random(number) * reached[-1])
     dropped = draw.random(number) < _own_dropout(settings)
-    return State(
+    return SensorState(
         next_id=number + 1,
         sensors=_new(settings, draw, 1, slots.cell, day=1, age=age),
         mode=np.where(dropped, DROPOUT, OK).astype(np.uint8),
@@ -144,36 +144,35 @@ def start(settings: SensorNetwork, slots: Network, seeds: Seeds) -> State:
 
 def advance(
     settings: SensorNetwork,
-    slots: Network,
+    slots: SensorSlots,
     island: Island,
     weather: Weather,
-    front: Front,
+    burned_cells: BurnedCells,
     seeds: Seeds,
     first: int,
-    last: int,
-    state: State,
-) -> tuple[Health, State]:
-    """Let the sensors live through the days from ``first`` to ``last``, which are those of ``weather``.
+    state: SensorState,
+) -> tuple[Health, SensorState]:
+    """Let the sensors live through the days of ``weather``, the first of which has the number ``first``.
 
-    ``front`` may hold other days too.
+    ``burned_cells`` may hold other days too.
     """
-    days, number = last - first + 1, len(slots.cell)
+    days, number = len(weather.tmax_c), len(slots.cell)
     sensor_id, status = np.empty((days, number), np.int32), np.empty((days, number), np.uint8)
     heat, held_f = np.empty((days, number), np.uint8), np.empty((days, number), np.int16)
-    hazards = _hazards(settings, oldest=int(last - state.sensors.born.min()))
+    hazards = _hazards(settings, oldest=int(first + days - 1 - state.sensors.born.min()))
     draw = seeds.stream("sensors/health", first)
     stood = [state.sensors]
 
-    for i, day in enumerate(range(first, last + 1)):
+    for i, day in enumerate(range(first, first + days)):
         chance = draw.random(2 * number + slots.regions)
         trouble, fate, uplink = chance[:number], chance[number : 2 * number], chance[2 * number :]
-        heat[i] = _heat(settings, slots, island, front, day, fate)
+        heat[i] = _heat(settings, slots, island, burned_cells, day, fate)
 
         state, new = _renewed(settings, slots, state, seeds, day, fate, heat[i])
         stood += [new] if new is not None else []
         mode = _modes(settings, hazards, state, day, trouble, heat[i])
         mode[(heat[i] == FLAME) & (fate < settings.flame_share * settings.destroyed_share) & (mode < DEAD)] = SCORCHED
-        state = State(
+        state = SensorState(
             next_id=state.next_id,
             sensors=state.sensors,
             mode=mode,
@@ -188,7 +187,7 @@ def advance(
 
 
 def readings(
-    settings: SensorNetwork, slots: Network, weather: Weather, health: Health, seeds: Seeds, days: np.ndarray
+    settings: SensorNetwork, slots: SensorSlots, weather: Weather, health: Health, seeds: Seeds, days: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the readings of ``days``, those of ``weather`` and ``health``, in (day, x, y, sensor_id) order.
 
@@ -218,7 +217,7 @@ def readings(
     }
 
 
-def faults(slots: Network, health: Health, days: np.ndarray) -> dict[str, np.ndarray | pa.Array]:
+def faults(slots: SensorSlots, health: Health, days: np.ndarray) -> dict[str, np.ndarray | pa.Array]:
     """Return what was wrong on ``days``, in (day, x, y, sensor_id) order: day, cell, sensor_id, fault (its word)."""
     day, slot = np.nonzero(health.status)
     return {
@@ -310,14 +309,14 @@ def _new(
 
 
 def _heat(
-    settings: SensorNetwork, slots: Network, island: Island, front: Front, day: int, fate: np.ndarray
+    settings: SensorNetwork, slots: SensorSlots, island: Island, burned_cells: BurnedCells, day: int, fate: np.ndarray
 ) -> np.ndarray:
     """Return what the front does to each slot on ``day``: flames for a share of those in its cells, warmth beside."""
     heat = np.zeros(len(slots.cell), np.uint8)
-    low, high = np.searchsorted(front.day, [day, day + 1])
+    low, high = np.searchsorted(burned_cells.day, [day, day + 1])
     if low == high:
         return heat
-    burning = np.searchsorted(island.land, front.cell[low:high])
+    burning = np.searchsorted(island.land, burned_cells.cell[low:high])
     on_land = np.zeros(len(island.land) + 1, np.uint8)  # the last one takes the neighbours in the sea
     on_land[island.neighbours[burning]] = WARM
     on_land[burning] = FLAME
@@ -327,8 +326,14 @@ def _heat(
 
 
 def _renewed(
-    settings: SensorNetwork, slots: Network, state: State, seeds: Seeds, day: int, fate: np.ndarray, heat: np.ndarray
-) -> tuple[State, Sensors | None]:
+    settings: SensorNetwork,
+    slots: SensorSlots,
+    state: SensorState,
+    seeds: Seeds,
+    day: int,
+    fate: np.ndarray,
+    heat: np.ndarray,
+) -> tuple[SensorState, Sensors | None]:
     """Return the state after the dead sensors that are replaced on ``day`` have been, and the new ones."""
     dead = np.flatnonzero(state.mode >= DEAD)
     burned = state.mode[dead] == SCORCHED
@@ -343,7 +348,7 @@ def _renewed(
     number, mode, spell = state.sensors.sensor_id.copy(), state.mode.copy(), state.spell.copy()
     number[chosen], mode[chosen], spell[chosen] = new.sensor_id, OK, 1
     order = np.lexsort((number, slots.cell))  # a cell's slots are in the order of their sensors' numbers
-    renewed = State(
+    renewed = SensorState(
         next_id=state.next_id + len(chosen),
         sensors=_joined([state.sensors, new]).take(index[order]),
         mode=mode[order],
@@ -355,7 +360,7 @@ def _renewed(
 
 
 def _modes(
-    settings: SensorNetwork, hazards: _Hazards, state: State, day: int, trouble: np.ndarray, heat: np.ndarray
+    settings: SensorNetwork, hazards: _Hazards, state: SensorState, day: int, trouble: np.ndarray, heat: np.ndarray
 ) -> np.ndarray:
     """Return each sensor's mode on ``day``, given its mode the day before, but for what flames do."""
     mode = state.mode.copy()
@@ -369,7 +374,7 @@ def _modes(
     return mode
 
 
-def _held(slots: Network, weather: Weather, state: State, mode: np.ndarray, day: int, i: int) -> np.ndarray:
+def _held(slots: SensorSlots, weather: Weather, state: SensorState, mode: np.ndarray, day: int, i: int) -> np.ndarray:
     """Return ``held_f`` on ``day``, the ``i``-th of ``weather``: a sensor sticks at its first reading of the spell."""
     stuck = np.flatnonzero((mode == STUCK) & (state.mode != STUCK))
     if len(stuck) == 0:

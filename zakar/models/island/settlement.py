@@ -43,7 +43,7 @@ def townspeople(towns: np.ndarray, sizes: np.ndarray, x: np.ndarray, y: np.ndarr
 
 
 @dataclass(frozen=True)
-class Network:
+class WayGraph:
     """Ways between neighbouring cells, one element a direction: places ``start``, ``end``, and ``cost``, in km."""
 
     start: np.ndarray
@@ -55,30 +55,30 @@ class Network:
         """Return the costs as a sparse matrix of shape (cells, cells)."""
         return sparse.csr_array((self.cost, (self.start, self.end)), shape=(self.cells, self.cells))
 
-    def only(self, roads: np.ndarray) -> "Network":
+    def only(self, roads: np.ndarray) -> "WayGraph":
         """Return the ways along ``roads``, pairs of places (m, 2), in both directions."""
         number = np.concatenate([roads[:, 0] * self.cells + roads[:, 1], roads[:, 1] * self.cells + roads[:, 0]])
         kept = np.isin(self.start * self.cells + self.end, number)
-        return Network(self.start[kept], self.end[kept], self.cost[kept], self.cells)
+        return WayGraph(self.start[kept], self.end[kept], self.cost[kept], self.cells)
 
 
-def ways(neighbours: np.ndarray, height_m: np.ndarray, x: np.ndarray, y: np.ndarray) -> Network:
+def ways(neighbours: np.ndarray, height_m: np.ndarray, x: np.ndarray, y: np.ndarray) -> WayGraph:
     """Return all ways between neighbouring land cells, a steep one as dear as a longer level one."""
     start, step = np.nonzero(neighbours >= 0)
     end = neighbours[start, step].astype(np.int64)
     length = np.hypot(x[start] - x[end], y[start] - y[end])
     grade = (height_m[end] - height_m[start]) / (1000 * length)
-    return Network(start, end, length * (1 + (grade / _SLOW_GRADE) ** 2), len(neighbours))
+    return WayGraph(start, end, length * (1 + (grade / _SLOW_GRADE) ** 2), len(neighbours))
 
 
-def roads(towns: np.ndarray, network: Network, loops: int) -> np.ndarray:
+def roads(towns: np.ndarray, network: WayGraph, loops: int) -> np.ndarray:
     """Return the roads that join all ``towns``, pairs of places (m, 2), the smaller first, ascending.
 
     A tree grows from the first town: again and again the town that is cheapest to reach from the roads so far is
     joined (Takahashi & Matsuyama 1980). Then, ``loops`` times, the two towns whose way by road is the greatest detour.
     """
     matrix = network.matrix()
-    found: set[tuple[int, int]] = set()
+    edges: set[tuple[int, int]] = set()
     reached, missing = [int(towns[0])], set(towns[1:].tolist())
     while missing:
         cost, before, _ = dijkstra(matrix, indices=np.unique(reached), min_only=True, return_predecessors=True)
@@ -86,15 +86,15 @@ def roads(towns: np.ndarray, network: Network, loops: int) -> np.ndarray:
         path = _path(before, town)
         reached += path
         missing -= set(path)
-        found |= _pairs(path)
+        edges |= _pairs(path)
     if len(towns) > 2 and loops:
         direct, towards = dijkstra(matrix, indices=towns, return_predecessors=True)
         for _ in range(loops):
-            by_road = dijkstra(network.only(_sorted(found)).matrix(), indices=towns)[:, towns]
+            by_road = dijkstra(network.only(_sorted(edges)).matrix(), indices=towns)[:, towns]
             detour = by_road / np.maximum(direct[:, towns], 1e-9)
             start, end = np.unravel_index(detour.argmax(), detour.shape)
-            found |= _pairs(_path(towards[start], int(towns[end])))
-    return _sorted(found)
+            edges |= _pairs(_path(towards[start], int(towns[end])))
+    return _sorted(edges)
 
 
 def _path(before: np.ndarray, end: int) -> list[int]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.models.island import fuel
-from zakar.models.island import initial_attack as attack
+from zakar.models.island import fuel, initial_attack
 from zakar.models.island.fwi import Danger
 from zakar.models.island.settings import Wildfires
 from zakar.models.island.terrain import BEARINGS, STEPS, Island
@@ -59,7 +58,7 @@ def moisture_factor(share: np.ndarray) -> np.ndarray:
     return np.where(x < 1, np.clip(factor, 0, 1), 0.0)
 
 
-def wind_factor(wind_kmh: np.ndarray, angle_degrees: np.ndarray) -> np.ndarray:
+def wind_slope_factor(wind_kmh: np.ndarray, angle_degrees: np.ndarray) -> np.ndarray:
     """Return the factor on the rate of spread at an angle to where the wind blows; 1 without wind."""
     wind = np.minimum(wind_kmh, _STRONGEST_KMH)
     strength = 1 + 0.7 * (np.tanh(wind / 8.2 - 2) + np.tanh(2)) + wind / 50
@@ -75,7 +74,7 @@ def slope_factor(rise: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Terrain:
+class Ground:
     """What of the island steers spread, in each of the 8 STEPS; float64 of shape (n, 8).
 
     ``rate``: m/h and ``passes``: probability, both without wind, slope and moisture; 0 where nothing can burn.
@@ -88,14 +87,14 @@ class Terrain:
     distance_m: np.ndarray
 
 
-def terrain(island: Island) -> Terrain:
+def ground_of(island: Island) -> Ground:
     """Return what of the island steers spread."""
     there = island.neighbours >= 0
     to = np.where(there, island.neighbours, 0)
     distance = _CELL_M * np.hypot(*np.array(STEPS, float).T)
     height = island.height_m.astype(float)
     from_fuel, burns = island.fuel[:, None], fuel.burnable(island)
-    return Terrain(
+    return Ground(
         rate=np.where(there & burns[to], _RATE[from_fuel], 0.0),
         passes=np.where(there, PASSES[from_fuel, island.fuel[to]], 0.0),
         slope=slope_factor((height[to] - height[:, None]) / distance),
@@ -104,7 +103,7 @@ def terrain(island: Island) -> Terrain:
 
 
 def hazards(
-    ground: Terrain, places: np.ndarray, wind_kmh: np.ndarray, wind_from_degrees: float, ffmc: np.ndarray
+    ground: Ground, places: np.ndarray, wind_kmh: np.ndarray, wind_from_degrees: float, ffmc: np.ndarray
 ) -> np.ndarray:
     """Return the hazard an hour that fire passes from burning ``places`` to their 8 neighbours, shape (k, 8).
 
@@ -113,42 +112,43 @@ def hazards(
     """
     dead = moisture(ffmc)[:, None]
     angle = np.asarray(BEARINGS) - (wind_from_degrees + 180)
-    push = wind_factor(wind_kmh[:, None], angle) * ground.slope[places]
-    alpha = 1 + np.where(push > 1, (push - 1) / 2.13, (push - 1) / 1.12)
+    wind_slope = wind_slope_factor(wind_kmh[:, None], angle) * ground.slope[places]
+    alpha = 1 + np.where(wind_slope > 1, (wind_slope - 1) / 2.13, (wind_slope - 1) / 1.12)
     carries = (1 - (1 - ground.passes[places]) ** np.maximum(alpha, 0)) * moisture_factor(dead)
-    rate = ground.rate[places] * push * np.exp(-1.4 * dead)
+    rate = ground.rate[places] * wind_slope * np.exp(-1.4 * dead)
     hazard: np.ndarray = rate * carries / ground.distance_m
     return hazard
 
 
 @dataclass(frozen=True)
-class Flames:
+class ActiveCells:
     """Land cells in flames: ``place``, and ``fire``, the number of the fire that burns there; int64 of shape (k,)."""
 
     place: np.ndarray
     fire: np.ndarray
 
-    def where(self, chosen: np.ndarray) -> "Flames":
-        """Return the flames that a mask or an index chooses."""
-        return Flames(self.place[chosen], self.fire[chosen])
+    def where(self, chosen: np.ndarray) -> "ActiveCells":
+        """Return the cells that a mask or an index chooses."""
+        return ActiveCells(self.place[chosen], self.fire[chosen])
 
-    def joined(self, *others: "Flames") -> "Flames":
-        """Return these flames and the others."""
+    def joined(self, *others: "ActiveCells") -> "ActiveCells":
+        """Return these cells and the others."""
         every = (self, *others)
-        return Flames(np.concatenate([f.place for f in every]), np.concatenate([f.fire for f in every]))
+        return ActiveCells(np.concatenate([f.place for f in every]), np.concatenate([f.fire for f in every]))
 
 
-NO_FLAMES = Flames(np.empty(0, np.int64), np.empty(0, np.int64))
+NO_ACTIVE_CELLS = ActiveCells(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a day's spread depends on, over the n land cells.
+    """What spread depends on, on ``day``, over the n land cells.
 
     ``wind_kmh``, ``ffmc``: (n,). ``wind_from_degrees``: one. ``quenching``: the hazard a day that a cell's flames go
     out unattended, ``crews``: the one that a first day's crews add, both (n,).
     """
 
+    day: int
     wind_kmh: np.ndarray
     wind_from_degrees: float
     ffmc: np.ndarray
@@ -156,9 +156,10 @@ class Conditions:
     crews: np.ndarray
 
 
-def conditions(wildfires: Wildfires, weather: Weather, danger: Danger, row: int) -> Conditions:
-    """Return what spread depends on, on the day of ``row``."""
+def conditions(wildfires: Wildfires, weather: Weather, danger: Danger, row: int, day: int) -> Conditions:
+    """Return what spread depends on, on ``day``, that of ``row``."""
     return Conditions(
+        day=day,
         wind_kmh=weather.wind_kmh[row],
         wind_from_degrees=float(weather.wind_from_degrees[row]),
         ffmc=danger.ffmc[row],
@@ -170,33 +171,32 @@ def conditions(wildfires: Wildfires, weather: Weather, danger: Danger, row: int)
 def burn_a_day(
     wildfires: Wildfires,
     island: Island,
-    ground: Terrain,
+    ground: Ground,
     today: Conditions,
-    day: int,
     load: np.ndarray,
-    flames: Flames,
-    lit: Flames,
+    active_cells: ActiveCells,
+    new_cells: ActiveCells,
     draw: np.random.Generator,
-) -> tuple[Flames, Flames]:
-    """Let ``flames`` burn from midnight and ``lit`` ones from noon on ``day``.
+) -> tuple[ActiveCells, ActiveCells]:
+    """Let ``active_cells`` burn from midnight and ``new_cells`` from noon on.
 
     ``load``: fuel of all land cells, (n,); taken from those that are reached. Return what burns at the next midnight,
-    and what was reached, the ``lit`` ones first.
+    and what was reached, the ``new_cells`` first.
     """
-    reached = lit
-    load[lit.place] = 0
-    others = len(np.unique(np.concatenate([flames.fire, lit.fire]))) - 1
-    attention = 1 / (1 + attack.busy(island, others))
-    for step in range(0 if flames.place.size else _NOON, len(_ACTIVITY)):
+    reached = new_cells
+    load[new_cells.place] = 0
+    others = len(np.unique(np.concatenate([active_cells.fire, new_cells.fire]))) - 1
+    attention = 1 / (1 + initial_attack.busy(island, others))
+    for step in range(0 if active_cells.place.size else _NOON, len(_ACTIVITY)):
         if step == _NOON:
-            flames = flames.joined(lit)
-        if flames.place.size == 0:
+            active_cells = active_cells.joined(new_cells)
+        if active_cells.place.size == 0:
             continue
-        places = flames.place
+        places = active_cells.place
         to = island.neighbours[places]
         hours = wildfires.spread_factor * _ACTIVITY[step] * _STEP_HOURS
         passing = hazards(ground, places, today.wind_kmh[places], today.wind_from_degrees, today.ffmc[places])
-        age = day - flames.fire // NUMBERS_A_DAY
+        age = today.day - active_cells.fire // NUMBERS_A_DAY
         effort = (1 + wildfires.suppression_growth * age) * attention
         quenching = today.quenching[places] + today.crews[places] * effort
 
@@ -204,8 +204,8 @@ def burn_a_day(
         passed = chances[:, :8] < -np.expm1(-hours * passing * load[to])
         stays = chances[:, 8] < np.exp(-quenching * (_STEP_HOURS / 24))
         place, which = np.unique(to[passed], return_index=True)
-        caught = Flames(place.astype(np.int64), flames.fire[np.nonzero(passed)[0][which]])
+        caught = ActiveCells(place.astype(np.int64), active_cells.fire[np.nonzero(passed)[0][which]])
         load[caught.place] = 0
         reached = reached.joined(caught)
-        flames = flames.where(stays).joined(caught)
-    return flames, reached
+        active_cells = active_cells.where(stays).joined(caught)
+    return active_cells, reached

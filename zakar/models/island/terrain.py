@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.models.island import relief as relief_of
+from zakar.models.island import relief as relief_map
 from zakar.models.island.settings import Terrain
 from zakar.models.shared.settings import Grid
 from zakar.seeds import Seeds
@@ -64,11 +64,11 @@ def make(terrain: Terrain, grid: Grid, seeds: Seeds) -> Island:
     from zakar.models.island import settlement
 
     width, height = grid.width, grid.height
-    relief = relief_of.raised(
+    relief = relief_map.raised(
         width, height, terrain.land_share, terrain.summit_m, terrain.hurst, terrain.relief_noise, seeds
     )
-    slope, aspect = relief_of.slope_and_aspect(relief)
-    coast = relief_of.coast_km(relief.land)
+    slope, aspect = relief_map.slope_and_aspect(relief)
+    coast = relief_map.coast_km(relief.land)
     land = np.flatnonzero(relief.land)
     height_m, slope, aspect, coast = (values.ravel()[land] for values in (relief.elevation_m, slope, aspect, coast))
     x, y = (land // height).astype(np.float64), (land % height).astype(np.float64)
@@ -136,7 +136,7 @@ def _country(height_m: np.ndarray, slope: np.ndarray, road: np.ndarray, seeds: S
 
 def _fuel(
     terrain: Terrain,
-    relief: relief_of.Relief,
+    relief: relief_map.Relief,
     land: np.ndarray,
     slope: np.ndarray,
     aspect: np.ndarray,
@@ -150,7 +150,7 @@ def _fuel(
     """
     draw = seeds.stream("island/fuel")
     patches = {
-        fuel: relief_of.clumps(relief.land.shape, terrain.patch_km, draw).ravel()[land]
+        fuel: relief_map.clumps(relief.land.shape, terrain.patch_km, draw).ravel()[land]
         for fuel in (BARE, AGROFORESTRY, BROADLEAF, CONIFER, GRASS)
     }
     high = relief.elevation_m.ravel()[land] / terrain.summit_m
@@ -180,7 +180,7 @@ def _fuel(
     return fuel
 
 
-def _moisture(relief: relief_of.Relief, land: np.ndarray, slope: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+def _moisture(relief: relief_map.Relief, land: np.ndarray, slope: np.ndarray, aspect: np.ndarray) -> np.ndarray:
     """Return how moist the ground is, about -2 to 2: slopes facing north keep the sun off, hollows gather water."""
     from scipy import ndimage
 

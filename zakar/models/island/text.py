@@ -109,7 +109,7 @@ _MANNER = np.array([name in _OFFICIAL for name in POOLS], np.int32)  # of each p
 PARTS_OF_DAY = {"night": 5, "morning": 7, "afternoon": 6, "evening": 6}  # from midnight on, and the hours that each has
 
 
-class _Fillers(Settings, frozen=True):
+class _FillerLines(Settings, frozen=True):
     before: Lines
     after: Lines
     lines: Lines
@@ -145,14 +145,14 @@ class IslandPhrases(Settings, frozen=True):
     when: _When
     slots: dict[str, Lines]
     cores: Pools
-    fillers: _Fillers
-    official_fillers: _Fillers
+    fillers: _FillerLines
+    official_fillers: _FillerLines
     closings: _Closings
     handles: _Handles
 
 
 @dataclass(frozen=True)
-class Words:
+class Vocabulary:
     """A phrase table ready for taking by the block.
 
     ``segments``: every piece in sentences, small letters and capitals, ``pieces`` apart, the cores as written, then
@@ -182,7 +182,7 @@ class Words:
     handles: _Handles
 
 
-def load(path: Path, settings: Posts, seeds: Seeds, island: str = ISLAND) -> Words:
+def load(path: Path, settings: Posts, seeds: Seeds, island: str = ISLAND) -> Vocabulary:
     """Read a phrase table and expand it with draws from ``seeds``; ``island`` is its name.
 
     Raises ConfigError naming the file and the phrase that cannot be used.
@@ -192,7 +192,7 @@ def load(path: Path, settings: Posts, seeds: Seeds, island: str = ISLAND) -> Wor
 
 
 @lru_cache(maxsize=2)
-def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds, island: str) -> Words:
+def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds, island: str) -> Vocabulary:
     table = config.convert(named(config.parse_toml(text, path), island), IslandPhrases, str(path))
     unfilled((*table.places, *table.closings.hashtags, *table.closings.fire_hashtags), path)
     draw = seeds.stream("chatter")
@@ -233,7 +233,7 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds, island: str)
     links = [f" https://{domain_of(island)}.example/{sign}" for sign in _signs(draw)] + _signs(draw) + [""]
     lead_first, lead_count = _fitting(leads, len(cores), path)
     tail_first, tail_count = _fitting(tails, len(cores) + sum(map(len, leads)), path)
-    return Words(
+    return Vocabulary(
         segments=pa.concat_arrays([*forms, pa.array(closings + links)]),
         pieces=len(pieces),
         length=pc.utf8_length(pieces).to_numpy(),
@@ -258,7 +258,7 @@ PARTS = 8  # of a post: prefix, lead, core, where, tail, closing, link and its e
 
 
 def indices(
-    words: Words,
+    vocabulary: Vocabulary,
     settings: Posts,
     pool: np.ndarray,
     town: np.ndarray,
@@ -272,20 +272,20 @@ def indices(
     ``fiery``: share of hashtags about fire, each of shape (n,); ``u``: uniform draws by the names in CHOICES. Returns
     rows of ``segments``, shape (n, PARTS), int32. The first, the prefix, is left to the caller.
     """
-    core = words.core_first[pool] + choose(u["core"], words.core_count[pool])
-    nothing = np.int32(words.pieces - 1)
+    core = vocabulary.core_first[pool] + choose(u["core"], vocabulary.core_count[pool])
+    nothing = np.int32(vocabulary.pieces - 1)
     way = (
-        words.where_first
-        + (town % len(words.names)).astype(np.int32) * np.int32(_WAYS)
+        vocabulary.where_first
+        + (town % len(vocabulary.names)).astype(np.int32) * np.int32(_WAYS)
         + choose(u["where"] / np.float32(_WHERE_SHARE), _WAYS)
     )
     where = np.where(u["where"] < _WHERE_SHARE, way, nothing)
     rest = 1 - u["where"]
     timed = np.flatnonzero((rest < np.float32(_WHEN_SHARE)) & (_MANNER[pool] == 0))
     again = choose(rest[timed] / np.float32(_WHEN_SHARE), _MOMENT_WAYS)
-    where[timed] = words.when_first + moment[timed] * _MOMENT_WAYS + again
+    where[timed] = vocabulary.when_first + moment[timed] * _MOMENT_WAYS + again
 
-    lack = _lengths()[choose(u["length"], 1024)] - words.length[core] - words.length[where]
+    lack = _lengths()[choose(u["length"], 1024)] - vocabulary.length[core] - vocabulary.length[where]
     np.clip(lack, 0, _LENGTHS - 1, out=lack)
     some, two = lack >= _LEAST, lack >= _MIDDLE
     # Two fillers share what lacks, from 0.3 : 0.7 to 0.7 : 0.3; one stands before or after the core.
@@ -296,27 +296,27 @@ def indices(
     manner = _MANNER[pool] * np.int32(_LENGTHS)
     before += manner
     after += manner
-    lead = np.where(has_lead, words.lead_first[before] + choose(u["lead"], words.lead_count[before]), nothing)
-    tail = np.where(has_tail, words.tail_first[after] + choose(u["tail"], words.tail_count[after]), nothing)
+    lead = np.where(has_lead, vocabulary.lead_first[before] + choose(u["lead"], vocabulary.lead_count[before]), nothing)
+    tail = np.where(has_tail, vocabulary.tail_first[after] + choose(u["tail"], vocabulary.tail_count[after]), nothing)
 
     case = np.where(u["form"] < _CASES[0], _SENTENCE, np.where(u["form"] < _CASES[1], _LOWER, _UPPER))
-    form = case.astype(np.int32) * np.int32(words.pieces)
+    form = case.astype(np.int32) * np.int32(vocabulary.pieces)
     # Within a sentence a core keeps its small letter.
     goes_on = (case == _SENTENCE) & (lead != nothing)
-    goes_on &= ~words.lead_closed[np.where(goes_on, lead, words.lead_first[0])]
+    goes_on &= ~vocabulary.lead_closed[np.where(goes_on, lead, vocabulary.lead_first[0])]
 
     linked = u["link"] < settings.link_share
-    link = words.link_first + choose(u["link"] / np.float32(settings.link_share), _LINKS)
-    no_link = len(words.segments) - 1
-    found = np.empty((len(pool), PARTS), np.int32)
-    found[:, 1] = lead + form
-    found[:, 2] = core + np.where(goes_on, np.int32(_WRITTEN * words.pieces), form)
-    found[:, 3] = where + form
-    found[:, 4] = tail + form
-    found[:, 5] = words.closing_first + (u["tags"] < fiery) * np.int32(_CLOSINGS) + choose(u["close"], _CLOSINGS)
-    found[:, 6] = np.where(linked, link, no_link)
-    found[:, 7] = np.where(linked, words.link_first + _LINKS + choose(u["path"], _LINKS), no_link)
-    return found
+    link = vocabulary.link_first + choose(u["link"] / np.float32(settings.link_share), _LINKS)
+    no_link = len(vocabulary.segments) - 1
+    parts = np.empty((len(pool), PARTS), np.int32)
+    parts[:, 1] = lead + form
+    parts[:, 2] = core + np.where(goes_on, np.int32(_WRITTEN * vocabulary.pieces), form)
+    parts[:, 3] = where + form
+    parts[:, 4] = tail + form
+    parts[:, 5] = vocabulary.closing_first + (u["tags"] < fiery) * np.int32(_CLOSINGS) + choose(u["close"], _CLOSINGS)
+    parts[:, 6] = np.where(linked, link, no_link)
+    parts[:, 7] = np.where(linked, vocabulary.link_first + _LINKS + choose(u["path"], _LINKS), no_link)
+    return parts
 
 
 def moments(weekday: np.ndarray, minute: np.ndarray) -> np.ndarray:
@@ -335,10 +335,10 @@ def prefixes(handles: pa.Array) -> pa.Array:
 _CHUNK = 8192  # posts taken at a time: what they take stays in the processor's cache
 
 
-def texts(words: Words, before: pa.Array, rows: np.ndarray) -> pa.Array:
+def texts(vocabulary: Vocabulary, before: pa.Array, rows: np.ndarray) -> pa.Array:
     """Return the posts whose parts are ``rows``, (n, PARTS): the first of ``before``, the rest of ``segments``."""
-    table = pa.concat_arrays([words.segments, before])
-    rows[:, 0] += len(words.segments)
+    table = pa.concat_arrays([vocabulary.segments, before])
+    rows[:, 0] += len(vocabulary.segments)
     return pa.concat_arrays(
         [pa.array([], pa.string()), *(_text(table, rows[at : at + _CHUNK]) for at in range(0, len(rows), _CHUNK))]
     )
@@ -365,17 +365,17 @@ def _lengths() -> np.ndarray:
 
 def _variants(templates: Lines, slots: Slots, draw: np.random.Generator, path: Path) -> list[str]:
     """Return expansions of each template, the more the nearer it is to the front."""
-    found = []
+    parts = []
     for template, number in zip(templates, _numbers(len(templates)), strict=True):
         plain, choices = alternatives(template)
         if any("{" in value for values in choices.values() for value in values):
             raise ConfigError(f"{path}: phrase {template!r} has a slot among alternatives; write a phrase for each")
         expanded = expand(plain, {**slots, **choices} if choices else slots, draw, path, number, _VALUE_OFFSET)
-        found += expanded if len(expanded) == number else expanded * number
-    return found
+        parts += expanded if len(expanded) == number else expanded * number
+    return parts
 
 
-def _fillers(fillers: _Fillers, slots: Slots, draw: np.random.Generator, path: Path) -> tuple[list[str], list[str]]:
+def _fillers(fillers: _FillerLines, slots: Slots, draw: np.random.Generator, path: Path) -> tuple[list[str], list[str]]:
     """Return fillers to stand before and after a core, with what joins them to it, each in order of length."""
     lines = _variants(fillers.lines, slots, draw, path)
     before, after = (_drawn(joints, len(lines), draw) for joints in (fillers.before, fillers.after))

@@ -21,7 +21,7 @@ SEEN, SMELT, TALKED = range(3)
 
 
 @dataclass(frozen=True)
-class _Strain:
+class _PostType:
     """A kind of talk: its topic, the kind of account, and weights of the pools that its phrases come from.
 
     ``reach``: how far from a fire it is heard, as SEEN, SMELT or TALKED.
@@ -35,33 +35,33 @@ class _Strain:
 
 
 _EVERYDAY = {
-    "ordinary": _Strain("ordinary", PEOPLE, {"ordinary": 56, "scene": 5, "concern": 1, "notices": 2}),
-    "weather": _Strain("weather", PEOPLE, {"mild": 1}),
-    "danger": _Strain("danger", PEOPLE, {"danger": 1}),
-    "figurative": _Strain("figurative", PEOPLE, {"figurative": 1}),
-    "false smoke": _Strain("smoke", PEOPLE, {"smoke": 5, "smell": 5}),
-    "false rumour": _Strain("rumour", PEOPLE, {"rumour": 1}),
-    "news": _Strain("media", PAGES, {"news": 52, "history": 7, "drills": 2, "news_fire": 2, "notices": 1}),
-    "notices": _Strain("official", AUTHORITIES, {"notices": 48, "drills": 16}),
-    "abroad": _Strain("outsider", OUTSIDERS, {"abroad": 50, "history": 3, "concern": 4, "abroad_fire": 2, "news": 5}),
-    "advertising": _Strain("ordinary", BOTS, {"news": 24, "ordinary": 24, "notices": 12, "mild": 4}),
-    "look-alike": _Strain("smoke", PEOPLE, {"smell": 30, "smoke": 20, "scene": 14}),
+    "ordinary": _PostType("ordinary", PEOPLE, {"ordinary": 56, "scene": 5, "concern": 1, "notices": 2}),
+    "weather": _PostType("weather", PEOPLE, {"mild": 1}),
+    "danger": _PostType("danger", PEOPLE, {"danger": 1}),
+    "figurative": _PostType("figurative", PEOPLE, {"figurative": 1}),
+    "false smoke": _PostType("smoke", PEOPLE, {"smoke": 5, "smell": 5}),
+    "false rumour": _PostType("rumour", PEOPLE, {"rumour": 1}),
+    "news": _PostType("media", PAGES, {"news": 52, "history": 7, "drills": 2, "news_fire": 2, "notices": 1}),
+    "notices": _PostType("official", AUTHORITIES, {"notices": 48, "drills": 16}),
+    "abroad": _PostType("outsider", OUTSIDERS, {"abroad": 50, "history": 3, "concern": 4, "abroad_fire": 2, "news": 5}),
+    "advertising": _PostType("ordinary", BOTS, {"news": 24, "ordinary": 24, "notices": 12, "mild": 4}),
+    "look-alike": _PostType("smoke", PEOPLE, {"smell": 30, "smoke": 20, "scene": 14}),
 }
 _ABOUT_FIRE = {
-    "eyewitness": _Strain("eyewitness", PEOPLE, {"eyewitness": 37, "scene": 18, "smoke": 9}),
-    "smoke": _Strain("smoke", PEOPLE, {"smoke": 50, "scene": 10, "smell": 4}, SMELT),
-    "concern": _Strain("concern", PEOPLE, {"concern": 41, "scene": 10, "ordinary": 13}, TALKED),
-    "rumour": _Strain("rumour", PEOPLE, {"rumour": 1}, TALKED),
-    "news of fire": _Strain("media", PAGES, {"news_fire": 44, "history": 8, "notices": 6, "news": 6}),
-    "notices of fire": _Strain("official", AUTHORITIES, {"official_fire": 44, "drills": 10, "notices": 10}),
-    "fire from afar": _Strain("outsider", OUTSIDERS, {"abroad_fire": 37, "concern": 15, "abroad": 12}, TALKED),
+    "eyewitness": _PostType("eyewitness", PEOPLE, {"eyewitness": 37, "scene": 18, "smoke": 9}),
+    "smoke": _PostType("smoke", PEOPLE, {"smoke": 50, "scene": 10, "smell": 4}, SMELT),
+    "concern": _PostType("concern", PEOPLE, {"concern": 41, "scene": 10, "ordinary": 13}, TALKED),
+    "rumour": _PostType("rumour", PEOPLE, {"rumour": 1}, TALKED),
+    "news of fire": _PostType("media", PAGES, {"news_fire": 44, "history": 8, "notices": 6, "news": 6}),
+    "notices of fire": _PostType("official", AUTHORITIES, {"official_fire": 44, "drills": 10, "notices": 10}),
+    "fire from afar": _PostType("outsider", OUTSIDERS, {"abroad_fire": 37, "concern": 15, "abroad": 12}, TALKED),
 }
-_STRAINS = _EVERYDAY | _ABOUT_FIRE
-_NUMBER = {name: number for number, name in enumerate(_STRAINS)}
+_POST_TYPES = _EVERYDAY | _ABOUT_FIRE
+_NUMBER = {name: number for number, name in enumerate(_POST_TYPES)}
 EYEWITNESS, SMOKE, NOTICES, LOOKALIKE = (_NUMBER[name] for name in ("eyewitness", "smoke", "notices", "look-alike"))
-TOPIC = np.array([TOPICS.index(strain.topic) for strain in _STRAINS.values()])
-KIND = np.array([strain.kind for strain in _STRAINS.values()])
-REACH = np.array([strain.reach for strain in _STRAINS.values()])
+TOPIC = np.array([TOPICS.index(post_type.topic) for post_type in _POST_TYPES.values()])
+KIND = np.array([post_type.kind for post_type in _POST_TYPES.values()])
+REACH = np.array([post_type.reach for post_type in _POST_TYPES.values()])
 _BY_KIND = np.array([_NUMBER[name] for name in ("ordinary", "news", "notices", "abroad", "advertising")])
 
 # Shares of strains in posts about an escaped and a contained fire, in the order of _ABOUT_FIRE. News, authorities
@@ -92,12 +92,12 @@ def everyday(
     edges = np.cumsum(
         [settings.weather_share, settings.figurative_share, settings.false_smoke_share, settings.rumour_share]
     )
-    strain: np.ndarray = _BY_KIND[kind]
+    post_type: np.ndarray = _BY_KIND[kind]
     some = np.flatnonzero((kind == PEOPLE) & (u < edges[-1] + settings.danger_share))
     heard = edges[-1] + settings.danger_share * np.clip(danger.fwi[row[some], place[some]] / _DANGEROUS, 0.02, 1)
     said = _SPOKEN_OF[np.searchsorted(edges, u[some], "right")]
-    strain[some] = np.where(u[some] < heard, said, strain[some])
-    return strain
+    post_type[some] = np.where(u[some] < heard, said, post_type[some])
+    return post_type
 
 
 def about_sources(fire: np.ndarray, small: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -105,14 +105,14 @@ def about_sources(fire: np.ndarray, small: np.ndarray, u: np.ndarray) -> np.ndar
     last = len(_LARGE) - 1
     large_fire = np.minimum(np.searchsorted(_LARGE, u, "right"), last)
     small_fire = np.minimum(np.searchsorted(_SMALL, u, "right"), last)
-    strain: np.ndarray = EYEWITNESS + np.where(small, small_fire, large_fire)
-    return np.where(fire > 0, strain, np.where(u < 0.25, NOTICES, LOOKALIKE))
+    post_type: np.ndarray = EYEWITNESS + np.where(small, small_fire, large_fire)
+    return np.where(fire > 0, post_type, np.where(u < 0.25, NOTICES, LOOKALIKE))
 
 
-def pools(weather: Weather, strain: np.ndarray, row: np.ndarray, place: np.ndarray, u: np.ndarray) -> np.ndarray:
+def pools(weather: Weather, post_type: np.ndarray, row: np.ndarray, place: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return the pool of each post's core; talk of the weather is about that day's."""
-    pool: np.ndarray = _weighed()[strain * _STEPS + (u * np.float32(_STEPS)).astype(np.int32)]
-    at = np.flatnonzero(strain == _NUMBER["weather"])
+    pool: np.ndarray = _weighed()[post_type * _STEPS + (u * np.float32(_STEPS)).astype(np.int32)]
+    at = np.flatnonzero(post_type == _NUMBER["weather"])
     here = row[at], place[at]
     warm, wind, rain = weather.tmax_c[here], weather.wind_kmh[here], weather.rain_mm[here]
     wet, gale, heat, cold, mild = (POOLS.index(name) for name in ("rain", "wind", "heat", "cold", "mild"))
@@ -125,8 +125,8 @@ def _weighed() -> np.ndarray:
     """Return the pools of each strain, each as often as its weight says, _STEPS a strain."""
     steps = (np.arange(_STEPS) + 0.5) / _STEPS
     rows = []
-    for strain in _STRAINS.values():
-        until = np.cumsum(list(strain.pools.values()))
-        numbers = np.array([POOLS.index(name) for name in strain.pools])
+    for post_type in _POST_TYPES.values():
+        until = np.cumsum(list(post_type.pools.values()))
+        numbers = np.array([POOLS.index(name) for name in post_type.pools])
         rows.append(numbers[np.searchsorted(until, steps * until[-1])])
     return np.concatenate(rows).astype(np.int32)

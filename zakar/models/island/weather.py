@@ -160,15 +160,15 @@ def _regimes(
     wet_to_wet = 0.2549 + dry_to_wet
     may_begin = np.isin(months + 1, climate.blocking_months)
     wet, blocking = state.wet, state.blocking
-    found = np.empty((2, len(months)), bool)
+    weather_types = np.empty((2, len(months)), bool)
     for day, (month, (rain, pressure)) in enumerate(zip(months, draw.random((len(months), 2)), strict=True)):
         wet = rain < (wet_to_wet if wet else dry_to_wet)[month]
         stays = (
             pressure >= 1 / climate.blocking_days if blocking else pressure < climate.blocking_per_day * may_begin[day]
         )
         blocking = stays and not wet
-        found[:, day] = wet, blocking
-    return found[0], found[1]
+        weather_types[:, day] = wet, blocking
+    return weather_types[0], weather_types[1]
 
 
 def _series(climate: Climate, draw: np.random.Generator, before: np.ndarray, days: int) -> np.ndarray:
@@ -177,10 +177,10 @@ def _series(climate: Climate, draw: np.random.Generator, before: np.ndarray, day
     memory[:3, :3], shock[:3, :3] = A, B
     for place, lag_1 in ((3, climate.wind_lag_1), (4, TURN_LAG_1)):
         memory[place, place], shock[place, place] = lag_1, sqrt(1 - lag_1**2)
-    found = draw.standard_normal((days, 5))
+    series = draw.standard_normal((days, 5))
     for day in range(days):
-        before = found[day] = memory @ before + shock @ found[day]
-    return found
+        before = series[day] = memory @ before + shock @ series[day]
+    return series
 
 
 def _wind(
@@ -223,16 +223,16 @@ def _noise(climate: Climate, island: Island, draw: np.random.Generator, days: in
     weight = np.exp(-((climate.local_km * pi) ** 2) / 2 * ((across / width)[:, None] ** 2 + (up / height) ** 2))
     weight = (weight / np.sqrt((weight**2).sum())).astype(np.float32)
 
-    found = np.empty((days, len(island.land)), np.complex64)
+    waves = np.empty((days, len(island.land)), np.complex64)
     at_once = max(1, CHUNK // (width * height))
     for done in range(0, days, at_once):
-        part = found[done : done + at_once]
+        part = waves[done : done + at_once]
         shape = (len(part), len(across), len(up), 2)
         box = np.zeros((len(part), width, height), np.complex64)
         box[:, across[:, None], up] = draw.standard_normal(shape, np.float32).view(np.complex64)[..., 0] * weight
         field = np.fft.ifft2(box, norm="forward")
         part[:] = field.reshape(len(part), -1)[:, (x - x.min()) * height + y - y.min()]
-    return found
+    return waves
 
 
 def _waves(size: int, length: float) -> np.ndarray:
@@ -243,11 +243,11 @@ def _waves(size: int, length: float) -> np.ndarray:
 
 def _remembered(lag_1: float, noise: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Return a first-order autoregression of unit variance, driven by ``noise``, (days, n)."""
-    found: np.ndarray = noise * np.float32(sqrt(1 - lag_1**2))
-    for day in range(len(found)):
-        found[day] += np.float32(lag_1) * before
-        before = found[day]
-    return found
+    noise_days: np.ndarray = noise * np.float32(sqrt(1 - lag_1**2))
+    for day in range(len(noise_days)):
+        noise_days[day] += np.float32(lag_1) * before
+        before = noise_days[day]
+    return noise_days
 
 
 def _temperatures(
@@ -280,11 +280,11 @@ def _at_places(
     """Return the temperature of each day and place, (days, n), from the island's at sea level, (days,)."""
     height = (climate.lapse_k_per_km / 1000 * island.height_m).astype(np.float32)
     coast = np.exp(-island.coast_km / climate.coast_km).astype(np.float32)
-    found: np.ndarray = local * np.float32(climate.local_sd_k)
-    found += _season(at_sea, summer).astype(np.float32)[:, None] * coast
-    found += island_wide.astype(np.float32)[:, None]
-    found -= height
-    return found
+    temperature: np.ndarray = local * np.float32(climate.local_sd_k)
+    temperature += _season(at_sea, summer).astype(np.float32)[:, None] * coast
+    temperature += island_wide.astype(np.float32)[:, None]
+    temperature -= height
+    return temperature
 
 
 def _humidity(

@@ -124,8 +124,8 @@ def load(path: Path, seeds: Seeds, island: str = ISLAND) -> Phrases:
 
 def language(path: Path) -> str:
     """Return the code of a phrase table's language, without a country; empty where it says none."""
-    found = config.read_toml(path).get("language")
-    return re.split("[_-]", found)[0].lower() if isinstance(found, str) else ""
+    code = config.read_toml(path).get("language")
+    return re.split("[_-]", code)[0].lower() if isinstance(code, str) else ""
 
 
 def digest(path: Path) -> str:

@@ -118,14 +118,14 @@ _GROUP = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 def alternatives(template: str) -> tuple[str, dict[str, tuple[str, ...]]]:
     """Turn each group of alternatives, ``(just|only just)``, into a slot; return the template and those slots."""
-    found: dict[str, tuple[str, ...]] = {}
+    slots: dict[str, tuple[str, ...]] = {}
 
     def slot(group: re.Match[str]) -> str:
-        name = f"_{len(found)}"
-        found[name] = tuple(group[1].split("|"))
+        name = f"_{len(slots)}"
+        slots[name] = tuple(group[1].split("|"))
         return f"{{{name}}}"
 
-    return _GROUP.sub(slot, template), found
+    return _GROUP.sub(slot, template), slots
 
 
 @lru_cache
