@@ -23,7 +23,7 @@ from zakar.dataset.store import Part
 from zakar.errors import ConfigError, ZakarError
 from zakar.models import registry, scenario_files
 from zakar.models.block import Block
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds, secret_root
 
@@ -177,7 +177,7 @@ def phrase_table(scenario: Scenario, source: Path) -> Path | None:
     """
     name = registry.model_of(scenario).phrases
     try:
-        return phrases.find(name(scenario), source.parent) if name is not None else None
+        return phrase_files.find(name(scenario), source.parent) if name is not None else None
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
 
@@ -283,8 +283,8 @@ def _finish(
         tables=public,
         software=manifest.software(),
         scenario=published_settings(scenario),
-        phrases=phrases.digest(phrase_file) if phrase_file else "",
-        language=scenario.about.language or (phrases.language(phrase_file) if phrase_file else ""),
+        phrases=phrase_files.digest(phrase_file) if phrase_file else "",
+        language=scenario.about.language or (phrase_files.language(phrase_file) if phrase_file else ""),
         maps=maps,
         notes=notes,
     )

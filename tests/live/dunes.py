@@ -20,7 +20,7 @@ from zakar.dataset.store import Dataset
 from zakar.models.block import Block, Rows, rows
 from zakar.models.calendar import Calendar
 from zakar.models.model import Model
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import About, Grid, Named, Settings
 from zakar.progress import Show
 from zakar.seeds import Seeds
@@ -108,7 +108,7 @@ def measure(dataset: Dataset, progress: Show) -> list[Check]:
 
 
 def vocabulary(_scenario: Oasis, path: Path) -> list[str]:
-    return sorted(phrases.language(path) + letter for letter in "abc")
+    return sorted(phrase_files.language(path) + letter for letter in "abc")
 
 
 def maps(scenario: Oasis, words: list[str]) -> dict[Table, pa.Table]:

@@ -6,13 +6,13 @@ from zakar.models.island import authors as accounts
 from zakar.models.island import terrain as island
 from zakar.models.island import text as chatter
 from zakar.models.island.settings import IslandScenario
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.seeds import Seeds
 
 
 def authors_of(settings: IslandScenario) -> accounts.Authors:
     seeds = Seeds(settings.seed)
-    file = phrases.find(settings.tweets.phrases, config.folder())
+    file = phrase_files.find(settings.tweets.phrases, config.folder())
     words = chatter.load(file, settings.tweets, seeds)
     return accounts.draw_authors(settings.tweets, island.make(settings.terrain, settings.grid, seeds), seeds, words)
 

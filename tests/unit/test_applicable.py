@@ -27,7 +27,7 @@ from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
 from zakar.models.island import terrain as world
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
 from zakar.simulate import published_settings
@@ -70,7 +70,7 @@ def checked(folder: Path, code: int = 0) -> dict[str, Any]:
 
 def described_as(dataset: Dataset, values: dict[str, Any], phrase_table: str) -> Dataset:
     """The same dataset with other settings in its manifest, and the digest of a phrase table."""
-    digest = phrases.digest(phrases.find(phrase_table))
+    digest = phrase_files.digest(phrase_files.find(phrase_table))
     return Dataset(
         dataset.filesystem,
         dataset.root,

@@ -213,11 +213,11 @@ def test_an_address_in_a_variable_is_refused_like_one_in_an_option(
 
 def test_a_phrase_table_is_no_address_and_its_path_is_not_published(tmp_path: Path) -> None:
     from zakar.models import scenario_files
-    from zakar.models.shared import phrases
+    from zakar.models.shared import phrase_files
     from zakar.simulate import published_settings
 
     with pytest.raises(ConfigError) as caught:
-        phrases.find("s3://AKIAKEY:SECRET@bucket/words.toml")
+        phrase_files.find("s3://AKIAKEY:SECRET@bucket/words.toml")
     assert "SECRET" not in str(caught.value)
     text = scenario_files.find("tiny").read_text(encoding="utf-8")
     for path in ("/home/ana/words.toml", r"C:\\Users\\ana\\words.toml", "../ana/words.toml", "words.toml"):

@@ -10,8 +10,9 @@ from making import tiny
 from zakar import config
 from zakar.errors import ConfigError
 from zakar.models import scenario_files
-from zakar.models.shared import phrases
-from zakar.models.shared.phrases import FIELDS, TOPICS, compose
+from zakar.models.classic import phrases
+from zakar.models.classic.phrases import FIELDS, TOPICS, compose
+from zakar.models.shared import phrase_files
 from zakar.seeds import Seeds
 from zakar.simulate import simulate
 
@@ -112,9 +113,9 @@ def test_a_language_that_faker_does_not_know_is_refused(tmp_path: Path, language
 
 def test_a_missing_table_is_told_with_the_places_looked_at(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "none.toml"))):
-        phrases.find("none.toml", tmp_path)
+        phrase_files.find("none.toml", tmp_path)
     with pytest.raises(ConfigError, match=r"tweets\.phrases.*`klingon`"):
-        phrases.find("klingon", tmp_path)
+        phrase_files.find("klingon", tmp_path)
 
 
 def test_a_table_deleted_after_it_was_found_is_named(tmp_path: Path) -> None:

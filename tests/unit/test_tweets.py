@@ -13,11 +13,11 @@ from making import history, tiny
 
 from zakar import config
 from zakar.errors import ConfigError
+from zakar.models.classic import phrases
 from zakar.models.classic.observers import phrased
+from zakar.models.classic.phrases import FIELDS, FIGURATIVE, FIRE, Phrases, compose
 from zakar.models.classic.settings import ClassicScenario
 from zakar.models.classic.world import Truth
-from zakar.models.shared import phrases
-from zakar.models.shared.phrases import FIELDS, FIGURATIVE, FIRE, Phrases, compose
 from zakar.seeds import Seeds
 
 ENGLISH = config.folder() / "phrases" / "en.toml"

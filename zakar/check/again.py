@@ -17,7 +17,7 @@ from zakar.models.island import weather
 from zakar.models.island.model import MODEL
 from zakar.models.island.settings import IslandScenario
 from zakar.models.island.text import Vocabulary
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.simulate import seeds_of, words
 
 # Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
@@ -122,13 +122,13 @@ def _between(scenario: IslandScenario, spoken: Vocabulary, block_days: int, firs
 def _phrase_table(dataset: Dataset, name: str) -> Path:
     """Return the phrase table that a dataset was made with: one of zakar's own, or one in the current folder."""
     try:
-        found = phrases.find(name)
+        found = phrase_files.find(name)
     except ConfigError as error:
         raise ConfigError(
             f"phrase table `{name}` is not here, and some days are simulated again with it; "
             "run `zakar check` in the folder that it is in"
         ) from error
-    if phrases.digest(found) != dataset.manifest.phrases:
+    if phrase_files.digest(found) != dataset.manifest.phrases:
         raise ConfigError(
             f"{found}: not the phrase table that this dataset was made with; check it with the zakar that made it"
         )

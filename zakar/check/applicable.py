@@ -15,7 +15,7 @@ from zakar.check import settings
 from zakar.check.figure import Check
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
-from zakar.models.shared import phrases
+from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
 from zakar.simulate import phrase_table
 
@@ -52,7 +52,7 @@ def other_settings(dataset: Dataset, reference: str) -> list[str]:
     if dataset.manifest.phrases:
         others.discard(_PHRASES)
         table = phrase_table(usual_scenario, source)
-        if table is None or dataset.manifest.phrases != phrases.digest(table):
+        if table is None or dataset.manifest.phrases != phrase_files.digest(table):
             others.add(_PHRASES)
     return sorted(others)
 

@@ -10,13 +10,12 @@ import pyarrow as pa
 from zakar.dataset.schema import ALERTS, CLASSIC_TRUTH, READINGS, TWEETS
 from zakar.models.block import Block, Rows, rows
 from zakar.models.calendar import Calendar
-from zakar.models.classic import observers, world
+from zakar.models.classic import observers, phrases, world
+from zakar.models.classic.phrases import Phrases
 from zakar.models.classic.settings import ClassicScenario
 from zakar.models.classic.world import Truth
 from zakar.models.model import Model
 from zakar.models.scenario_files import island_name
-from zakar.models.shared import phrases
-from zakar.models.shared.phrases import Phrases
 from zakar.seeds import Seeds
 
 PUBLIC = (TWEETS, READINGS, ALERTS)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from zakar.models.classic.phrases import FIELDS, FIGURATIVE, FIRE, ORDINARY, Phrases, compose
 from zakar.models.classic.settings import EveryCellSensors, LateAlerts, PhraseTweets
 from zakar.models.classic.world import Fires, Truth
-from zakar.models.shared.phrases import FIELDS, FIGURATIVE, FIRE, ORDINARY, Phrases, compose
 from zakar.models.shared.settings import Grid
 from zakar.seeds import Seeds
 

@@ -5,8 +5,6 @@ pieces, case, typos, joints, end marks, hashtags and emoji are drawn without loo
 make up for a short core, so that neither length nor form gives a topic away.
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
 
-from zakar import config, location
+from zakar import config
 from zakar.errors import ConfigError
 from zakar.models.shared.settings import Settings
 from zakar.models.shared.wording import ISLAND, Lines, expand, faked, mistype, named, pick, sentence, unfilled
@@ -93,44 +91,12 @@ class Phrases:
     emoji: pa.Array
 
 
-def find(name_or_file: str, beside: Path | None = None) -> Path:
-    """Return the file of a phrase table: a name in configs/phrases/, or a path beside the scenario.
-
-    Raises ConfigError if there is none.
-    """
-    if name_or_file:
-        location.refuse("`tweets.phrases`", name_or_file)
-    folder = config.folder() / "phrases"
-    known = folder / f"{name_or_file}.toml"
-    if known.is_file():
-        return known
-    path = (beside or Path()) / name_or_file
-    if path.suffix == ".toml" and path.is_file():
-        return path
-    names = ", ".join(f"`{table.stem}`" for table in sorted(folder.glob("*.toml")))
-    raise ConfigError(
-        f"`tweets.phrases`: no phrase table `{name_or_file}`; must be one of {names}, or a .toml file beside the "
-        f"scenario (looked for {known} and {path})"
-    )
-
-
 def load(path: Path, seeds: Seeds, island: str = ISLAND) -> Phrases:
     """Read a phrase table and expand it with draws from ``seeds``; ``island`` is its name.
 
     Raises ConfigError naming the file and the phrase that cannot be used.
     """
     return _expanded(config.read_text(path), path, seeds, island)
-
-
-def language(path: Path) -> str:
-    """Return the code of a phrase table's language, without a country; empty where it says none."""
-    code = config.read_toml(path).get("language")
-    return re.split("[_-]", code)[0].lower() if isinstance(code, str) else ""
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a phrase table's text, whatever its line ends."""
-    return hashlib.sha256(config.read_text(path).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)
