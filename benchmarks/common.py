@@ -22,7 +22,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 TASKS = 500  # of the recipe
 ACK_SECONDS = 15.0

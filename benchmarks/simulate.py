@@ -37,12 +37,13 @@ from faker import Faker
 
 from zakar.cli.common import workers
 from zakar.dataset import store
+from zakar.dataset.layout import Split
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
 from zakar.models.classic.settings import ClassicScenario
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 PLAIN_LOOP, TPCHGEN, PYARROW = 10.0, 0.6, 0.25  # times the plain loop, tpchgen-cli, pyarrow alone
 MEMORY_MIB = 800

@@ -5,7 +5,6 @@ import datetime
 import hashlib
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ import msgspec
 
 from zakar.check import record
 from zakar.check.integrity import integrity
-from zakar.dataset import card, croissant, hubs, manifest, place, store
+from zakar.dataset import card, croissant, hubs, layout, manifest, store
 from zakar.dataset.about import about
+from zakar.dataset.layout import Split
 from zakar.dataset.manifest import Manifest
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.store import Dataset
+from zakar.dataset.writer import Writer, check_free, folder_writer
 from zakar.errors import ConfigError, MismatchError
 from zakar.models import registry
 from zakar.progress import Count, Show, counted, unseen
@@ -73,20 +74,17 @@ def publish(
     files = _sources(dataset, leaving)
     _refuse(source, "holds", _surprises(whole, source) or _links(source, files.values()))
     _check_free(source, out, overwrite)
-    partial = place.beside(out)
-    done = counted(progress, 2 * sum(entry.rows for _, entry in store.published(leaving)))
+    writer = folder_writer(out, overwrite=overwrite)
+    done = counted(progress, 2 * sum(entry.rows for _, entry in layout.published(leaving)))
     try:
-        _write(dataset, leaving, files, source, partial, owner, done)
-        (partial / croissant.NAME).write_bytes(
-            croissant.render(leaving, day or datetime.datetime.now().astimezone().date())
-        )
-        _check(files, source, partial, done)
-        place.check_free(out, overwrite)  # somebody else may have been quicker
-        place.move(partial, out)
+        _write(dataset, leaving, files, source, writer, owner, done)
+        writer.put(croissant.NAME, croissant.render(leaving, day or datetime.datetime.now().astimezone().date()))
+        _check(files, source, writer.partial, done)
+        writer.commit(manifest.encode(leaving))
     except OSError as error:
         raise ConfigError(f"{error.filename or out}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        writer.abandon()
     written = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     return Publication(leaving, len(written), sum(written), _own_lines(leaving, out))
 
@@ -118,7 +116,7 @@ def _check_free(source: Path, out: Path, overwrite: bool) -> None:
         raise ConfigError(f"{out}: is the dataset's own folder, or above or below it; give --out another")
     if os.path.lexists(out / "private"):
         raise ConfigError(f"{out}: has a private part, which is not replaced; give --out another folder")
-    place.check_free(out, overwrite)
+    check_free(out, overwrite)
     if (out / manifest.NAME).is_file():
         _refuse(out, "is not replaced, since it holds", _surprises(store.open_dataset(str(out)).manifest, out))
 
@@ -163,29 +161,28 @@ def _links(source: Path, files: Iterable[str]) -> list[str]:
 
 def _parts(found: Manifest) -> Iterator[str]:
     """Yield the paths of a dataset's public files, below its folder."""
-    for table, entry in store.published(found):
-        yield from (f"{store.folder(table, held_out=False).as_posix()}/{file.name}" for file in entry.files)
+    for table, entry in layout.published(found):
+        yield from (f"{layout.folder(table, held_out=False).as_posix()}/{file.name}" for file in entry.files)
 
 
 def _sources(dataset: Dataset, leaving: Manifest) -> dict[str, str]:
     """Return the paths of the files that leave: as they are to be called, and as they are here."""
     held_out = dataset.split is Split.HOLDOUT
     files: dict[str, str] = {}
-    for table, entry in store.published(leaving):
-        here = store.folder(table, held_out and table.name not in leaving.maps).as_posix()
-        there = store.folder(table, held_out=False).as_posix()
+    for table, entry in layout.published(leaving):
+        here = layout.folder(table, held_out and table.name not in leaving.maps).as_posix()
+        there = layout.folder(table, held_out=False).as_posix()
         files |= {f"{there}/{file.name}": f"{here}/{file.name}" for file in entry.files}
     return files
 
 
 def _write(
-    dataset: Dataset, leaving: Manifest, files: dict[str, str], source: Path, partial: Path, owner: str, done: Count
+    dataset: Dataset, leaving: Manifest, files: dict[str, str], source: Path, writer: Writer, owner: str, done: Count
 ) -> None:
     for there, here in files.items():
-        (partial / there).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / here, partial / there)  # the bytes alone: neither owner nor time
+        writer.put(there, (source / here).read_bytes())  # the bytes alone: neither owner nor time
         done(f"copied {there}", _rows(leaving, there))
-    (partial / manifest.NAME).write_bytes(manifest.encode(leaving))
+    writer.put(manifest.NAME, manifest.encode(leaving))
     edited = source / card.NAME  # people may have written into it
     text = registry.rendered(leaving)
     if dataset.split is Split.TRAIN and edited.is_file():
@@ -193,13 +190,13 @@ def _write(
             text = edited.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise ConfigError(f"{edited}: not UTF-8; save it so, or delete it and it is made anew") from error
-    (partial / card.NAME).write_text(text, encoding="utf-8", newline="\n")
+    writer.put(card.NAME, text.encode())
     kept = source / record.NAME
     if dataset.split is Split.TRAIN and kept.is_file():
         checks = record.published(kept.read_bytes(), leaving.fingerprint)
         if checks is not None:
-            (partial / record.NAME).write_bytes(checks)
-    (partial / hubs.NAME).write_bytes(hubs.kaggle(leaving, text, owner))
+            writer.put(record.NAME, checks)
+    writer.put(hubs.NAME, hubs.kaggle(leaving, text, owner))
 
 
 def _check(files: dict[str, str], source: Path, partial: Path, done: Count) -> None:
@@ -207,8 +204,8 @@ def _check(files: dict[str, str], source: Path, partial: Path, done: Count) -> N
     written = store.open_dataset(str(partial))
     written = store.watched(written, lambda table, rows: done(f"compared {table}", rows))
     _refuse(partial, "holds", _surprises(written.manifest, partial))
-    for table, entry in store.published(written.manifest):
-        folder = partial / store.folder(table, held_out=False)
+    for table, entry in layout.published(written.manifest):
+        folder = partial / layout.folder(table, held_out=False)
         for file in entry.files:
             if file.sha256 and _sha256(folder / file.name) != file.sha256:
                 raise MismatchError(f"{table.name}/{file.name}: not the bytes that the manifest lists; copy it again")

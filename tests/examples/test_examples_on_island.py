@@ -15,7 +15,7 @@ from zakar.dataset import store
 from zakar.loader.load import load
 from zakar.loader.producer import Pace
 from zakar.models import registry, scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 pytestmark = pytest.mark.slow
 

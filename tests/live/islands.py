@@ -8,7 +8,7 @@ import msgspec
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 

@@ -16,9 +16,9 @@ from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
-from zakar.dataset.store import Split
+from zakar.dataset.layout import Split
 from zakar.models import scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 OPEN = {"zakar-tweets", "zakar-temperature-readings"}
 

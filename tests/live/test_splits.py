@@ -12,8 +12,9 @@ from islands import simulated
 from zakar.broker.access import Access
 from zakar.broker.server import Server
 from zakar.dataset import store
+from zakar.dataset.layout import Split
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 from zakar.loader.load import load
 from zakar.loader.producer import Pace

@@ -22,7 +22,7 @@ from zakar.models.island.settings import IslandScenario
 from zakar.models.island.terrain import Island, neighbours_of
 from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 ROOT = Path(__file__).parents[2]
 

@@ -30,7 +30,7 @@ from zakar.models.island import terrain as world
 from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
-from zakar.simulate import published_settings
+from zakar.simulation.description import published_settings
 
 NAN = float("nan")
 

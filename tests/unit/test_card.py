@@ -24,12 +24,13 @@ from making import ROOT, simulated, small_island, tiny
 from zakar.check import record
 from zakar.check.integrity import integrity
 from zakar.check.realism import Check
-from zakar.dataset import card, croissant, manifest, store
+from zakar.dataset import card, croissant, layout, manifest, store, writer
 from zakar.dataset.manifest import Manifest
 from zakar.dataset.schema import ISLAND_MAP
 from zakar.errors import ConfigError
 from zakar.models import registry, scenario_files
-from zakar.simulate import published_notes, published_settings, simulate
+from zakar.simulation.description import published_notes, published_settings
+from zakar.simulation.run import simulate
 
 SCORES = [
     Check("21/threshold", "temperature threshold, AUC", 0.6812345, 0.6, 0.75, "science"),
@@ -54,13 +55,15 @@ def described(folder: Path, model: str = "island", about: dict[str, str] | None 
 
 def with_map(folder: Path, about: dict[str, str] | None = None) -> Manifest:
     """Put a map of one cell into a dataset; return what describes it."""
-    place = folder / store.folder(ISLAND_MAP, held_out=False)
+    place = folder / layout.folder(ISLAND_MAP, held_out=False)
     place.mkdir()
     row = [
         0 if pa.types.is_integer(c.type) else 1.5 if pa.types.is_floating(c.type) else "sea" for c in ISLAND_MAP.columns
     ]
     rows = pa.table([[value] for value in row], ISLAND_MAP.schema)
-    entry = store.entry(ISLAND_MAP, [store.write_part(place, 0, ISLAND_MAP, rows)])
+    part, data = writer.encoded(ISLAND_MAP, 0, rows)
+    (place / part.file.name).write_bytes(data)
+    entry = writer.entry(ISLAND_MAP, [part])
     return described(folder, about=about, maps={ISLAND_MAP.name: entry})
 
 
@@ -73,7 +76,7 @@ WHOSE = {"creator": "Wildfire Week", "contact": "data@wildfire.example", "publis
 def test_every_column_stands_in_the_card_with_its_unit(folder: Path) -> None:
     described_with_map = with_map(folder)
     text = registry.rendered(described_with_map)
-    for table, entry in store.published(described_with_map):
+    for table, entry in layout.published(described_with_map):
         assert [column.name for column in table.columns] == list(entry.columns)
         assert all(f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |" in text for c in table.columns)
         assert f"  - config_name: {table.name}\n" in text
@@ -201,7 +204,7 @@ def test_mlcroissant_reads_every_row_and_has_nothing_to_remark(folder: Path, cap
     dataset = mlcroissant.Dataset(folder / "croissant.json")
     assert {node.ctx.issues.report() for node in dataset.metadata.nodes()} == {""}
     assert dataset.metadata.ctx.conforms_to.value == "http://mlcommons.org/croissant/1.1"
-    names = [table.name for table, _ in store.published(made)]
+    names = [table.name for table, _ in layout.published(made)]
     assert [each.uuid for each in dataset.metadata.record_sets] == ["splits", *names]
     for name in names:
         rows = pq.read_table(folder / "public" / name).to_pylist()
@@ -228,7 +231,7 @@ def test_mlcroissant_filters_each_table_by_its_split_and_gets_all_rows_of_that_t
     small = small_island(calendar={"days": 20, "holdout_days": 5})
     settings = small if model == "island" else tiny(calendar={"days": 40})
     dataset = simulated(tmp_path / "dataset", settings, block_days=7)
-    counts = {table.name: entry.rows for table, entry in store.published(dataset.manifest)}
+    counts = {table.name: entry.rows for table, entry in layout.published(dataset.manifest)}
     assert all(len(entry.files) > 1 for entry in dataset.manifest.tables.values())
     for name, number in counts.items():
         fresh = mlcroissant.Dataset(tmp_path / "dataset" / "croissant.json")

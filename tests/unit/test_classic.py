@@ -16,7 +16,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 SOURCE = scenario_files.find("classic")
 KEYS = {

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from making import simulated, small_island
 
 from zakar.dataset import days, store, wire
+from zakar.dataset.layout import Split
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
 from zakar.loader import partition
 

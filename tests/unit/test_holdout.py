@@ -15,13 +15,14 @@ import pytest
 from making import small_island
 
 from zakar.dataset import store
+from zakar.dataset.layout import Split
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_TRUTH, TWEETS, Table
-from zakar.dataset.store import Split
 from zakar.errors import ConfigError
 from zakar.models import scenario_files
 from zakar.models.island.settings import IslandScenario
 from zakar.seeds import Seeds, secret_root
-from zakar.simulate import read_key, simulate
+from zakar.simulation.keys import read_key
+from zakar.simulation.run import simulate
 
 KEY, OTHER = b"0123456789abcdef" * 2, b"fedcba9876543210" * 2
 PUBLIC = {"tweets", "temperature_readings", "fire_alerts"}

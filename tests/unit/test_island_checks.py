@@ -33,7 +33,7 @@ from zakar.models.island.fire import Fires
 from zakar.models.island.settings import SlowAlerts
 from zakar.models.island.terrain import Island
 from zakar.seeds import Seeds
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 WET_FRACTION = (0.33, 0.30, 0.25, 0.18, 0.11, 0.05, 0.02, 0.03, 0.08, 0.18, 0.27, 0.33)
 ALERTS = SlowAlerts(

@@ -12,11 +12,12 @@ import pytest
 from making import small_island
 
 from zakar.dataset import store
-from zakar.dataset.store import Split
+from zakar.dataset.layout import Split
 from zakar.errors import ConfigError
 from zakar.models import scenario_files
 from zakar.models.island.settings import IslandScenario
-from zakar.simulate import kept_key, simulate
+from zakar.simulation.keys import draw_key, kept_key
+from zakar.simulation.run import simulate
 
 SOURCE = scenario_files.find("island")
 SHORT = small_island(calendar={"days": 3, "holdout_days": 2})
@@ -64,7 +65,7 @@ def test_a_key_outlives_a_scenario_that_holds_nothing_out(dataset: Path) -> None
 def test_another_key_is_taken_where_that_is_said(dataset: Path) -> None:
     made(dataset, key=OTHER, overwrite=True)
     assert kept_key(dataset) == OTHER
-    made(dataset, new_key=True, overwrite=True)
+    made(dataset, key=draw_key(), overwrite=True)
     assert kept_key(dataset) not in {KEY, OTHER, None}
 
 
@@ -103,7 +104,7 @@ def test_a_simulation_that_fails_leaves_key_and_dataset(dataset: Path, error: Ba
         raise error
 
     with pytest.raises(type(error)):
-        made(dataset, overwrite=True, new_key=True, progress=fail)
+        made(dataset, overwrite=True, key=draw_key(), progress=fail)
     assert (kept_key(dataset), held_out(dataset)) == (KEY, before)
 
 

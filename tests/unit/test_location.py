@@ -214,7 +214,7 @@ def test_an_address_in_a_variable_is_refused_like_one_in_an_option(
 def test_a_phrase_table_is_no_address_and_its_path_is_not_published(tmp_path: Path) -> None:
     from zakar.models import scenario_files
     from zakar.models.shared import phrase_files
-    from zakar.simulate import published_settings
+    from zakar.simulation.description import published_settings
 
     with pytest.raises(ConfigError) as caught:
         phrase_files.find("s3://AKIAKEY:SECRET@bucket/words.toml")

@@ -15,7 +15,7 @@ from making import edit_manifest, simulated, small_island, tiny
 
 from zakar import config
 from zakar.check.integrity import integrity
-from zakar.dataset import content, manifest, store
+from zakar.dataset import content, layout, manifest, store
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
@@ -25,7 +25,7 @@ from zakar.models.scenario_files import island_name
 from zakar.models.shared import wording
 from zakar.models.shared.settings import Scenario
 from zakar.seeds import Seeds
-from zakar.simulate import simulate, words
+from zakar.simulation.run import simulate
 
 
 def called(settings: Scenario, name: str, **about: str) -> Any:
@@ -41,8 +41,8 @@ def tavira(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def texts(dataset: Dataset) -> list[str]:
     """All that is written in a dataset's public tables."""
     found: list[str] = []
-    for table, _ in store.published(dataset.manifest):
-        rows = pq.read_table(f"{dataset.root}/{store.folder(table, held_out=False).as_posix()}")
+    for table, _ in layout.published(dataset.manifest):
+        rows = pq.read_table(f"{dataset.root}/{layout.folder(table, held_out=False).as_posix()}")
         found += [text for column in table.columns if column.type == "string" for text in rows[column.name].to_pylist()]
     return found
 
@@ -101,7 +101,7 @@ def test_a_slot_that_cannot_be_filled_in_a_hashtag_is_named(tmp_path: Path, tabl
     path.write_text(source.replace('"#{tag}news"', '"#{tga}news"'), encoding="utf-8")
     settings = tiny() if table == "en" else small_island()
     with pytest.raises(ConfigError, match=r"own.toml: phrase '#\{tga\}news' has a slot that cannot be filled here"):
-        words(settings, path)
+        registry.vocabulary(settings, path)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from zakar.models.classic import phrases
 from zakar.models.classic.phrases import FIELDS, TOPICS, compose
 from zakar.models.shared import phrase_files
 from zakar.seeds import Seeds
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 FILLERS = "\n".join(f'  "{" ".join(["la"] * n)}",' for n in range(3, 13))
 OWN = f"""

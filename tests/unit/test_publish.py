@@ -20,12 +20,13 @@ from zakar.check import record
 from zakar.check.figure import Check
 from zakar.check.report import report, verdict_of
 from zakar.dataset import croissant, hubs, manifest, store
-from zakar.dataset.store import Split
+from zakar.dataset.layout import Split
 from zakar.errors import ConfigError, MismatchError
 from zakar.models import registry, scenario_files
 from zakar.publish import Publication, publish
 from zakar.seeds import secret_root
-from zakar.simulate import kept_key, simulate
+from zakar.simulation.keys import kept_key
+from zakar.simulation.run import simulate
 
 DAY = datetime.date(2027, 1, 31)
 KEY = b"0123456789abcdef" * 2

@@ -16,7 +16,7 @@ from zakar.dataset import croissant, store
 from zakar.dataset.manifest import Manifest
 from zakar.errors import ConfigError, ZakarError
 from zakar.models import registry, scenario_files
-from zakar.simulate import expected_rows, simulate
+from zakar.simulation.run import simulate
 
 SAMPLE = ROOT / "data" / "sample"
 SOURCE = scenario_files.find("tiny")
@@ -131,7 +131,7 @@ def test_the_rows_that_are_expected_are_about_those_that_come(tmp_path: Path) ->
     settings = {"sample": registry.read(SOURCE), "island": island}
     for name, folder in made.items():
         tables = store.open_dataset(str(folder)).manifest.tables
-        expected, held_out = expected_rows(settings[name])
+        expected, held_out = registry.expected_rows(settings[name])
         assert held_out == {}
         assert list(expected) == list(tables)
         for table, share in {"tweets": 0.05, "temperature_readings": 0.03, "fire_alerts": 0.4}.items():
@@ -139,7 +139,7 @@ def test_the_rows_that_are_expected_are_about_those_that_come(tmp_path: Path) ->
 
 
 def test_held_out_rows_are_expected_for_the_days_that_are_held_out() -> None:
-    released, held_out = expected_rows(small_island(calendar={"days": 100, "holdout_days": 50}))
+    released, held_out = registry.expected_rows(small_island(calendar={"days": 100, "holdout_days": 50}))
     assert held_out == {table: pytest.approx(rows / 2, abs=1) for table, rows in released.items()}
 
 

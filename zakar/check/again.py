@@ -11,6 +11,7 @@ from zakar.dataset import store
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError
+from zakar.models import registry
 from zakar.models.block import Block
 from zakar.models.island import fwi as danger
 from zakar.models.island import weather
@@ -18,7 +19,6 @@ from zakar.models.island.model import MODEL
 from zakar.models.island.settings import IslandScenario
 from zakar.models.island.text import Vocabulary
 from zakar.models.shared import phrase_files
-from zakar.simulate import seeds_of, words
 
 # Test data of cffdrs, the Canadian Forest Service's own code: temperature, humidity, wind, rain, and the six
 # components; 13 to 16 April, from the standard start.
@@ -92,7 +92,7 @@ def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: in
     Raises ConfigError if the phrase table is not at hand, or another one.
     """
     found: dict[str, list[pa.Table]] = {table.name: [] for table in MODEL.tables}
-    spoken = words(scenario, _phrase_table(dataset, scenario.tweets.phrases))
+    spoken = registry.vocabulary(scenario, _phrase_table(dataset, scenario.tweets.phrases))
     for block in _between(scenario, spoken, block_days, first, last):
         for table, rows in block.observe(spoken):
             found[table.name].append(_days(rows, table, first, last))
@@ -111,7 +111,7 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
 
 def _between(scenario: IslandScenario, spoken: Vocabulary, block_days: int, first: int, last: int) -> list[Block]:
     found = []
-    for block in MODEL.blocks(scenario, seeds_of(scenario, None), spoken, block_days):
+    for block in MODEL.blocks(scenario, registry.seeds_of(scenario, None), spoken, block_days):
         if block.first_day > last:
             break
         if block.last_day >= first:

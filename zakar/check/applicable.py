@@ -17,7 +17,6 @@ from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
 from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
-from zakar.simulate import phrase_table
 
 _NOT_COMPARED = frozenset({"about", "calendar.holdout_days"})  # what is said of the data, and what is secret
 _PHRASES = "tweets.phrases"
@@ -51,7 +50,7 @@ def other_settings(dataset: Dataset, reference: str) -> list[str]:
     others = {path for path in own.keys() | usual.keys() if own.get(path) != usual.get(path)}
     if dataset.manifest.phrases:
         others.discard(_PHRASES)
-        table = phrase_table(usual_scenario, source)
+        table = registry.phrase_table(usual_scenario, source)
         if table is None or dataset.manifest.phrases != phrase_files.digest(table):
             others.add(_PHRASES)
     return sorted(others)

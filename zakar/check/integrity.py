@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from zakar.check import settings
 from zakar.check.figure import Check
-from zakar.dataset import content, store
+from zakar.dataset import content, layout, store
 from zakar.dataset.content import fingerprint
+from zakar.dataset.layout import Split
 from zakar.dataset.schema import Table
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
 
 _SOURCE = "manifest.json"
@@ -16,7 +17,7 @@ _SOURCE = "manifest.json"
 
 def integrity(dataset: Dataset) -> list[Check]:
     """Decode every public table, maps too, and compare its content with the manifest's checksums."""
-    entries = store.published(dataset.manifest)
+    entries = layout.published(dataset.manifest)
     found = {table.name: content.table_digest(table, _days(dataset, table)) for table, _ in entries}
     checks = [
         _same(
@@ -51,7 +52,7 @@ def _days(dataset: Dataset, table: Table) -> Iterator[tuple[int, bytes]]:
 
 
 def _place(dataset: Dataset, table: Table) -> str:
-    return posixpath.join(dataset.root, store.folder(table, dataset.split is Split.HOLDOUT).as_posix())
+    return posixpath.join(dataset.root, layout.folder(table, dataset.split is Split.HOLDOUT).as_posix())
 
 
 def _same(identifier: str, name: str, told: str, found: str) -> Check:

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from zakar import files
 from zakar.check.figure import Check
-from zakar.dataset import card, store
+from zakar.dataset import card
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 
@@ -91,5 +92,5 @@ def _encoded(found: dict[str, object]) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with store.replacing(path) as partial, store.writable(path):
+    with files.replacing(path) as partial, files.writable(path):
         partial.write_bytes(content)

@@ -15,11 +15,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zakar import location, processes
+from zakar import files, location, processes
 from zakar.cli.printing import tell
 from zakar.dataset import store
 from zakar.dataset.days import first
-from zakar.dataset.store import Split
+from zakar.dataset.layout import Split
 from zakar.errors import ConfigError
 from zakar.loader.load import LeftOut
 from zakar.progress import Show, counted
@@ -100,13 +100,13 @@ def new_page(out: Path) -> Iterator[Callable[[str], None]]:
 
     Raises ConfigError if that cannot be done, before the block begins where that can be known.
     """
-    with store.writable(out):
+    with files.writable(out):
         if out.exists() and not out.is_file():
             raise ConfigError(f"{out}: is no file; give --out the name of one")
-    with store.replacing(out) as partial:
+    with files.replacing(out) as partial:
 
         def write(html: str) -> None:
-            with store.writable(out):
+            with files.writable(out):
                 partial.write_text(html, encoding="utf-8", newline="\n")
 
         write("")  # what cannot be written is told before the work, not after it

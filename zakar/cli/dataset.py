@@ -17,12 +17,12 @@ from zakar.check import record
 from zakar.check.figure import Check, accepted, written
 from zakar.cli.common import Dataset, Json, meter, workers
 from zakar.cli.printing import give, show, tell
-from zakar.dataset import store
+from zakar.dataset import layout, store
+from zakar.dataset.layout import Split
 from zakar.dataset.manifest import Manifest, TableEntry
-from zakar.dataset.place import check_free
 from zakar.dataset.schema import MAPS, PREDICTIONS, PUBLIC
 from zakar.dataset.schema import Table as SchemaTable
-from zakar.dataset.store import Split
+from zakar.dataset.writer import check_free
 from zakar.errors import ConfigError, MismatchError, ZakarError
 from zakar.models import scenario_files
 from zakar.models.shared.settings import Scenario
@@ -66,12 +66,13 @@ def simulate_command(
 
     Example: `zakar simulate classic --out data/classic`
     """
-    from zakar.simulate import held_out_days, kept_key, phrase_table, read_key, words  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.models import registry  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.simulation.keys import draw_key, kept_key, read_key  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     path = scenario_files.find(name)
     scenario = settings(path, seed, days)
     secret = read_key(key) if key is not None else None
-    if (secret is not None or new_key) and not held_out_days(scenario):
+    if (secret is not None or new_key) and not registry.held_out_days(scenario):
         raise ConfigError(
             f"{'--new-key' if new_key else '--key'}: scenario `{scenario.name}` has no held-out days, "
             "so there is nothing to draw from a key"
@@ -80,14 +81,14 @@ def simulate_command(
         raise ConfigError("--key and --new-key: give one of them")
     check_free(out, overwrite)
     kept = kept_key(out) if secret is None and not new_key else None
-    source = _source_of_key(secret, kept, drawn=held_out_days(scenario) > 0)
+    source = _source_of_key(secret, kept, drawn=registry.held_out_days(scenario) > 0)
     if dry_run:
-        words(scenario, phrase_table(scenario, path))
+        registry.vocabulary(scenario, registry.phrase_table(scenario, path))
         _dry_run(scenario, out, source, json)
         return
     before = _held_out_fingerprint(out)
-    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, secret, new_key=new_key)
-    held_out = store.open_dataset(str(out), Split.HOLDOUT).manifest.tables if held_out_days(scenario) else {}
+    seconds, manifest = timed_simulation(scenario, path, out, number, overwrite, draw_key() if new_key else secret)
+    held_out = store.open_dataset(str(out), Split.HOLDOUT).manifest.tables if registry.held_out_days(scenario) else {}
     if json:
         give(
             {
@@ -142,10 +143,10 @@ def _held_out_fingerprint(out: Path) -> str:
 
 def _dry_run(scenario: Scenario, out: Path, key: str | None, json: bool) -> None:
     """Say what would be simulated, and about how many rows that makes."""
-    from zakar.simulate import expected_rows, held_out_days  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.models import registry  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
-    days, days_after = scenario.calendar.days, held_out_days(scenario)
-    released, held_out = expected_rows(scenario)
+    days, days_after = scenario.calendar.days, registry.held_out_days(scenario)
+    released, held_out = registry.expected_rows(scenario)
     if json:
         give(
             {
@@ -226,7 +227,7 @@ def schema_command(json: Json = False) -> None:
 
 
 def _place(table: SchemaTable) -> str:
-    return f"in {store.folder(table, held_out=False).as_posix()}"
+    return f"in {layout.folder(table, held_out=False).as_posix()}"
 
 
 def check_command(where: Dataset, json: Json = False) -> None:
@@ -249,7 +250,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
         )
     blind = suites.needs_truth(dataset, suite) and not store.has_truth(dataset)
     with meter("comparing rows") as tell_rows:
-        rows = sum(entry.rows for _, entry in store.published(dataset.manifest))
+        rows = sum(entry.rows for _, entry in layout.published(dataset.manifest))
         rows += 0 if blind else store.private_rows(dataset, truth(dataset))
         watched = store.watched(dataset, counted(tell_rows, rows))
         checks = integrity(watched)
@@ -313,16 +314,13 @@ def timed_simulation(
     number: int | None,
     overwrite: bool,
     key: bytes | None = None,
-    *,
-    new_key: bool = False,
 ) -> tuple[float, Manifest]:
     """Simulate with a progress meter; return the seconds it took and the manifest."""
-    from zakar.simulate import held_out_days, simulate  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.models import registry  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.simulation.run import simulate  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
 
     began = time.perf_counter()
     with meter("simulating days") as shown, workers(number) as executor:
-        progress = partial(counted(shown, scenario.calendar.days + held_out_days(scenario)), "")
-        manifest = simulate(
-            scenario, path, out, executor, key=key, new_key=new_key, overwrite=overwrite, progress=progress
-        )
+        progress = partial(counted(shown, scenario.calendar.days + registry.held_out_days(scenario)), "")
+        manifest = simulate(scenario, path, out, executor, key=key, overwrite=overwrite, progress=progress)
     return time.perf_counter() - began, manifest

@@ -15,7 +15,8 @@ from zakar.cli.common import Json
 from zakar.cli.dataset import ScenarioName, settings, timed_simulation
 from zakar.cli.printing import give, tell
 from zakar.cli.stations import metered_load, metered_verify, summary
-from zakar.dataset import place, store
+from zakar.dataset import store
+from zakar.dataset.writer import check_free
 from zakar.errors import MismatchError
 from zakar.loader.producer import Pace
 from zakar.models import scenario_files
@@ -40,7 +41,7 @@ def demo(
     scenario = settings(path)
     ours = out is None
     folder = out or Path("data") / f"demo-{scenario.name}"
-    place.check_free(folder, overwrite=ours)
+    check_free(folder, overwrite=ours)
 
     tell(f"1. simulating {scenario.title} into {folder}")
     simulate_seconds, manifest = timed_simulation(scenario, path, folder, number, overwrite=ours)

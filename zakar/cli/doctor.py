@@ -19,7 +19,8 @@ from zakar.cli.access import connects
 from zakar.cli.common import Json, answer_lines, first_days, meter, run
 from zakar.cli.printing import give, tell
 from zakar.dataset import schema, store
-from zakar.dataset.store import Dataset, Split
+from zakar.dataset.layout import Split
+from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import Mode, choose

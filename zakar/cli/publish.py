@@ -13,7 +13,7 @@ from zakar import location
 from zakar.cli.common import Json, meter
 from zakar.cli.printing import give, tell
 from zakar.dataset import card, hubs
-from zakar.dataset.store import Split
+from zakar.dataset.layout import Split
 from zakar.errors import ConfigError
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")

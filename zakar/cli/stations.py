@@ -20,7 +20,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from zakar import location
+from zakar import files, location
 from zakar.broker import reader, station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection, connected
@@ -30,8 +30,8 @@ from zakar.cli.common import Dataset, Json, answer_lines, first_days, meter, run
 from zakar.cli.doctor import rehearse
 from zakar.cli.printing import give, show, tell
 from zakar.dataset import store, wire
+from zakar.dataset.layout import Split
 from zakar.dataset.schema import Table as SchemaTable
-from zakar.dataset.store import Split
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
 from zakar.loader.load import LeftOut, LoadReport, Mode, Progress, Transport, load
@@ -372,14 +372,14 @@ def _sink(out: Path | None) -> Iterator[Callable[[bytes], None]]:
     """
     name = out or "standard output"
     with contextlib.ExitStack() as stack:
-        with store.writable(name):
-            path = stack.enter_context(store.replacing(out)) if out and _is_replaced(out) else out
+        with files.writable(name):
+            path = stack.enter_context(files.replacing(out)) if out and _is_replaced(out) else out
             # Unbuffered, so that whatever goes wrong does so where something is written, and closing cannot fail.
             sink = path.open("wb", 0) if path else os.fdopen(sys.stdout.fileno(), "wb", 0, closefd=False)
 
         def write(text: bytes) -> None:
             left = memoryview(text)
-            with store.writable(name):
+            with files.writable(name):
                 while left:
                     taken = sink.write(left) or 0
                     left = left[taken:]

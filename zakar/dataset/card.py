@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from typing import Protocol
 
-from zakar.dataset import store
+from zakar.dataset import layout
 from zakar.dataset.about import about, size
 from zakar.dataset.croissant import NAME as CROISSANT
 from zakar.dataset.croissant import SPLIT
@@ -77,12 +77,12 @@ def with_scores(card: str, manifest: Manifest, figures: Iterable[Figure]) -> str
 
 def _front_matter(manifest: Manifest) -> list[str]:
     configs = []
-    for table, _ in store.published(manifest):
+    for table, _ in layout.published(manifest):
         configs += [
             f"  - config_name: {table.name}",
             "    data_files:",
             f"      - split: {_split(manifest)}",
-            f"        path: {store.folder(table, held_out=False).as_posix()}/*.parquet",
+            f"        path: {layout.folder(table, held_out=False).as_posix()}/*.parquet",
         ]
     known = about(manifest)
     other = [f"license_name: {_value(known.licence)}"] if known.hub_licence == "other" else []
@@ -160,7 +160,7 @@ def _tables(manifest: Manifest) -> list[str]:
         "with the columns as keys.",
         "",
     ]
-    for table, entry in store.published(manifest):
+    for table, entry in layout.published(manifest):
         carried = f" in station `{table.station}`" if table.name in manifest.tables else ", in no station"
         lines += [*_dictionary(table), f"{entry.rows:,} rows{carried}.", ""]
     labels = [
@@ -221,7 +221,7 @@ def _split(manifest: Manifest) -> str:
 
 
 def _loading(manifest: Manifest) -> list[str]:
-    first = store.published(manifest)[0][0].name
+    first = layout.published(manifest)[0][0].name
     return [
         "## Read it",
         "",

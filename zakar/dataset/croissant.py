@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from zakar.dataset import store
+from zakar.dataset import layout
 from zakar.dataset.about import about, size
 from zakar.dataset.manifest import Manifest, TableEntry
 from zakar.dataset.schema import Column, Table
@@ -47,7 +47,7 @@ def render(manifest: Manifest, day: datetime.date | None = None) -> bytes:
     A file set and a record set a table, and each file with its size and SHA-256. ``day``: when it is published, where
     its scenario does not say.
     """
-    tables, known, software = store.published(manifest), about(manifest), f"zakar {manifest.software['zakar']}"
+    tables, known, software = layout.published(manifest), about(manifest), f"zakar {manifest.software['zakar']}"
     contact = {known.contact_kind: known.contact} if known.contact else {}
     creator = {"@type": "sc:Organization", "name": known.creator, **contact}
     described = str(manifest.scenario.get("description") or manifest.title)
@@ -101,7 +101,7 @@ def _splits(manifest: Manifest) -> dict[str, object]:
 
 def _distribution(table: Table, entry: TableEntry) -> Iterator[dict[str, object]]:
     """Yield a table's file set, then its files."""
-    place = store.folder(table, held_out=False).as_posix()
+    place = layout.folder(table, held_out=False).as_posix()
     yield {
         "@type": "cr:FileSet",
         "@id": _files(table),

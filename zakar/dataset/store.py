@@ -1,12 +1,11 @@
-"""The dataset on disk or in an object store: Parquet parts written and read by the batch."""
+"""The dataset as it is read, from a folder or an object store: Parquet parts, by the batch."""
 
 import contextlib
-import enum
 import hashlib
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,36 +16,16 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from zakar import location
-from zakar.dataset import content, manifest, schema, wire
+from zakar.dataset import manifest, schema
+from zakar.dataset.layout import ON_WIRE, PUBLISHED, ROW_GROUP, Split, folder, part_name
 from zakar.dataset.manifest import File, Manifest, PrivateManifest, TableEntry
-from zakar.dataset.schema import ANSWERS, MAPS, PUBLIC, Table
+from zakar.dataset.schema import ANSWERS, PUBLIC, Table
 from zakar.errors import ConfigError, MismatchError
 from zakar.location import shown
 from zakar.progress import Count, unseen
 
-_ROW_GROUP = 65_536
 _PIECE = 1 << 20  # bytes read at once, of a file that is not decoded
-_WRITTEN = 16_384  # rows handed to the encoder at a time
-_ON_WIRE = frozenset(table.name for table in PUBLIC)
 _STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")  # whose URLs can be opened
-_PUBLIC = _ON_WIRE | {table.name for table in MAPS}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One written file of a table and what the manifest needs of it."""
-
-    table: str
-    file: File
-    wire_bytes: int
-    days: list[tuple[int, bytes]]
-
-
-class Split(enum.StrEnum):
-    """Which days of a dataset: those that are released, or those that are held out, in its private part."""
-
-    TRAIN = "train"
-    HOLDOUT = "holdout"
 
 
 @dataclass(frozen=True)
@@ -102,152 +81,6 @@ def _paths(dataset: Dataset, table: Table, entry: TableEntry) -> list[str]:
     held_out = dataset.split is Split.HOLDOUT and table.name not in dataset.manifest.maps
     place = posixpath.join(dataset.root, folder(table, held_out).as_posix())
     return [posixpath.join(place, file.name) for file in entry.files]
-
-
-def published(manifest: Manifest) -> list[tuple[Table, TableEntry]]:
-    """Return the tables that are published, maps included, as they are in this dataset, and what is said of each."""
-    entries = [(table, manifest.tables[table.name]) for table in PUBLIC if table.name in manifest.tables]
-    entries += [(table, manifest.maps[table.name]) for table in MAPS if table.name in manifest.maps]
-    return [(table.having(entry.columns), entry) for table, entry in entries]
-
-
-def part_name(number: int) -> str:
-    """Return the name of a table's ``number``-th file; name order is row order."""
-    return f"part-{number:05d}.parquet"
-
-
-def folder(table: Table, held_out: bool) -> Path:
-    """Return the folder of a table's files below that of the dataset."""
-    private = Path("private")
-    if table.name in _PUBLIC:
-        return private / "holdout" / table.name if held_out else Path("public") / table.name
-    return private / ("holdout-truth" if held_out else "truth") / table.name
-
-
-def write_part(folder: Path, number: int, table: Table, rows: pa.Table) -> Part:
-    """Write whole days of a table into ``folder`` as its ``number``-th part.
-
-    Columns whose values rarely repeat are stored plain, the rest as dictionaries.
-    """
-    path = folder / part_name(number)
-    options = _options(rows.schema, [c.name for c in table.columns if not c.unique])
-    with _created(path) as sink:
-        pq.write_table(rows, sink, row_group_size=_ROW_GROUP, **options)
-    return Part(
-        table=table.name,
-        file=File(path.name, rows.num_rows, path.stat().st_size, _sha256(path)),
-        wire_bytes=sum(wire.size(batch) for batch in rows.to_batches()) if table.name in _ON_WIRE else 0,
-        days=content.day_digests(table, rows),
-    )
-
-
-def _created(path: Path) -> pa.NativeFile:
-    """Return a new local file to write to, named by bytes: Arrow takes a text for UTF-8, whatever the locale is."""
-    return pafs.LocalFileSystem().open_output_stream(os.fsencode(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that writes rows to a Parquet file, which gets its name once the block has ended well.
-
-    The first rows, of which there may be none, say what columns there are. The function raises ValueError for
-    columns that Parquet cannot hold. Raises ConfigError if ``path`` is in the way or cannot be written.
-    """
-    with writable(path):
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path}: is no file; give --out the name of one")
-    files = contextlib.ExitStack()
-    writer: pq.ParquetWriter | None = None
-
-    def write(rows: pa.Table) -> None:
-        nonlocal writer
-        if not rows.schema.names:
-            raise ValueError("without any key there is no column")
-        with writable(path):
-            try:
-                if writer is None:
-                    options = _options(rows.schema, _repeating(rows.schema))
-                    sink = files.enter_context(_created(partial))
-                    writer = files.enter_context(pq.ParquetWriter(sink, rows.schema, **options))
-                writer.write_table(rows, _ROW_GROUP)
-            except pa.ArrowException as error:
-                raise ValueError(f"Parquet cannot hold this: {error}") from error
-
-    with replacing(path) as partial:
-        try:
-            yield write
-            with writable(path):
-                files.close()
-        finally:
-            with contextlib.suppress(OSError, pa.ArrowException):  # of a file that is given up
-                files.close()
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield the name of a file beside ``path``, which takes its place once the block has ended well, and else goes.
-
-    A link is followed: what it leads to is replaced. Raises ConfigError if that cannot be done.
-    """
-    whole = Path(os.path.realpath(path))
-    partial = whole.with_name(f"{whole.name}.partial-{os.getpid()}")
-    try:
-        yield partial
-        with writable(path):
-            partial.replace(whole)
-    finally:
-        with contextlib.suppress(OSError):  # of a file that is given up
-            partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writable(name: object) -> Iterator[None]:
-    """Turn what the system says of a file that cannot be written into a ConfigError that names it.
-
-    Not a BrokenPipeError: whoever reads a pipe may have seen enough.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be written: {error.strerror or error}") from error
-
-
-def _options(schema: pa.Schema, repeating: list[str]) -> dict[str, Any]:
-    """Return how files are written: columns whose values repeat as dictionaries, zstd level 1.
-
-    The least and the greatest of a row group are kept of numbers; of texts nobody asks for them.
-    """
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": repeating,
-        "write_statistics": [field.name for field in schema if not pa.types.is_string(field.type)],
-        "write_batch_size": _WRITTEN,
-    }
-
-
-def _repeating(schema: pa.Schema) -> list[str]:
-    """Return the columns, of nobody knows what table, whose values are likely to repeat: all but texts."""
-    return [field.name for field in schema if not pa.types.is_string(field.type)]
-
-
-def entry(table: Table, parts: list[Part]) -> TableEntry:
-    """Return a table's manifest entry, given its parts in row order."""
-    return TableEntry(
-        rows=sum(part.file.rows for part in parts),
-        bytes=sum(part.file.bytes for part in parts),
-        wire_bytes=sum(part.wire_bytes for part in parts),
-        sha256=content.table_digest(table, [day for part in parts for day in part.days]),
-        columns={column.name: str(column.type) for column in table.columns},
-        files=tuple(part.file for part in parts),
-    )
 
 
 def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
@@ -363,7 +196,7 @@ def parts(dataset: Dataset, table: Table) -> Iterator[tuple[str, pa.Table]]:
 
 def read(dataset: Dataset, table: Table) -> pa.Table:
     """Return a whole public table."""
-    return pa.Table.from_batches(batches(dataset, table, rows=_ROW_GROUP), table.schema)
+    return pa.Table.from_batches(batches(dataset, table, rows=ROW_GROUP), table.schema)
 
 
 def columns(dataset: Dataset, table: Table, names: list[str], days: tuple[int, int] | None = None) -> pa.Table:
@@ -422,7 +255,7 @@ def column_parts(dataset: Dataset, table: Table, names: Sequence[str]) -> Iterat
     MismatchError naming a file that is missing, damaged or without such columns.
     """
     entry = (dataset.manifest.maps | dataset.manifest.tables).get(table.name)
-    if entry is None and table.name not in _PUBLIC:
+    if entry is None and table.name not in PUBLISHED:
         truth = _truth(dataset, _private_if_here(dataset.filesystem, dataset.root, dataset.root))
         entry = truth.get(table.name)
     words = [c.name for c in table.columns if c.name in names and pa.types.is_string(c.type) and not c.unique]
@@ -515,7 +348,7 @@ def _checked(dataset: Dataset, table: Table, entry: TableEntry | None) -> list[s
     for number, file in enumerate(entry.files):
         if file.name != part_name(number):
             raise MismatchError(f"{listed}: `{table.name}` lists {file.name!r} where {part_name(number)} belongs")
-    table = (schema.public(table.name) if table.name in _ON_WIRE else table).having(entry.columns)
+    table = (schema.public(table.name) if table.name in ON_WIRE else table).having(entry.columns)
     paths = _paths(dataset, table, entry)
     for path, file in zip(paths, entry.files, strict=True):
         _check_file(dataset.filesystem, path, file, table)

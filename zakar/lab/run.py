@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from zakar.dataset.store import replacing, writable
 from zakar.errors import ConfigError, MismatchError
+from zakar.files import replacing, writable
 from zakar.lab import bench as benches
 from zakar.lab.bench import Bench
 from zakar.lab.lesson import Lesson, Machine, Record

@@ -7,7 +7,7 @@ from pathlib import Path
 from zakar.dataset import store, wire
 from zakar.dataset.schema import READINGS, TWEETS
 from zakar.models import registry, scenario_files
-from zakar.simulate import simulate
+from zakar.simulation.run import simulate
 
 _SCENARIO = "tiny"
 _TABLES = {"readings": READINGS, "posts": TWEETS}

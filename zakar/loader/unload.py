@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from zakar.broker import reader
 from zakar.broker.connection import Connection, Delivery
-from zakar.dataset import store, wire
+from zakar.dataset import wire, writer
 from zakar.dataset.schema import Table, carried_by
 from zakar.errors import MismatchError
 from zakar.progress import Count, unseen
@@ -60,7 +60,7 @@ async def unload(
     done = bad = 0
     listed: list[NoRow] = []
     further: Counter[str] = Counter()
-    with store.written_whole(out) as write:
+    with writer.written_whole(out) as write:
         async with aclosing(reader.station_deliveries(connection, station, limit)) as chunks:
             async for block in _blocks(chunks):
                 payloads = [message.payload for _, message in block]
