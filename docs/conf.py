@@ -13,7 +13,11 @@ import zakar
 
 project = "zakar"
 version = release = zakar.__version__
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+# Of other libraries, whose sites a build does not fetch, and of what is not public here.
+nitpick_ignore_regex = [("py:.*", r"(pathlib|collections\.abc|pyarrow|zakar|typing)\..*")]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "benchmarks/README.md"]
 exclude_patterns = [".*", "build", "dist"]
@@ -26,7 +30,7 @@ html_show_copyright = False
 
 # The pages in the margin, part by part.
 NAVIGATION = {
-    "Use": ["docs/participants", "docs/organisers", "docs/loading", "docs/memphis", "docs/commands"],
+    "Use": ["docs/participants", "docs/organisers", "docs/loading", "docs/memphis", "docs/python", "docs/commands"],
     "Teach": ["docs/lab", "docs/lab-answers"],
     "Understand": ["docs/models", "docs/glossary", "ARCHITECTURE", "DECISIONS", "benchmarks/README"],
     "Contribute": ["CONTRIBUTING", "SECURITY", "CHANGELOG"],

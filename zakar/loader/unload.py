@@ -1,7 +1,7 @@
-"""A station into a Parquet file: messages back into rows."""
+"""Messages of a station back into rows, and into a Parquet file."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +48,27 @@ async def unload(
 ) -> Unloaded:
     """Write what a station holds now, at most ``limit`` messages, into the Parquet file ``out``.
 
+    The file appears under its name once it is whole. Raises ConfigError if ``out`` cannot be written, and what
+    ``decoded`` raises.
+    """
+    with writer.written_whole(out) as write:
+        return await decoded(connection, station, write, limit, progress)
+
+
+async def decoded(
+    connection: Connection,
+    station: str,
+    take: Callable[[pa.Table], None],
+    limit: int | None = None,
+    progress: Count = unseen,
+) -> Unloaded:
+    """Let ``take`` have the rows that a station holds now, of at most ``limit`` messages, block by block, one at least.
+
     The columns are those of the table that the station carries; of a station that carries none, those that its first
     block of messages has. Messages that are no rows are left out, and told. ``progress`` is told the station and how
-    many more messages were dealt with. The file appears under its name once it is whole.
+    many more messages were dealt with.
 
-    Raises MismatchError where there is nothing to tell columns from, ConfigError if ``out`` cannot be written, and what
+    Raises MismatchError where there is nothing to tell columns from, or ``take`` raises ValueError, and what
     ``reader.read`` raises.
     """
     table = carried_by(station)
@@ -60,32 +76,29 @@ async def unload(
     done = bad = 0
     listed: list[NoRow] = []
     further: Counter[str] = Counter()
-    with writer.written_whole(out) as write:
-        async with aclosing(reader.station_deliveries(connection, station, limit)) as chunks:
-            async for block in _blocks(chunks):
-                payloads = [message.payload for _, message in block]
-                if table is not None and schema is None:
-                    schema = _having(table, payloads).schema
-                rows = wire.decode(payloads, schema)
-                bad += len(rows.bad)
-                for index, why in rows.bad[: _LISTED - len(listed)]:
-                    stream, message = block[index]
-                    listed.append(NoRow(stream, reader.sequence(message), why))
-                further.update(rows.further)
-                if rows.table.num_columns:
-                    try:
-                        write(rows.table)
-                    except ValueError as error:
-                        raise MismatchError(
-                            f"station `{station}`: {error}; --format jsonl takes any message"
-                        ) from error
-                    schema = rows.table.schema
-                    done += rows.table.num_rows
-                progress(station, len(block))
-        if schema is None and table is None:
-            raise MismatchError(f"station `{station}` holds no messages to tell columns from; try --format jsonl")
-        if schema is None and table is not None:
-            write(table.schema.empty_table())
+    async with aclosing(reader.station_deliveries(connection, station, limit)) as chunks:
+        async for block in _blocks(chunks):
+            payloads = [message.payload for _, message in block]
+            if table is not None and schema is None:
+                schema = _having(table, payloads).schema
+            rows = wire.decode(payloads, schema)
+            bad += len(rows.bad)
+            for index, why in rows.bad[: _LISTED - len(listed)]:
+                stream, message = block[index]
+                listed.append(NoRow(stream, reader.sequence(message), why))
+            further.update(rows.further)
+            if rows.table.num_columns:
+                try:
+                    take(rows.table)
+                except ValueError as error:
+                    raise MismatchError(f"station `{station}`: {error}; --format jsonl takes any message") from error
+                schema = rows.table.schema
+                done += rows.table.num_rows
+            progress(station, len(block))
+    if schema is None and table is None:
+        raise MismatchError(f"station `{station}` holds no messages to tell columns from; try --format jsonl")
+    if schema is None and table is not None:
+        take(table.schema.empty_table())
     return Unloaded(done, bad, tuple(listed), further)
 
 
