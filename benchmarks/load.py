@@ -55,8 +55,8 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import PUBLIC, READINGS
 from zakar.dataset.store import Dataset
 from zakar.loader import frames, plan
-from zakar.loader.load import Mode, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import load
+from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.verify import verify
 from zakar.models import registry, scenario_files
 
@@ -89,7 +89,7 @@ class Bench:
     async def load(self, dataset: Dataset, mode: Mode) -> tuple[int, float]:
         """Fill the readings' station by `zakar load`; return the messages and the seconds."""
         began = time.perf_counter()
-        await load(dataset, self.access, [READINGS], Pace(), mode=mode)
+        await load(dataset, self.access, LoadOptions((READINGS,), mode=mode))
         seconds = time.perf_counter() - began
         messages = dataset.manifest.tables[READINGS.name].rows
         await self.expect(STREAM, messages)

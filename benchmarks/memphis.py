@@ -51,8 +51,8 @@ from zakar.broker.server import running as serving
 from zakar.dataset.schema import READINGS
 from zakar.dataset.store import Dataset
 from zakar.lab import preset
-from zakar.loader.load import Mode, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import load
+from zakar.loader.options import LoadOptions, Mode
 from zakar.models import registry, scenario_files
 
 SDK = Path(__file__).parents[1] / "tests" / "sdk"
@@ -93,7 +93,7 @@ class Bench:
         """Fill the readings' station by `zakar load`; return the messages and the seconds."""
         dataset = self.datasets[link]
         began = time.perf_counter()
-        await load(dataset, access, [READINGS], Pace(), mode=mode)
+        await load(dataset, access, LoadOptions((READINGS,), mode=mode))
         seconds = time.perf_counter() - began
         messages = dataset.manifest.tables[READINGS.name].rows
         await self.emptied(READINGS.station, messages)

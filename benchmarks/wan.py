@@ -42,8 +42,8 @@ from zakar.dataset.schema import READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset
 from zakar.lab import preset
 from zakar.lab.link import Link, Settings, running
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress, load
+from zakar.loader.options import LoadOptions, Mode
 
 DAYS_A_SECOND = 320  # of a run: no way is faster than this many days' readings
 RECIPE_A_SECOND = 2_000
@@ -223,10 +223,8 @@ async def _load(case: Case, dataset: Dataset, url: str, link: Link | None, secon
 
     stop = asyncio.Event()
     watch = Watch(seconds, stop, trouble)
-    mode = Mode.BLOCKING if case.way == "blocking" else Mode.AUTO
-    report = await load(
-        dataset, Access(servers=(url,)), [case.table], Pace(), mode=mode, stop=stop, progress=watch.hear
-    )
+    options = LoadOptions((case.table,), mode=Mode.BLOCKING if case.way == "blocking" else Mode.AUTO)
+    report = await load(dataset, Access(servers=(url,)), options, stop=stop, progress=watch.hear)
     if report.transport != case.transport:
         raise SystemExit(f"{case.key} went over {report.transport}")
     size = report.wire_bytes / max(1, report.sent)

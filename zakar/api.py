@@ -35,8 +35,7 @@ from zakar.loader import load as loading
 from zakar.loader import unload
 from zakar.loader import verify as verifying
 from zakar.loader.load import LoadReport, Progress
-from zakar.loader.opening import Mode
-from zakar.loader.producer import Pace
+from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.verify import Comparison
 from zakar.models import registry, scenario_files
 from zakar.simulation import run
@@ -254,18 +253,8 @@ def load(
         progress(now.stored, now.records)
 
     chosen = loading.choose(dataset, tables, answers=with_alerts)
-    return _wait(
-        lambda: loading.load(
-            dataset,
-            _access(server),
-            chosen,
-            Pace(),
-            mode=Mode(mode),
-            connections=connections,
-            recreate=recreate,
-            progress=told,
-        )
-    )
+    options = LoadOptions(chosen, mode=Mode(mode), connections=connections, recreate=recreate)
+    return _wait(lambda: loading.load(dataset, _access(server), options, progress=told))
 
 
 def verify(

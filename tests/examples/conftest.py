@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import clean
+from helpers import clean, load
 
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "sample"
@@ -26,7 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def stations() -> Iterator[str]:
     """The address of a broker whose stations hold the sample."""
     with running(ServerSettings()) as server:
-        asyncio.run(load(store.open_dataset(str(SAMPLE)), Access((server.url,)), PUBLIC, Pace()))
+        asyncio.run(load(store.open_dataset(str(SAMPLE)), Access((server.url,)), PUBLIC, PublishOptions()))
         yield server.url
 
 

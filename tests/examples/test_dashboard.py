@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 from browser import browser
-from helpers import clean, free_port
+from helpers import clean, free_port, load
 
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset import store
 from zakar.dataset.days import first
 from zakar.dataset.schema import PUBLIC, TWEETS
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "sample"
@@ -73,7 +72,7 @@ def test_the_dashboard_waits_for_stations_and_shows_their_days_one_after_the_oth
         page.open(address, width)
         page.until("document.body.innerText.includes('zakar doctor')")
         sample, access = store.open_dataset(str(SAMPLE)), Access((server.url,))
-        asyncio.run(load(sample, access, PUBLIC, Pace(), partitions=partitions))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions(), partitions=partitions))
         page.until(f"/Day [1-9]\\d*: /.test(document.body.innerText) && {DRAWN}")
         shown = r"document.body.innerText.match(/Day (\d{2,}): posts \(circles\) (\d+), alerts \(squares\) \d+/)"
         page.until(f"{shown} !== null")  # whichever day it has come to
@@ -96,7 +95,7 @@ def test_the_dashboard_says_what_it_waits_for(tmp_path: Path):
         browser(tmp_path / "browser") as page,
     ):
         sample, access = first(store.open_dataset(str(SAMPLE)), 3), Access((server.url,))
-        asyncio.run(load(sample, access, sample.tables, Pace()))
+        asyncio.run(load(sample, access, sample.tables, PublishOptions()))
         page.open(address, 1280)
         page.until("document.body.innerText.includes('Waiting for the rest of day 3; ')")
         shown = r"document.body.innerText.match(/Waiting for the rest of day 3; ([\d,]+) rows so far/)"

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from helpers import load
 
 from zakar.broker.access import Access
 from zakar.broker.server import ServerSettings, running
 from zakar.dataset import store
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 from zakar.models import registry, scenario_files
 from zakar.simulation.run import simulate
 
@@ -34,7 +34,7 @@ def loaded(folder: str) -> Iterator[str]:
     """The address of a broker whose stations hold a dataset."""
     dataset = store.open_dataset(folder)
     with running(ServerSettings()) as server:
-        asyncio.run(load(dataset, Access((server.url,)), dataset.tables, Pace()))
+        asyncio.run(load(dataset, Access((server.url,)), dataset.tables, PublishOptions()))
         yield server.url
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,43 @@ from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import Connection, connected
 from zakar.broker.server import binary
-from zakar.dataset.schema import PUBLIC
+from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
+from zakar.loader import doctor
+from zakar.loader import load as loading
+from zakar.loader.doctor import Findings
+from zakar.loader.load import LoadReport, Progress
+from zakar.loader.options import LoadOptions, PublishOptions
 from zakar.loader.verify import Comparison, verify
 
+_QUICK = PublishOptions()
 STREAMS = [station.stream_name(table.station) for table in PUBLIC]
+
+
+async def load(
+    dataset: Dataset,
+    access: Access,
+    tables: Sequence[Table],
+    publish: PublishOptions = _QUICK,
+    *,
+    stop: asyncio.Event | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    **options: Any,
+) -> LoadReport:
+    """Load, with options as they come."""
+    return await loading.load(
+        dataset, access, LoadOptions(tuple(tables), publish, **options), stop=stop, progress=progress
+    )
+
+
+async def examine(
+    access: Access, dataset: Dataset | None = None, tables: Sequence[Table] = (), **options: Any
+) -> Findings:
+    """Examine, with options as they come."""
+    if dataset is None:
+        return await doctor.examine(access)
+    chosen = tuple(tables) or loading.choose(dataset, None)
+    return await doctor.examine(access, dataset, LoadOptions(chosen, **options))
 
 
 def zakar(*words: str, cwd: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -12,7 +12,7 @@ from typing import Any
 import nats.errors
 import psutil
 import pytest
-from helpers import free_port, publisher, started, until, zakar
+from helpers import free_port, load, publisher, started, until, zakar
 
 from zakar.broker import station
 from zakar.broker.access import Access
@@ -22,7 +22,7 @@ from zakar.broker.memphis.requests import CONSUMER_CREATION, STATION_CREATION
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.loader.load import Mode, Pace, load
+from zakar.loader.options import Mode, PublishOptions
 from zakar.loader.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")]
@@ -237,7 +237,7 @@ def test_a_stream_whose_only_node_is_down_is_named_and_the_connection_is_not_sai
 ):
     async def main() -> None:
         async with _cluster(tmp_path) as cluster:
-            await load(sample, Access(servers=cluster.urls()), PUBLIC, Pace())
+            await load(sample, Access(servers=cluster.urls()), PUBLIC, PublishOptions())
             async with publisher(Access(servers=cluster.urls())) as connection:
                 leader = await _leader(connection)
             cluster.kill(leader)
@@ -257,7 +257,7 @@ def test_a_doctor_names_all_stations_whose_only_node_is_down_without_waiting_for
 
     async def main() -> None:
         async with _cluster(tmp_path) as cluster:
-            await load(sample, Access(servers=cluster.urls()), PUBLIC, Pace(), partitions=2)
+            await load(sample, Access(servers=cluster.urls()), PUBLIC, PublishOptions(), partitions=2)
             async with publisher(Access(servers=cluster.urls())) as connection:
                 names = [stream.name for stream in await station.every(connection)]
                 kept = {name: await _leader(connection, name) for name in names}

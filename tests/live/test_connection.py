@@ -11,7 +11,7 @@ from pathlib import Path
 import nats.errors
 import pytest
 import trustme
-from helpers import assert_whole, free_port, proxied, publisher, until, zakar
+from helpers import assert_whole, free_port, load, proxied, publisher, until, zakar
 from nats.aio.msg import Msg
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -22,8 +22,7 @@ from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 
 
 def _connect(access: Access) -> None:
@@ -131,7 +130,7 @@ def test_a_load_over_tls_checks_the_certificate(sample: Dataset, tmp_path: Path)
 
     with running(settings("good")) as server:
         access = Access(servers=(server.url,), tls_ca=ca)
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, access))
         with pytest.raises(ServerError, match=r"TLS failed.*--tlsca"):
             _connect(Access(servers=(server.url,)))

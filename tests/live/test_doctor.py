@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers import free_port, publisher, zakar
+from helpers import examine, free_port, load, publisher, zakar
 from operators import tiered
 
 from zakar.broker import link, station
@@ -19,10 +19,9 @@ from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import plan
-from zakar.loader.doctor import examine
-from zakar.loader.load import Progress, load
+from zakar.loader.load import Progress
+from zakar.loader.options import PublishOptions
 from zakar.loader.outlook import Action
-from zakar.loader.producer import Pace
 
 QUOTA = """
 accounts {{ team {{
@@ -53,7 +52,7 @@ async def _part(dataset: Dataset, access: Access, messages: int) -> int:
         if p.stored > messages:
             stop.set()
 
-    return (await load(dataset, access, PUBLIC, Pace(200), stop=stop, progress=progress)).acknowledged
+    return (await load(dataset, access, PUBLIC, PublishOptions(200), stop=stop, progress=progress)).acknowledged
 
 
 def test_a_plain_server_is_described(access: Access, broker: Server):
@@ -209,7 +208,7 @@ def test_where_storage_is_short_the_days_that_fit_do_fit_and_one_more_does_not(
     sample: Dataset, tmp_path: Path, limits: str
 ):
     def loaded(access: Access, days: int, *, recreate: bool) -> None:
-        asyncio.run(load(first(sample, days), access, PUBLIC, Pace(), recreate=recreate))
+        asyncio.run(load(first(sample, days), access, PUBLIC, PublishOptions(), recreate=recreate))
 
     async def delete(access: Access) -> None:
         async with publisher(access) as connection:
@@ -286,7 +285,7 @@ def test_an_account_that_demands_sizes_needs_one_for_predictions(sample: Dataset
         assert found.seen is not None
         assert found.seen.ok
         before = found.seen.needs
-        asyncio.run(load(sample, _ana(server), PUBLIC, Pace()))
+        asyncio.run(load(sample, _ana(server), PUBLIC, PublishOptions()))
         account = asyncio.run(examine(_ana(server))).offer.account
         assert account is not None
         assert account.committed == before > 256 << 20
@@ -300,7 +299,7 @@ def test_an_account_with_limits_by_replicas_is_filled_as_a_dry_run_says(sample: 
         found = asyncio.run(examine(access, sample))
         assert found.seen is not None
         assert found.seen.ok
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         account = asyncio.run(examine(access)).offer.account
         assert account is not None
         assert account.committed == found.seen.needs > 64 << 20
@@ -321,7 +320,7 @@ def test_streams_that_hold_the_dataset_are_paid_for(sample: Dataset, other: Data
         code, out, _ = command("doctor", str(other.root), *words)
         assert code == 1
         assert "start over with --recreate" in out
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
 
 
 def test_a_stream_too_small_for_the_rest_is_told(sample: Dataset, access: Access):
@@ -380,7 +379,7 @@ def test_a_dry_run_changes_nothing_and_says_what_a_load_then_does(
     if before == "half":
         asyncio.run(_part(sample, access, 9_000))
     if before in {"all", "another"}:
-        asyncio.run(load(sample if before == "all" else other, access, PUBLIC, Pace()))
+        asyncio.run(load(sample if before == "all" else other, access, PUBLIC, PublishOptions()))
     words = ["load", str(sample.root), "--server", broker.url, *options, "--json"]
     at_first = asyncio.run(_seen(access))
     code, out, _ = command(*words, "--dry-run")
@@ -414,7 +413,7 @@ def test_a_dry_run_says_for_each_station_what_would_be_done(sample: Dataset, bro
 
 def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Dataset, command):
     with _limited("max_file: 1GB, max_streams: 7") as server:
-        asyncio.run(load(sample, _ana(server), [ALERTS, TWEETS], Pace(), partitions=3))
+        asyncio.run(load(sample, _ana(server), [ALERTS, TWEETS], PublishOptions(), partitions=3))
         found = asyncio.run(examine(_ana(server), sample, recreate=True))
         assert found.seen is not None
         gone = {name: o for name, o in found.seen.stations.items() if o.action is Action.DELETE}
@@ -424,7 +423,7 @@ def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Datase
         words = ["load", str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret"]
         _, out, _ = command(*words, "--recreate", "--dry-run")
         assert out.count("messages and the stream") == 4
-        asyncio.run(load(sample, _ana(server), PUBLIC, Pace(), recreate=True))
+        asyncio.run(load(sample, _ana(server), PUBLIC, PublishOptions(), recreate=True))
         after = asyncio.run(examine(_ana(server))).offer.account
         assert at_first is not None
         assert after is not None
@@ -465,7 +464,7 @@ def test_a_load_that_starts_over_deletes_nothing_where_there_is_no_room(
             await _filled("other", others)(access)
         before = await _seen(access)
         with pytest.raises(ServerError, match=f"nothing was deleted, since a load would not fit: .*{said}"):
-            await load(sample, access, PUBLIC, Pace(), recreate=True)
+            await load(sample, access, PUBLIC, PublishOptions(), recreate=True)
         assert await _seen(access) == before
 
     with _limited(limits) as server:
@@ -477,14 +476,14 @@ def test_what_a_server_gives_all_the_same_is_not_refused_to_a_load_that_starts_o
     with _limited("max_file: 8MB") as server:
         asyncio.run(_filled("other", 20)(_ana(server)))
         for _ in range(2):
-            report = asyncio.run(load(sample, _ana(server), PUBLIC, Pace(), recreate=True))
+            report = asyncio.run(load(sample, _ana(server), PUBLIC, PublishOptions(), recreate=True))
             assert report.acknowledged == report.records
 
 
 def test_a_dry_run_that_would_be_refused_says_why_and_exits_1(
     sample: Dataset, other: Dataset, broker: Server, access: Access, command
 ):
-    asyncio.run(load(other, access, PUBLIC, Pace()))
+    asyncio.run(load(other, access, PUBLIC, PublishOptions()))
     code, out, err = command("load", str(sample.root), "--server", broker.url, "--dry-run")
     assert code == 1
     assert out.count("REFUSE: holds") == 3

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
-from helpers import STREAMS, assert_whole, free_port, publisher, served, until, zakar
+from helpers import STREAMS, assert_whole, free_port, load, publisher, served, until, zakar
 from islands import SAMPLE
 
 from zakar.broker import station
@@ -26,7 +26,8 @@ from zakar.dataset.schema import READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, StoppedError
 from zakar.loader.estimate import Estimate
-from zakar.loader.load import Mode, Pace, Progress, load
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 from zakar.loader.overheard import overheard
 from zakar.loader.producer import Job, Tally, produce
 
@@ -103,7 +104,7 @@ def lengths(server: Server) -> list[int | None]:
 
 def filled(dataset: Dataset, server: Server, mode: Mode = Mode.AUTO, **options: Any) -> None:
     tables = options.pop("tables", dataset.tables)
-    asyncio.run(load(dataset, access(server), tables, Pace(), mode=mode, **options))
+    asyncio.run(load(dataset, access(server), tables, PublishOptions(), mode=mode, **options))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -157,7 +158,15 @@ def interrupted_at(server: Server, dataset: Dataset, mode: Mode, messages: int) 
             stop.set()
 
     asyncio.run(
-        load(dataset, access(server), dataset.tables, Pace(rate=20_000), mode=mode, stop=stop, progress=progress)
+        load(
+            dataset,
+            access(server),
+            dataset.tables,
+            PublishOptions(rate=20_000),
+            mode=mode,
+            stop=stop,
+            progress=progress,
+        )
     )
 
 
@@ -178,7 +187,7 @@ def test_a_leaf_node_that_comes_up_in_the_middle_of_a_load_ends_it_before_the_ot
                 under_way.set()
 
         task = asyncio.create_task(
-            load(sample, access(leaf), sample.tables, Pace(rate=1_000), mode=mode, progress=progress)
+            load(sample, access(leaf), sample.tables, PublishOptions(rate=1_000), mode=mode, progress=progress)
         )
         await asyncio.wait([task, asyncio.create_task(under_way.wait())], return_when=asyncio.FIRST_COMPLETED)
         with contextlib.ExitStack() as stack:
@@ -379,7 +388,7 @@ def test_an_account_whose_programs_alone_import_the_subject_is_no_hindrance_if_t
         async with publisher(ana) as reader:
             await reader.tap(SUBJECT, heard.extend)
             await reader.flush()
-            await load(sample, access(server), [TWEETS], Pace(), mode=Mode.NONBLOCKING)
+            await load(sample, access(server), [TWEETS], PublishOptions(), mode=Mode.NONBLOCKING)
             await reader.flush()
             tweets = sample.manifest.tables["tweets"].rows
             assert len([delivery for delivery in heard if delivery.payload]) == tweets
@@ -435,7 +444,7 @@ def test_a_program_that_answers_like_a_stream_is_found(sample: Dataset, says: by
             await program.subscribe("zakar-tweets$1.*", cb=answer)
             await program.flush()
             with pytest.raises(MismatchError, match="a program that is no stream and answers.*stop that program"):
-                await load(sample, access(server), sample.tables, Pace())
+                await load(sample, access(server), sample.tables, PublishOptions())
 
     with running(accounts()) as server:
         asyncio.run(scenario(server))
@@ -448,7 +457,7 @@ def test_a_reader_that_waits_for_a_new_station_is_no_hindrance(sample: Dataset, 
         async with publisher(access(server)) as reader:
             await reader.subscribe("zakar-tweets$1.>")
             await reader.flush()
-            await load(sample, access(server), sample.tables, Pace(), mode=mode)
+            await load(sample, access(server), sample.tables, PublishOptions(), mode=mode)
 
     with running(accounts()) as server:
         asyncio.run(scenario(server))
@@ -492,7 +501,7 @@ def test_a_mapping_that_comes_in_the_middle_of_a_load_ends_it_at_once_and_the_ot
 
         tweets = [table for table in sample.tables if table.name == TWEETS.name]
         with pytest.raises(StoppedError, match="ARCHIVE.*take away the mapping"):
-            await load(sample, access(server), tweets, Pace(rate=1_000), mode=mode, progress=progress)
+            await load(sample, access(server), tweets, PublishOptions(rate=1_000), mode=mode, progress=progress)
 
     with running(accounts("# later")) as server:
         made(server, "ARCHIVE", "archive.>")
@@ -512,7 +521,7 @@ def test_the_first_ack_of_another_stream_ends_what_nobody_was_asked_about(batch:
                 TWEETS_STREAM,
                 lambda start: iter([payloads[start:]]),
                 len(payloads),
-                Pace(),
+                PublishOptions(),
                 Estimate(15.0),
                 None,
                 asyncio.Event(),
@@ -544,7 +553,7 @@ def test_a_memphis_target_is_asked_too(sample: Dataset):
                 await station.make(connection, {"name": "ARCHIVE", "subjects": ["archive.>"]})
                 address = server.url.replace("nats://", "memphis://root:memphis@")
                 with pytest.raises(MismatchError, match="would also reach stream `ARCHIVE`"):
-                    await load(sample, Access(servers=(address,)), sample.tables, Pace())
+                    await load(sample, Access(servers=(address,)), sample.tables, PublishOptions())
                 archive = await station.look(connection, "ARCHIVE")
                 assert archive is not None
                 assert archive.last == 0

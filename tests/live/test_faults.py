@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import assert_whole, free_port, proxied, publisher, started, stored, until, zakar
+from helpers import assert_whole, free_port, load, proxied, publisher, started, stored, until, zakar
 
 import zakar as zakar_package
 from zakar.broker.access import Access
@@ -19,8 +19,8 @@ from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError, StoppedError
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
 
@@ -77,7 +77,7 @@ def test_a_server_killed_and_started_again_is_filled_on(large: Dataset, tmp_path
         with contextlib.ExitStack() as first:
             server = first.enter_context(running(settings))
             access = Access(servers=(server.url,))
-            loading = asyncio.create_task(load(large, access, PUBLIC, Pace(2_000), mode=mode))
+            loading = asyncio.create_task(load(large, access, PUBLIC, PublishOptions(2_000), mode=mode))
             await _reached(access, large.manifest.records // 4)
             await asyncio.to_thread(first.close)
         assert not loading.done()
@@ -96,7 +96,7 @@ def test_a_connection_cut_mid_frame_loses_and_doubles_nothing(large: Dataset, ac
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
             through = Access(servers=(proxy.url,))
-            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(1_000), mode=mode))
+            loading = asyncio.create_task(load(large, through, PUBLIC, PublishOptions(1_000), mode=mode))
             for cut in range(cuts):
                 await _reached(access, int(large.manifest.records * (cut + 1) / (cuts + 1) * 0.9))
                 proxy.cut()
@@ -120,7 +120,9 @@ def test_acks_that_are_lost_with_their_connection_send_nothing_twice(sample: Dat
                     proxy.answering.clear()
 
             through = Access(servers=(proxy.url,))
-            loading = asyncio.create_task(load(sample, through, PUBLIC, Pace(500), mode=mode, progress=progress))
+            loading = asyncio.create_task(
+                load(sample, through, PUBLIC, PublishOptions(500), mode=mode, progress=progress)
+            )
             await held.wait()
             await asyncio.sleep(0.2)  # more is stored, while the acks are held back
             proxy.cut()
@@ -145,7 +147,7 @@ def test_a_link_that_stalls_past_the_ack_deadline_is_counted_and_survived(sample
                     stalled.set()
                     proxy.answering.clear()
 
-            pace = Pace(500, ack_timeout=0.5)
+            pace = PublishOptions(500, ack_timeout=0.5)
             loading = asyncio.create_task(load(sample, through, PUBLIC, pace, mode=mode, progress=progress))
             await stalled.wait()
             await asyncio.sleep(2)
@@ -170,7 +172,7 @@ def test_a_load_without_a_single_ack_ends_as_one_that_may_have_stored_something(
                 if p.sent:
                     proxy.answering.clear()  # before the proxy has passed the first message on
 
-            pace = Pace(500, ack_timeout=0.5, give_up_after=1)
+            pace = PublishOptions(500, ack_timeout=0.5, give_up_after=1)
             with pytest.raises(StoppedError, match="no progress for too long"):
                 await load(sample, Access(servers=(proxy.url,)), [TWEETS], pace, mode=mode, progress=progress)
 
@@ -193,7 +195,7 @@ def test_a_server_that_never_comes_back_ends_the_load_with_what_to_do(large: Dat
         with contextlib.ExitStack() as stack:
             server = stack.enter_context(running(ServerSettings(store=tmp_path / "store")))
             access = Access(servers=(server.url,))
-            pace = Pace(1_000, ack_timeout=1, give_up_after=2)
+            pace = PublishOptions(1_000, ack_timeout=1, give_up_after=2)
             loading = asyncio.create_task(load(large, access, PUBLIC, pace))
             await _reached(access, 10_000)
             await asyncio.to_thread(stack.close)
@@ -233,7 +235,7 @@ def test_what_others_do_to_a_stream_during_a_load_is_never_called_done(
     async def main() -> None:
         async with publisher(access) as connection:
             jetstream = connection.jetstream()
-            loading = asyncio.create_task(load(large, access, [TWEETS], Pace(2_000), mode=mode))
+            loading = asyncio.create_task(load(large, access, [TWEETS], PublishOptions(2_000), mode=mode))
             await _reached(access, 20_000)
             if deed == "publish":
                 await jetstream.publish("zakar-tweets$1.final", b"a test message")
@@ -294,7 +296,7 @@ def test_ctrl_c_while_a_command_starts_prints_no_traceback(tmp_path: Path, after
 def test_patience_counts_from_the_last_progress(large: Dataset, access: Access):
     async def main() -> None:
         async with proxied(access.servers[0]) as proxy:
-            pace = Pace(100, give_up_after=1)
+            pace = PublishOptions(100, give_up_after=1)
             through = Access(servers=(proxy.url,))
             began, cut = time.monotonic(), asyncio.Event()
 
@@ -313,4 +315,4 @@ def test_patience_counts_from_the_last_progress(large: Dataset, access: Access):
 def test_a_server_that_is_gone_before_anything_was_sent_is_an_error_of_the_server(sample: Dataset):
     access = Access(servers=(f"nats://127.0.0.1:{free_port()}",))
     with pytest.raises(ServerError, match=r"cannot be reached.*zakar broker"):
-        asyncio.run(load(sample, access, [TWEETS], Pace()))
+        asyncio.run(load(sample, access, [TWEETS], PublishOptions()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from frame_proxy import FrameProxy, acked, frame_proxied, is_ack
-from helpers import assert_whole, free_port, publisher, started, stored, until, zakar
+from helpers import assert_whole, free_port, load, publisher, started, stored, until, zakar
 
 from zakar.broker import station
 from zakar.broker.access import Access
@@ -18,8 +18,8 @@ from zakar.dataset.schema import PUBLIC, READINGS
 from zakar.dataset.store import Dataset, batches
 from zakar.dataset.wire import encode
 from zakar.lab.link import Direction, Settings, opened
-from zakar.loader.load import LoadReport, Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import LoadReport, Progress
+from zakar.loader.options import Mode, PublishOptions
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")]
 
@@ -129,7 +129,9 @@ def test_a_server_killed_hard_and_started_again_on_its_store_is_filled_on(
         with contextlib.ExitStack() as first:
             server = first.enter_context(running(settings))
             access = Access(servers=(server.url,))
-            loading = asyncio.create_task(load(sample, access, PUBLIC, Pace(in_flight), mode=mode, progress=progress))
+            loading = asyncio.create_task(
+                load(sample, access, PUBLIC, PublishOptions(in_flight), mode=mode, progress=progress)
+            )
             await asyncio.wait({loading, asyncio.ensure_future(dead.wait())}, return_when=asyncio.FIRST_COMPLETED)
             assert not loading.done()
         assert 0 < killed[0] < killed[0] + in_flight < records
@@ -161,7 +163,7 @@ def test_a_connection_cut_inside_a_frame_loses_and_doubles_nothing(
 
         async with frame_proxied(access.servers[0]) as proxy:
             through = Access(servers=(proxy.url,))
-            report = await load(sample, through, PUBLIC, Pace(), mode=mode, progress=progress)
+            report = await load(sample, through, PUBLIC, PublishOptions(), mode=mode, progress=progress)
         assert proxy.partial
         assert 0 < armed[0] < report.records
         assert report.reconnects == 1
@@ -197,7 +199,7 @@ def test_acks_that_never_come_over_a_connection_that_lives_are_noticed_and_gone_
 
         async with frame_proxied(access.servers[0]) as proxy:
             proxy.down.lose, proxy.up.lose = lose, listen
-            pace = Pace(500, ack_timeout=1)
+            pace = PublishOptions(500, ack_timeout=1)
             report = await load(sample, Access(servers=(proxy.url,)), PUBLIC, pace, mode=mode, progress=progress)
         assert proxy.down.lost > 0
         assert asked
@@ -236,7 +238,7 @@ def test_a_message_that_a_broker_acknowledged_and_lost_is_sent_again_and_counted
                 if not losing and p.stored > rows // 3:
                     losing.append(asyncio.create_task(lose(proxy)))
 
-            pace = Pace(500, ack_timeout=5, rate=8_000)
+            pace = PublishOptions(500, ack_timeout=5, rate=8_000)
             to = Access(servers=(proxy.url,))
             report = await load(sample, to, [READINGS], pace, mode=Mode.NONBLOCKING, progress=progress)
             await losing[0]
@@ -260,7 +262,7 @@ def test_acks_lost_between_others_need_nothing_sent_again(sample: Dataset, acces
 
         async with frame_proxied(access.servers[0]) as proxy:
             proxy.down.lose = lose
-            report = await load(sample, Access(servers=(proxy.url,)), PUBLIC, Pace(2_000), mode=mode)
+            report = await load(sample, Access(servers=(proxy.url,)), PUBLIC, PublishOptions(2_000), mode=mode)
             assert proxy.down.lost > 5
         assert (report.sent, report.timeouts, report.retries) == (report.records, 0, 0)
         await assert_whole(sample, access)
@@ -282,7 +284,7 @@ def test_a_link_that_stalls_for_thirty_seconds_loses_and_doubles_nothing(sample:
                         link.stall(30)
 
                 through = Access(servers=(link.url(),))
-                report: LoadReport = await load(sample, through, PUBLIC, Pace(), mode=mode, progress=progress)
+                report: LoadReport = await load(sample, through, PUBLIC, PublishOptions(), mode=mode, progress=progress)
             assert 0 < stalled[0] < report.records
             assert report.seconds > 30
             assert report.acknowledged == report.records

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from frame_proxy import frame_proxied
-from helpers import STREAMS, assert_whole, free_port, publisher, stored
+from helpers import STREAMS, assert_whole, examine, free_port, load, publisher, stored
 
 from zakar.broker import station
 from zakar.broker.access import Access
@@ -16,9 +16,8 @@ from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError, StoppedError
 from zakar.loader import frames, plan, producer
-from zakar.loader.doctor import examine
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 
 ALERT_STREAM = station.stream_name(ALERTS.station)
 
@@ -39,15 +38,15 @@ async def _publish(access: Access, payloads: list[bytes], stream: str = ALERT_ST
 
 
 def test_a_load_stores_every_message_once_and_in_order(sample: Dataset, access: Access):
-    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    report = asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     assert report.records == report.sent == report.acknowledged == sample.manifest.records
     assert (report.already_stored, report.timeouts, report.retries, report.reconnects) == (0, 0, 0, 0)
     asyncio.run(assert_whole(sample, access))
 
 
 def test_a_second_load_sends_nothing(sample: Dataset, access: Access):
-    asyncio.run(load(sample, access, PUBLIC, Pace()))
-    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
+    report = asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     assert report.sent == 0
     assert report.already_stored == sample.manifest.records
     asyncio.run(assert_whole(sample, access))
@@ -61,7 +60,7 @@ def test_a_load_that_goes_well_never_has_to_ask_what_is_stored(
 
     monkeypatch.setattr(producer, "_settled", settled)
     for _ in range(10):
-        report = asyncio.run(load(sample, access, PUBLIC, Pace(), recreate=True))
+        report = asyncio.run(load(sample, access, PUBLIC, PublishOptions(), recreate=True))
         assert (report.mode, report.acknowledged, report.retries) == ("batch", report.records, 0)
 
 
@@ -69,7 +68,9 @@ def test_a_load_that_goes_well_never_has_to_ask_what_is_stored(
 @pytest.mark.parametrize("in_flight", [1, 2, 3, 500, 100_000])
 def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access, mode: Mode, in_flight: int):
     seen: list[Progress] = []
-    report = asyncio.run(load(sample, access, [ALERTS, TWEETS], Pace(in_flight), mode=mode, progress=seen.append))
+    report = asyncio.run(
+        load(sample, access, [ALERTS, TWEETS], PublishOptions(in_flight), mode=mode, progress=seen.append)
+    )
     assert max(p.in_flight for p in seen) <= in_flight
     assert report.mode == mode
     assert report.acknowledged == report.records
@@ -77,7 +78,7 @@ def test_any_limit_on_messages_in_flight_is_kept(sample: Dataset, access: Access
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_limit_sets_itself_unless_told(sample: Dataset, access: Access, mode: Mode):
-    report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+    report = asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
     assert 16 <= report.in_flight_limit <= 65_536
     assert (report.acknowledged, report.timeouts, report.retries) == (report.records, 0, 0)
     asyncio.run(assert_whole(sample, access))
@@ -85,7 +86,7 @@ def test_the_limit_sets_itself_unless_told(sample: Dataset, access: Access, mode
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_rate_is_kept(sample: Dataset, access: Access, mode: Mode):
-    report = asyncio.run(load(sample, access, [TWEETS], Pace(rate=5_000), mode=mode))
+    report = asyncio.run(load(sample, access, [TWEETS], PublishOptions(rate=5_000), mode=mode))
     assert report.messages_per_second <= 5_050
     assert report.acknowledged == report.records
 
@@ -99,7 +100,7 @@ def test_a_rate_below_one_a_second_is_kept_too(sample: Dataset, access: Access, 
         if p.stored == 2:
             stop.set()
 
-    pace = Pace(rate=0.8, ack_timeout=1.5)  # pings are due before the first message is
+    pace = PublishOptions(rate=0.8, ack_timeout=1.5)  # pings are due before the first message is
     report = asyncio.run(load(sample, access, [ALERTS], pace, mode=mode, stop=stop, progress=progress))
     assert 2 <= report.sent == report.acknowledged < 5
     assert report.timeouts == 0
@@ -113,21 +114,21 @@ def test_a_rate_that_takes_longer_to_the_next_ack_than_its_deadline_costs_no_tim
         if p.sent > 600:
             stop.set()
 
-    pace = Pace(2_000, ack_timeout=3, rate=100)  # an ack every 500 messages
+    pace = PublishOptions(2_000, ack_timeout=3, rate=100)  # an ack every 500 messages
     report = asyncio.run(load(sample, access, [TWEETS], pace, mode=Mode.BATCH, stop=stop, progress=progress))
     assert (report.timeouts, report.retries) == (0, 0)
 
 
 def test_blocking_waits_for_each_ack(sample: Dataset, access: Access):
     seen: list[Progress] = []
-    report = asyncio.run(load(sample, access, [ALERTS], Pace(), mode=Mode.BLOCKING, progress=seen.append))
+    report = asyncio.run(load(sample, access, [ALERTS], PublishOptions(), mode=Mode.BLOCKING, progress=seen.append))
     assert max(p.in_flight for p in seen) <= 1
     assert report.mode == "blocking"
     assert report.acknowledged == report.records
 
 
 def test_auto_uses_fast_ingest_where_server_and_stream_allow(sample: Dataset, access: Access):
-    report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+    report = asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     assert (report.mode, report.mode_reason) == ("batch", "")
 
 
@@ -141,7 +142,7 @@ def test_a_stream_of_another_mode_is_gone_on_with_in_any_mode(sample: Dataset, a
                 if p.stored > end:
                     stop.set()
 
-            report = await load(sample, access, PUBLIC, Pace(300), mode=mode, stop=stop, progress=progress)
+            report = await load(sample, access, PUBLIC, PublishOptions(300), mode=mode, stop=stop, progress=progress)
             assert report.sent == report.acknowledged
             # The tweets that are left are fewer than a killed loader could have had in flight.
             assert ("under way from a loader that was killed" in report.mode_reason) == (
@@ -166,10 +167,10 @@ def test_a_user_who_may_not_update_streams_still_loads_safely_and_is_told_why(sa
     with running(ServerSettings(extra=limited)) as server:
         boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
         asyncio.run(_create(boss, sample))
-        report = asyncio.run(load(sample, ana, [ALERTS], Pace()))
+        report = asyncio.run(load(sample, ana, [ALERTS], PublishOptions()))
         assert report.mode == "nonblocking"
         assert "may not update streams" in report.mode_reason
-        asyncio.run(load(sample, ana, PUBLIC, Pace()))
+        asyncio.run(load(sample, ana, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, boss))
 
 
@@ -181,10 +182,10 @@ def test_a_stopped_load_drains_and_the_next_goes_on(sample: Dataset, access: Acc
             if p.stored > 5_000:
                 stop.set()
 
-        first = await load(sample, access, PUBLIC, Pace(200), stop=stop, progress=progress)
+        first = await load(sample, access, PUBLIC, PublishOptions(200), stop=stop, progress=progress)
         assert first.interrupted
         assert 5_000 < first.acknowledged == first.sent < first.records
-        second = await load(sample, access, PUBLIC, Pace())
+        second = await load(sample, access, PUBLIC, PublishOptions())
         assert second.already_stored == first.acknowledged
         assert second.sent == second.records - first.acknowledged
         assert not second.interrupted
@@ -195,7 +196,7 @@ def test_a_stopped_load_drains_and_the_next_goes_on(sample: Dataset, access: Acc
 
 def test_a_station_is_made_as_memphis_and_plain_clients_expect_it(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
         async with publisher(access) as connection:
             for table in (*PUBLIC, PREDICTIONS):
                 found = await station.look(connection, station.stream_name(table.station))
@@ -212,7 +213,7 @@ def test_a_station_is_made_as_memphis_and_plain_clients_expect_it(sample: Datase
 
 def test_the_size_asked_for_holds_the_table_and_little_more(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace(), mode=Mode.NONBLOCKING)  # whose messages have a header each
+        await load(sample, access, PUBLIC, PublishOptions(), mode=Mode.NONBLOCKING)  # whose messages have a header each
         async with publisher(access) as connection:
             for table in PUBLIC:
                 target = plan.target(sample.manifest, table)
@@ -224,18 +225,18 @@ def test_the_size_asked_for_holds_the_table_and_little_more(sample: Dataset, acc
 
 
 def test_another_dataset_is_refused_and_nothing_is_touched(sample: Dataset, other: Dataset, access: Access):
-    asyncio.run(load(other, access, PUBLIC, Pace()))
+    asyncio.run(load(other, access, PUBLIC, PublishOptions()))
     with pytest.raises(MismatchError, match=r"zakar-tweets\$1.*another dataset.*scenario tiny.*--recreate"):
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     asyncio.run(assert_whole(other, access))
 
 
 def test_recreate_replaces_the_tables_and_keeps_the_predictions(sample: Dataset, other: Dataset, access: Access):
     async def main() -> None:
-        await load(other, access, PUBLIC, Pace())
+        await load(other, access, PUBLIC, PublishOptions())
         predictions = station.stream_name(PREDICTIONS.station)
         await _publish(access, [b'{"event_day":30}'], predictions)
-        await load(sample, access, PUBLIC, Pace(), recreate=True)
+        await load(sample, access, PUBLIC, PublishOptions(), recreate=True)
         await assert_whole(sample, access)
         async with publisher(access) as connection:
             assert await stored(connection, [predictions]) == 1
@@ -248,7 +249,7 @@ def test_messages_that_zakar_did_not_load_are_refused(sample: Dataset, access: A
         async with publisher(access) as connection:
             await station.create(connection, ALERT_STREAM, {}, -1)
         await _publish(access, [b"a test message"])
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
 
     with pytest.raises(MismatchError, match="1 messages that zakar did not load"):
         asyncio.run(main())
@@ -258,7 +259,7 @@ def test_an_empty_stream_of_nobodys_is_adopted(sample: Dataset, access: Access):
     async def main() -> None:
         async with publisher(access) as connection:
             await station.create(connection, ALERT_STREAM, {"team": "red"}, -1)
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
         await assert_whole(sample, access)
         async with publisher(access) as connection:
             found = await station.look(connection, ALERT_STREAM)
@@ -273,7 +274,7 @@ def test_a_stream_with_other_subjects_is_refused(sample: Dataset, access: Access
     async def main() -> None:
         async with publisher(access) as connection:
             await connection.jetstream().add_stream(name=ALERT_STREAM, subjects=["theirs"])
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
 
     with pytest.raises(MismatchError, match="its subjects are theirs"):
         asyncio.run(main())
@@ -283,7 +284,7 @@ def test_a_wrong_last_message_is_refused(sample: Dataset, access: Access):
     async def main() -> None:
         await _create(access, sample)
         await _publish(access, [b'{"event_day":1}'])
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
 
     with pytest.raises(MismatchError, match="differs from the dataset at message 1"):
         asyncio.run(main())
@@ -301,7 +302,7 @@ def test_what_another_stored_meanwhile_counts_as_stored_already(sample: Dataset,
             meanwhile[0].start()
             meanwhile[0].join()
 
-    report = asyncio.run(load(sample, access, [ALERTS], Pace(1), mode=Mode.NONBLOCKING, progress=progress))
+    report = asyncio.run(load(sample, access, [ALERTS], PublishOptions(1), mode=Mode.NONBLOCKING, progress=progress))
     assert report.already_stored >= 8
     assert report.already_stored + report.acknowledged == report.records == len(payloads)
 
@@ -325,10 +326,12 @@ def test_a_resumed_batch_begins_beyond_all_that_a_killed_loader_may_still_store(
         return False
 
     async def main() -> None:
-        first = await load(sample, access, [TWEETS], Pace(100), mode=Mode.NONBLOCKING, stop=stop, progress=progress)
+        first = await load(
+            sample, access, [TWEETS], PublishOptions(100), mode=Mode.NONBLOCKING, stop=stop, progress=progress
+        )
         async with frame_proxied(access.servers[0]) as proxy:
             proxy.up.lose = note
-            report = await load(sample, Access(servers=(proxy.url,)), [TWEETS], Pace())
+            report = await load(sample, Access(servers=(proxy.url,)), [TWEETS], PublishOptions())
         assert report.mode == "batch"
         assert 500 < sent[b"HPUB"] < 510  # a batch's first message has headers too, and there may be a few batches
         assert sent[b"HPUB"] + sent[b"PUB"] >= report.sent == report.records - first.sent
@@ -346,7 +349,7 @@ def test_late_messages_of_a_killed_loader_never_shift_a_batch(large: Dataset, ac
             if p.stored > 20_000:
                 stop.set()
 
-        await load(large, access, [TWEETS], Pace(2_000), mode=Mode.NONBLOCKING, stop=stop, progress=progress)
+        await load(large, access, [TWEETS], PublishOptions(2_000), mode=Mode.NONBLOCKING, stop=stop, progress=progress)
         async with publisher(access) as dead:
             after = there = await stored(dead, STREAMS[:1])
             for rows in store.batches(large, TWEETS, there):
@@ -355,7 +358,7 @@ def test_late_messages_of_a_killed_loader_never_shift_a_batch(large: Dataset, ac
                 blocks.append(late.data)
                 if after > there + 60_000:
                     break
-            loading = asyncio.create_task(load(large, access, PUBLIC, Pace()))
+            loading = asyncio.create_task(load(large, access, PUBLIC, PublishOptions()))
             await asyncio.sleep(delay)
             for block in blocks:
                 await dead.send(block)
@@ -385,7 +388,7 @@ def test_a_stream_that_cannot_be_filled_is_refused_by_a_load_and_a_dry_run_alike
 
     asyncio.run(create())
     with pytest.raises(MismatchError, match=rf"zakar-tweets\$1` cannot be filled: {said}"):
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     seen = asyncio.run(examine(access, sample)).seen
     assert seen is not None
     assert [said in outlook.why for outlook in seen.refusals.values()] == [True]
@@ -400,11 +403,11 @@ def test_a_message_larger_than_its_stream_takes_is_told(sample: Dataset, access:
             await connection.api(f"STREAM.CREATE.{name}", config | {"max_msg_size": 300})
             said = r"its max_msg_size is 300, and messages have up to \d+ bytes with their headers. Raise max_msg_size"
             with pytest.raises(MismatchError, match=said):
-                await load(sample, access, [TWEETS], Pace(), mode=mode)
+                await load(sample, access, [TWEETS], PublishOptions(), mode=mode)
             assert await stored(connection) == 0
             config = (await connection.api(f"STREAM.INFO.{name}"))["config"]
             await connection.api(f"STREAM.UPDATE.{name}", config | {"max_msg_size": 5_000})
-        report = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        report = await load(sample, access, PUBLIC, PublishOptions(), mode=mode)
         assert report.already_stored + report.acknowledged == report.records
         await assert_whole(sample, access)
 
@@ -413,10 +416,10 @@ def test_a_message_larger_than_its_stream_takes_is_told(sample: Dataset, access:
 
 def test_a_purged_stream_is_refused(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
         async with publisher(access) as connection:
             await connection.jetstream().purge_stream(ALERT_STREAM, keep=3)
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
 
     with pytest.raises(MismatchError, match="has lost messages: 3 are left of"):
         asyncio.run(main())
@@ -424,9 +427,9 @@ def test_a_purged_stream_is_refused(sample: Dataset, access: Access):
 
 def test_a_stream_longer_than_its_table_is_refused(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
         await _publish(access, [b"one more"])
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
 
     with pytest.raises(MismatchError, match="the table only 67"):
         asyncio.run(main())
@@ -441,12 +444,12 @@ def test_a_full_stream_stops_the_load_and_once_enlarged_it_goes_on(sample: Datas
             for size in (500_000, target.max_bytes):
                 held = await stored(connection, [target.stream])
                 with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is full after [\d,]+ messages"):
-                    await load(sample, access, PUBLIC, Pace(), mode=mode)
+                    await load(sample, access, PUBLIC, PublishOptions(), mode=mode)
                 assert held < await stored(connection, [target.stream]) < target.records
                 config = (await connection.jetstream().stream_info(target.stream)).config
                 config.max_bytes = size
                 await connection.jetstream().update_stream(config)
-        report = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        report = await load(sample, access, PUBLIC, PublishOptions(), mode=mode)
         assert 0 < report.already_stored < target.records
         await assert_whole(sample, access)
 
@@ -482,9 +485,9 @@ def test_a_full_account_stops_the_load_and_once_it_is_given_more_it_goes_on(
     with running(serving("700KB")):
         asyncio.run(create_without_a_size())
         with pytest.raises(StoppedError, match=r"is full after [\d,]+ messages.*run this again"):
-            asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+            asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
     with running(serving("100MB")):
-        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        report = asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
         assert 0 < report.already_stored < report.records
         asyncio.run(assert_whole(sample, access))
 
@@ -494,12 +497,12 @@ def test_a_server_without_room_for_the_table_is_told_before_anything_is_sent(sam
     with running(ServerSettings(extra=extra)) as server:
         access = Access(servers=(server.url,))
         with pytest.raises(ServerError, match=r"nothing was created.*refuses 7\.2 MiB of file storage"):
-            asyncio.run(load(sample, access, PUBLIC, Pace()))
+            asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
 
 
 def test_a_server_without_jetstream_is_told(sample: Dataset):
     with running(ServerSettings(extra="jetstream: false")) as server, pytest.raises(ServerError, match="no JetStream"):
-        asyncio.run(load(sample, Access(servers=(server.url,)), PUBLIC, Pace()))
+        asyncio.run(load(sample, Access(servers=(server.url,)), PUBLIC, PublishOptions()))
 
 
 def test_an_account_that_demands_a_size_gets_one(sample: Dataset):
@@ -511,7 +514,7 @@ def test_an_account_that_demands_a_size_gets_one(sample: Dataset):
     """
     with running(ServerSettings(extra=demanding)) as server:
         access = Access(servers=(server.url,), user="ana", password="pw")
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, access))
 
 
@@ -532,7 +535,7 @@ def test_a_deleted_stream_is_told(sample: Dataset, access: Access, broker: Serve
                 deleted.set()
 
         with pytest.raises(StoppedError, match=r"zakar-tweets\$1` is gone"):
-            await load(sample, access, PUBLIC, Pace(1), progress=progress)
+            await load(sample, access, PUBLIC, PublishOptions(1), progress=progress)
         await deleting
 
     asyncio.run(main())
@@ -543,7 +546,7 @@ def test_a_message_too_large_for_the_server_is_told_before_it_cuts_the_connectio
     store_folder = tmp_path / "store"
     with running(ServerSettings(store=store_folder)) as server:
         access = Access(servers=(server.url,))
-        asyncio.run(load(sample, access, [ALERTS], Pace()))
+        asyncio.run(load(sample, access, [ALERTS], PublishOptions()))
         asyncio.run(_create(access, sample, table=TWEETS))
     with (
         running(ServerSettings(store=store_folder, extra="max_payload: 300")) as server,
@@ -551,7 +554,7 @@ def test_a_message_too_large_for_the_server_is_told_before_it_cuts_the_connectio
             MismatchError, match=r"max_payload is 300, and messages have up to 3\d\d bytes with their headers"
         ),
     ):
-        asyncio.run(load(sample, Access(servers=(server.url,)), [TWEETS], Pace()))
+        asyncio.run(load(sample, Access(servers=(server.url,)), [TWEETS], PublishOptions()))
 
 
 def test_a_user_who_may_not_publish_is_told_at_once(sample: Dataset):
@@ -564,7 +567,7 @@ def test_a_user_who_may_not_publish_is_told_at_once(sample: Dataset):
     with running(ServerSettings(extra=reading)) as server:
         access = Access(servers=(server.url,), user="ana", password="pw")
         with pytest.raises((ServerError, StoppedError), match=r"denies this user.*zakar-tweets"):
-            asyncio.run(load(sample, access, PUBLIC, Pace()))
+            asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
 
 
 def test_a_user_without_an_inbox_is_told(sample: Dataset):
@@ -577,7 +580,7 @@ def test_a_user_without_an_inbox_is_told(sample: Dataset):
     with running(ServerSettings(extra=deaf)) as server:
         access = Access(servers=(server.url,), user="ana", password="pw")
         with pytest.raises(ServerError, match=r"(?i)permissions violation.*_inbox"):
-            asyncio.run(load(sample, access, PUBLIC, Pace()))
+            asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
 
 
 @pytest.mark.parametrize("denied", ["$JS.API.STREAM.INFO.>", "$JS.API.STREAM.MSG.GET.>"])
@@ -593,19 +596,19 @@ def test_a_right_that_lacks_for_several_questions_at_once_is_named(sample: Datas
     """
     with running(ServerSettings(extra=users)) as server:
         boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
-        asyncio.run(load(sample, boss, PUBLIC, Pace()))
+        asyncio.run(load(sample, boss, PUBLIC, PublishOptions()))
         with pytest.raises(ServerError, match=r"(?i)permissions violation for publish to"):
-            asyncio.run(load(sample, ana, PUBLIC, Pace()))
+            asyncio.run(load(sample, ana, PUBLIC, PublishOptions()))
 
 
 @pytest.mark.parametrize("recreate", [False, True])
 def test_replicas_on_a_server_of_no_cluster_are_refused_before_anything_is_deleted(
     sample: Dataset, access: Access, recreate: bool
 ):
-    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     refused = r"--replicas 3: this server is in no cluster.*leave --replicas out, or give --server one of a cluster"
     with pytest.raises(ServerError, match=refused):
-        asyncio.run(load(sample, access, PUBLIC, Pace(), replicas=3, recreate=recreate))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions(), replicas=3, recreate=recreate))
     with pytest.raises(ServerError, match=refused):
         asyncio.run(examine(access, sample, replicas=3, recreate=recreate))
     asyncio.run(assert_whole(sample, access))
@@ -619,4 +622,4 @@ def test_a_file_damaged_in_the_middle_stops_the_load_with_its_name(sample: Datas
     content[50_000:60_000] = bytes(10_000)
     path.write_bytes(content)
     with pytest.raises(MismatchError, match=r"part-00000\.parquet: cannot be decoded"):
-        asyncio.run(load(store.open_dataset(str(copy)), access, PUBLIC, Pace()))
+        asyncio.run(load(store.open_dataset(str(copy)), access, PUBLIC, PublishOptions()))

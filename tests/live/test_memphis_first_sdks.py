@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from helpers import assert_whole, until, zakar
+from helpers import assert_whole, load, until, zakar
 from memphis_broker import answered
 
 from zakar.broker import station
@@ -24,8 +24,8 @@ from zakar.broker.memphis.requests import (
 from zakar.broker.station import stream_name
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 
 ID = "11111111-1111-4111-8111-111111111111"
 UPGRADE = "please upgrade your SDK version"
@@ -227,13 +227,13 @@ def test_a_station_is_widened_in_the_middle_of_a_load_which_ends_whole(sample: D
                 if not asking and p.stored > 1_000:
                     asking.append(asyncio.get_running_loop().create_task(_consumer(client, TWEETS.station)))
 
-            await load(sample, access, PUBLIC, Pace(200), mode=mode, progress=progress)
+            await load(sample, access, PUBLIC, PublishOptions(200), mode=mode, progress=progress)
             assert await asking[0] == ""
             found = await station.look(client, stream_name(TWEETS.station))
             assert found is not None
             assert found.wide
             await assert_whole(sample, access)
-            assert (await load(sample, access, PUBLIC, Pace())).sent == 0
+            assert (await load(sample, access, PUBLIC, PublishOptions())).sent == 0
 
     asyncio.run(main())
 
@@ -248,15 +248,15 @@ def test_recreate_keeps_the_form_that_it_finds_but_not_for_several_partitions(sa
             return found.wide
 
         async with _client(access) as client:
-            await load(sample, access, [TWEETS], Pace())
+            await load(sample, access, [TWEETS], PublishOptions())
             assert not await wide(client)
             await _producer(client, TWEETS.station)
             for _ in range(2):
-                await load(sample, access, [TWEETS], Pace(), recreate=True)
+                await load(sample, access, [TWEETS], PublishOptions(), recreate=True)
                 assert await wide(client)
-            await load(sample, access, PUBLIC, Pace())
+            await load(sample, access, PUBLIC, PublishOptions())
             await assert_whole(sample, access)
-            await load(sample, access, [TWEETS], Pace(), recreate=True, partitions=2)
+            await load(sample, access, [TWEETS], PublishOptions(), recreate=True, partitions=2)
             assert not await wide(client)
 
     asyncio.run(main())

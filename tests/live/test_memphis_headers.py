@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from frame_proxy import frame_proxied
-from helpers import assert_whole, publisher, until, zakar
+from helpers import assert_whole, examine, load, publisher, until, zakar
 from memphis_broker import answered, memphis_broker, plain
 
 from zakar.broker import station
@@ -18,9 +18,8 @@ from zakar.broker.station import stream_name
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.loader import plan
-from zakar.loader.doctor import examine
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 from zakar.loader.verify import verify
 
 EXPECTED = "Nats-Expected-Last-Sequence"
@@ -65,7 +64,7 @@ async def _some(dataset: Dataset, access: Access, messages: int, **options: Any)
         if p.stored >= messages:
             stop.set()
 
-    await load(dataset, access, [TWEETS], Pace(200), stop=stop, progress=progress, **options)
+    await load(dataset, access, [TWEETS], PublishOptions(200), stop=stop, progress=progress, **options)
 
 
 def _named(headers: dict[str, str] | None) -> bool:
@@ -77,7 +76,7 @@ def test_every_message_has_the_two_headers_that_memphis_sets_in_every_mode(
     sample: Dataset, there: Access, mode: str, expects: int
 ):
     async def main() -> None:
-        await load(sample, there, [ALERTS], Pace(), mode=Mode(mode))
+        await load(sample, there, [ALERTS], PublishOptions(), mode=Mode(mode))
         headers = [h or {} for h in await _headers(there, stream_name(ALERTS.station))]
         assert len(headers) == 67
         assert {h[PRODUCED_BY] for h in headers} == {"zakar"}
@@ -91,7 +90,7 @@ def test_every_message_has_the_two_headers_that_memphis_sets_in_every_mode(
 @pytest.mark.slow
 def test_with_headers_a_load_is_as_whole_and_as_fast_a_batch_as_without(sample: Dataset, there: Access):
     async def main() -> None:
-        report = await load(sample, there, PUBLIC, Pace())
+        report = await load(sample, there, PUBLIC, PublishOptions())
         assert (report.mode, report.mode_reason, report.sent) == ("batch", "", sample.manifest.records)
         await assert_whole(sample, there)
         firsts = [(await _headers(there, stream))[0] for stream in STREAMS]
@@ -102,7 +101,7 @@ def test_with_headers_a_load_is_as_whole_and_as_fast_a_batch_as_without(sample: 
 
 def test_several_connections_set_them_in_every_partition(sample: Dataset, there: Access):
     async def main() -> None:
-        report = await load(sample, there, [ALERTS], Pace(), partitions=3, connections=2)
+        report = await load(sample, there, [ALERTS], PublishOptions(), partitions=3, connections=2)
         assert report.mode == "batch"
         for number in (1, 2, 3):
             assert all(map(_named, await _headers(there, stream_name(ALERTS.station, number))))
@@ -113,7 +112,7 @@ def test_several_connections_set_them_in_every_partition(sample: Dataset, there:
 @pytest.mark.slow
 def test_where_nobody_answers_sdks_no_message_has_any_header(sample: Dataset, alone: Access):
     async def main() -> None:
-        report = await load(sample, alone, PUBLIC, Pace())
+        report = await load(sample, alone, PUBLIC, PublishOptions())
         assert report.mode == "batch"
         assert [h for stream in STREAMS for h in await _headers(alone, stream) if h] == []
 
@@ -136,10 +135,10 @@ def test_a_load_that_begins_without_a_responder_is_gone_on_with_beside_one_and_t
         assert begun is not None
         assert 1_000 <= begun.last < sample.manifest.tables[TWEETS.name].rows
         if first == "responder":
-            await load(sample, alone, PUBLIC, Pace())
+            await load(sample, alone, PUBLIC, PublishOptions())
         else:
             async with responding(alone):
-                await load(sample, alone, PUBLIC, Pace())
+                await load(sample, alone, PUBLIC, PublishOptions())
         await assert_whole(sample, alone)
         headers = await _headers(alone, stream)
         assert all(_named(h) == (first == "responder") for h in headers[: begun.last])
@@ -158,7 +157,7 @@ def test_a_stream_of_the_size_for_no_headers_is_given_more_and_one_of_a_users_si
         stream = stream_name(TWEETS.station)
         async with publisher(alone) as connection, responding(alone):
             begun = await station.look(connection, stream)
-            await load(sample, alone, [TWEETS], Pace())
+            await load(sample, alone, [TWEETS], PublishOptions())
             whole = await station.look(connection, stream)
             assert begun is not None
             assert whole is not None
@@ -170,7 +169,7 @@ def test_a_stream_of_the_size_for_no_headers_is_given_more_and_one_of_a_users_si
             await station.delete(connection, stream)
             own = begun.max_bytes + 12_345
             await station.create(connection, stream, {}, own)
-            await load(sample, alone, [TWEETS], Pace())
+            await load(sample, alone, [TWEETS], PublishOptions())
             left = await station.look(connection, stream)
             assert left is not None
             assert (left.max_bytes, left.last) == (own, rows)
@@ -183,14 +182,14 @@ def test_doctor_and_a_responder_that_comes_later_name_the_stations_without_heade
     async def main() -> None:
         said: list[str] = []
         assert (await examine(alone)).offer.header_bytes == 0
-        await load(sample, alone, [ALERTS, READINGS], Pace())
+        await load(sample, alone, [ALERTS, READINGS], PublishOptions())
 
         async def told() -> bool:
             return len(said) == 2
 
         async with responding(alone, said.append):
             await until(told)
-            await load(sample, alone, [TWEETS], Pace())
+            await load(sample, alone, [TWEETS], PublishOptions())
             found = await examine(alone, sample)
         assert sorted(re.findall(r"station stream (\S+): its messages lack", "\n".join(said))) == sorted(
             stream_name(table.station) for table in (ALERTS, READINGS)
@@ -220,7 +219,7 @@ def test_whoever_hears_everything_and_says_nothing_is_no_responder(sample: Datas
         async with publisher(alone) as connection:
             await connection.subscribe(">")
             await connection.flush()
-            await load(sample, alone, [ALERTS], Pace())
+            await load(sample, alone, [ALERTS], PublishOptions())
         assert not any(map(_named, await _headers(alone, stream_name(ALERTS.station))))
 
     asyncio.run(main())
@@ -230,7 +229,7 @@ def test_a_stream_that_keeps_what_sdks_ask_gets_nothing_of_ours(sample: Dataset,
     async def main() -> None:
         async with publisher(alone) as connection:
             await station.make(connection, {"name": "asked", "subjects": ["*"], "storage": "memory"})
-            await load(sample, alone, [ALERTS], Pace())
+            await load(sample, alone, [ALERTS], PublishOptions())
             await examine(alone)
             asked = await station.look(connection, "asked")
         assert asked is not None
@@ -256,7 +255,7 @@ def test_the_first_message_of_a_loader_that_was_killed_comes_late_and_is_not_sto
                     sent = True
                     asyncio.get_running_loop().create_task(connection.send(memoryview(late)))
 
-            await load(sample, there, PUBLIC, Pace(200), progress=progress)
+            await load(sample, there, PUBLIC, PublishOptions(200), progress=progress)
             assert sent
         await assert_whole(sample, there)
 
@@ -279,7 +278,7 @@ def test_a_station_that_a_killed_loader_has_made_is_filled_by_fast_ingest_once_n
                 if len(sent) < p.stored // 30_000 and p.stored < plan.late_until(0) - 10_000:
                     sent.append(asyncio.get_running_loop().create_task(connection.send(memoryview(late))))
 
-            report = await load(large, there, [READINGS], Pace(1_000), progress=progress)
+            report = await load(large, there, [READINGS], PublishOptions(1_000), progress=progress)
             found = await station.look(connection, stream)
         assert len(sent) > 1
         assert (report.mode, report.retries, report.sent) == ("batch", 0, target.records)
@@ -317,8 +316,8 @@ def test_a_first_message_that_is_held_up_on_its_way_is_stored_once(sample: Datas
                     arrived = True
                     asyncio.get_running_loop().create_task(connection.send(memoryview(held[0])))
 
-            await load(sample, way, [TWEETS], Pace(200), progress=progress)
-            await load(sample, there, PUBLIC, Pace())
+            await load(sample, way, [TWEETS], PublishOptions(200), progress=progress)
+            await load(sample, there, PUBLIC, PublishOptions())
             found = await station.look(connection, stream)
         assert held
         assert EXPECTED.encode() not in held[0]

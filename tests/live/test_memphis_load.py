@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from helpers import assert_whole, proxied, publisher, started, stored, until, zakar
+from helpers import assert_whole, examine, load, proxied, publisher, started, stored, until, zakar
 from memphis_broker import PASSWORD, USER, address, answered, memphis_broker, plain
 
 from zakar.broker import memphis_client, station
@@ -25,10 +25,9 @@ from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import doctor, plan
-from zakar.loader.doctor import examine
-from zakar.loader.load import LoadReport, Mode, Progress, Transport, load
+from zakar.loader.load import LoadReport, Progress
+from zakar.loader.options import Mode, PublishOptions, Transport
 from zakar.loader.outlook import Action
-from zakar.loader.producer import Pace
 from zakar.loader.verify import verify
 
 ALERT_STREAM = stream_name(ALERTS.station)
@@ -68,7 +67,7 @@ async def _some(dataset: Dataset, access: Access, messages: int, **options: Any)
         if p.stored >= messages:
             stop.set()
 
-    return await load(dataset, access, PUBLIC, Pace(200), stop=stop, progress=progress, **options)
+    return await load(dataset, access, PUBLIC, PublishOptions(200), stop=stop, progress=progress, **options)
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +89,7 @@ async def _overheard(access: Access) -> AsyncIterator[list[tuple[str, dict[str, 
 def test_stations_are_asked_for_filled_whole_and_found_filled_the_next_time(sample: Dataset, there: Access):
     async def main() -> None:
         async with _overheard(plain(there.servers[0])) as heard:
-            report = await load(sample, there, PUBLIC, Pace())
+            report = await load(sample, there, PUBLIC, PublishOptions())
         assert report.sent == report.acknowledged == sample.manifest.records
         assert (report.mode, report.mode_reason) == ("nonblocking", "through Memphis there is no fast ingest")
         await assert_whole(sample, there)
@@ -105,7 +104,7 @@ def test_stations_are_asked_for_filled_whole_and_found_filled_the_next_time(samp
         assert found.metadata[plan.FINGERPRINT] == sample.manifest.fingerprint
 
         async with _overheard(plain(there.servers[0])) as heard:
-            report = await load(sample, there, PUBLIC, Pace())
+            report = await load(sample, there, PUBLIC, PublishOptions())
         assert (report.sent, report.already_stored, report.mode) == (0, sample.manifest.records, "nonblocking")
         assert heard == []
 
@@ -115,7 +114,7 @@ def test_stations_are_asked_for_filled_whole_and_found_filled_the_next_time(samp
 def test_every_message_names_the_producer_and_its_connection(sample: Dataset, there: Access):
     async def main() -> None:
         async with _overheard(plain(there.servers[0])) as heard:
-            await load(sample, there, [ALERTS], Pace())
+            await load(sample, there, [ALERTS], PublishOptions())
         ids = {asked["connection_id"] for _, asked in heard if "connection_id" in asked}
         assert len(ids) == 1
         rows = sample.manifest.tables[ALERTS.name].rows
@@ -135,7 +134,7 @@ def test_every_message_names_the_producer_and_its_connection(sample: Dataset, th
 def test_partitions_are_filled_from_several_connections_each_a_producer_of_its_own(sample: Dataset, there: Access):
     async def main() -> None:
         async with _overheard(plain(there.servers[0])) as heard:
-            report = await load(sample, there, PUBLIC, Pace(), partitions=3, connections=3)
+            report = await load(sample, there, PUBLIC, PublishOptions(), partitions=3, connections=3)
         assert report.connections == 3
         assert {s.partitions for s in report.stations.values()} == {3}
         await assert_whole(sample, there)
@@ -144,7 +143,7 @@ def test_partitions_are_filled_from_several_connections_each_a_producer_of_its_o
         assert len({asked["app_id"] for asked in creations}) == 1
         assert {asked["station_name"] for asked in creations} == {table.station for table in PUBLIC}
         assert len(await _streams(there, READINGS.station)) == 3
-        assert (await load(sample, there, PUBLIC, Pace())).sent == 0
+        assert (await load(sample, there, PUBLIC, PublishOptions())).sent == 0
 
     asyncio.run(main())
 
@@ -155,7 +154,7 @@ def test_a_load_that_was_stopped_is_gone_on_with_by_either_address(sample: Datas
         first = await _some(sample, nats, 3_000)
         second = await _some(sample, there, first.sent + 3_000)
         assert (second.interrupted, second.already_stored) == (True, first.sent)
-        report = await load(sample, nats, PUBLIC, Pace())
+        report = await load(sample, nats, PUBLIC, PublishOptions())
         assert report.already_stored == first.sent + second.sent
         await assert_whole(sample, there)
 
@@ -207,7 +206,7 @@ def test_ctrl_c_drains_what_is_in_flight_and_ends_the_producers(large: Dataset, 
                 assert report["sent"] == report["acknowledged"] == await stored(looking)
         ended = [asked["station_name"] for subject, asked in heard if subject == "producer_destructions"]
         assert ended == [table.station for table in PUBLIC]
-        await load(large, there, PUBLIC, Pace())
+        await load(large, there, PUBLIC, PublishOptions())
         await assert_whole(large, there)
 
     asyncio.run(main())
@@ -225,7 +224,7 @@ def test_a_connection_that_is_cut_is_made_again_and_doubles_nothing(sample: Data
                     proxy.cut()
 
             way = Access((f"memphis://ana:s3%2Fcret@{proxy.url.partition('://')[2]}",))
-            report = await load(sample, way, PUBLIC, Pace(500), progress=progress)
+            report = await load(sample, way, PUBLIC, PublishOptions(500), progress=progress)
         assert (report.reconnects, cuts) == (2, 2)
         await assert_whole(sample, there)
 
@@ -235,13 +234,13 @@ def test_a_connection_that_is_cut_is_made_again_and_doubles_nothing(sample: Data
 def test_recreate_has_stations_deleted_and_never_those_of_predictions(sample: Dataset, other: Dataset, there: Access):
     async def main() -> None:
         tables = (ALERTS, TWEETS)
-        await load(sample, there, tables, Pace(), partitions=2)
+        await load(sample, there, tables, PublishOptions(), partitions=2)
         async with publisher(there) as connection:
             await connection.jetstream().publish(f"{stream_name(PREDICTIONS.station)}.final", b"a prediction")
         with pytest.raises(MismatchError, match="of another dataset"):
-            await load(other, there, tables, Pace())
+            await load(other, there, tables, PublishOptions())
         async with _overheard(plain(there.servers[0])) as heard:
-            await load(other, there, tables, Pace(), recreate=True)
+            await load(other, there, tables, PublishOptions(), recreate=True)
         gone = [asked["station_name"] for subject, asked in heard if subject == "station_destructions"]
         assert sorted(gone) == sorted(table.station for table in tables)
         assert all(found.ok for found in (await verify(other, there, tables)).values())
@@ -261,7 +260,7 @@ async def _asked(access: Access, name: str, partitions: int, **options: Any) -> 
 def test_an_empty_station_of_a_programs_is_filled_as_it_is(sample: Dataset, there: Access):
     async def main() -> None:
         await _asked(there, ALERTS.station, 3)
-        report = await load(sample, there, [ALERTS], Pace())
+        report = await load(sample, there, [ALERTS], PublishOptions())
         assert report.stations[ALERTS.station].partitions == 3
         assert (await verify(sample, there, [ALERTS]))[ALERTS.station].ok
 
@@ -271,7 +270,7 @@ def test_an_empty_station_of_a_programs_is_filled_as_it_is(sample: Dataset, ther
 def test_a_station_of_a_programs_that_forgets_within_the_hour_is_refused(sample: Dataset, there: Access):
     async def main() -> None:
         await _asked(there, ALERTS.station, 1, retention_type="message_age_sec", retention_value=3600)
-        await load(sample, there, [ALERTS], Pace())
+        await load(sample, there, [ALERTS], PublishOptions())
 
     with pytest.raises(MismatchError, match="would not keep every message: its max_age is 3,600 s"):
         asyncio.run(main())
@@ -285,7 +284,7 @@ def test_another_number_of_partitions_than_a_station_has_is_refused(
 ):
     async def main() -> None:
         if filled:
-            await load(sample, there, [ALERTS], Pace(), partitions=has)
+            await load(sample, there, [ALERTS], PublishOptions(), partitions=has)
         else:
             await _asked(there, ALERTS.station, has)
         before = await _streams(there, ALERTS.station)
@@ -297,7 +296,7 @@ def test_another_number_of_partitions_than_a_station_has_is_refused(
         if has > asked and not filled:
             said = f"is a partition too many: its station is to have {asked}"
         with pytest.raises(MismatchError, match=said):
-            await load(sample, there, [ALERTS], Pace(), partitions=asked)
+            await load(sample, there, [ALERTS], PublishOptions(), partitions=asked)
         assert await _streams(there, ALERTS.station) == before
 
     asyncio.run(main())
@@ -305,13 +304,13 @@ def test_another_number_of_partitions_than_a_station_has_is_refused(
 
 def test_what_memphis_does_not_have_is_refused_in_a_message(sample: Dataset, there: Access):
     with pytest.raises(ServerError, match="--mode batch: through Memphis there is no fast ingest; use --mode auto"):
-        asyncio.run(load(sample, there, PUBLIC, Pace(), mode=Mode.BATCH))
+        asyncio.run(load(sample, there, PUBLIC, PublishOptions(), mode=Mode.BATCH))
     with pytest.raises(ConfigError, match="no server is given by a ws:// or wss:// address"):
-        asyncio.run(load(sample, there, PUBLIC, Pace(), way=Transport.WEBSOCKET))
+        asyncio.run(load(sample, there, PUBLIC, PublishOptions(), transport=Transport.WEBSOCKET))
     with pytest.raises(ServerError, match="--mode batch: through Memphis"):
         asyncio.run(examine(there, sample, mode=Mode.BATCH))
     with pytest.raises(ServerError, match="--replicas 3: this server is in no cluster"):
-        asyncio.run(load(sample, there, PUBLIC, Pace(), replicas=3))
+        asyncio.run(load(sample, there, PUBLIC, PublishOptions(), replicas=3))
 
 
 @pytest.mark.slow
@@ -328,7 +327,7 @@ def test_doctor_and_a_rehearsal_say_what_a_load_would_do(sample: Dataset, there:
         assert found.offer.server == f"memphis://{there.servers[0].rpartition('@')[2]}"
         assert [subject for subject, _ in heard] == ["producer_destructions"]  # of none: to see whether it is answered
         needs = found.seen.needs
-        await load(sample, there, PUBLIC, Pace())
+        await load(sample, there, PUBLIC, PublishOptions())
         async with publisher(there) as connection:
             taken = sum(stream.bytes for stream in await station.every(connection))
         assert taken <= needs <= 1.06 * taken + 4 * 2**20  # a mebibyte to spare for each station
@@ -350,13 +349,15 @@ def test_a_server_that_answers_for_no_stations_is_named_with_the_fix(sample: Dat
     with running(ServerSettings()) as server:
         there = Access((address(server),))
         with pytest.raises(ServerError, match=said):
-            asyncio.run(load(sample, there, PUBLIC, Pace()))
+            asyncio.run(load(sample, there, PUBLIC, PublishOptions()))
         found = asyncio.run(examine(there, sample))
         assert found.offer.account is None
         assert re.match(said, found.offer.lacks)
-        asyncio.run(load(sample, Access((server.url,)), [ALERTS], Pace()))  # nothing was made that would be in the way
+        asyncio.run(
+            load(sample, Access((server.url,)), [ALERTS], PublishOptions())
+        )  # nothing was made that would be in the way
         with pytest.raises(ServerError, match=said):
-            asyncio.run(load(sample, there, [ALERTS], Pace(), recreate=True))
+            asyncio.run(load(sample, there, [ALERTS], PublishOptions(), recreate=True))
         assert asyncio.run(verify(sample, there, [ALERTS]))[ALERTS.station].ok
 
 
@@ -400,7 +401,7 @@ async def _answering(access: Access, **answers: str) -> AsyncIterator[None]:
 def test_a_station_that_the_broker_refuses_ends_the_load_before_anything_is_sent(sample: Dataset, answers, said: str):
     async def main(access: Access) -> None:
         async with _answering(access, **answers):
-            await load(sample, access, PUBLIC, Pace())
+            await load(sample, access, PUBLIC, PublishOptions())
 
     with running(ServerSettings()) as server, pytest.raises(ServerError, match=said):
         asyncio.run(main(Access((address(server),))))
@@ -419,7 +420,7 @@ def test_a_producer_that_the_broker_refuses_ends_the_load_before_anything_is_sen
     async def main() -> None:
         await _created(access)
         async with _answering(access, producer_creations=answer):
-            await load(sample, _memphis(access), PUBLIC, Pace())
+            await load(sample, _memphis(access), PUBLIC, PublishOptions())
 
     with pytest.raises(ServerError, match=f"takes no producer for station `zakar-tweets`: {said}"):
         asyncio.run(main())
@@ -446,7 +447,7 @@ def test_a_broker_that_does_not_answer_is_not_waited_for_longer_than_the_sdk_wai
         async with publisher(access) as deaf:
             await deaf.subscribe("$memphis_station_creations")
             await deaf.flush()
-            await load(sample, _memphis(access), PUBLIC, Pace())
+            await load(sample, _memphis(access), PUBLIC, PublishOptions())
 
     with pytest.raises(ServerError, match="does not answer .memphis_station_creations within 0.2 s"):
         asyncio.run(main())
@@ -483,7 +484,7 @@ def test_a_user_signs_in_with_the_accounts_number_or_without_where_that_is_refus
 def test_a_token_signs_in_for_a_user(sample: Dataset):
     with running(ServerSettings(token="t0ken")) as server, answered(Access((server.url,), token="t0ken")):
         where = address(server, "memphis://ana@")
-        asyncio.run(load(sample, Access((where,), token="t0ken"), [ALERTS], Pace()))
+        asyncio.run(load(sample, Access((where,), token="t0ken"), [ALERTS], PublishOptions()))
         assert asyncio.run(verify(sample, Access((where,), token="t0ken"), [ALERTS]))[ALERTS.station].ok
         with pytest.raises(ServerError, match="refuses these credentials"):
             _connected(Access((where,), token="another"))
@@ -533,7 +534,7 @@ def test_a_memphis_broker_is_reached_by_tls_where_an_authority_is_given(sample: 
     settings = ServerSettings(user=USER, password=PASSWORD, account=1, tls_cert=cert, tls_key=key)
     with running(settings) as server, answered(Access((server.url,), USER, PASSWORD, tls_ca=ca)):
         there = Access((address(server),), tls_ca=ca)
-        asyncio.run(load(sample, there, PUBLIC, Pace()))
+        asyncio.run(load(sample, there, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, there))
         assert asyncio.run(examine(there)).offer.encrypted
         with pytest.raises(ServerError, match="TLS"):
@@ -557,20 +558,20 @@ def test_a_station_that_may_not_be_marked_is_known_by_its_messages(sample: Datas
         assert report.interrupted
         streams = await _streams(there, TWEETS.station)
         assert plan.FINGERPRINT not in streams[0].metadata
-        report = await load(sample, there, PUBLIC, Pace())
+        report = await load(sample, there, PUBLIC, PublishOptions())
         assert 3_000 <= report.already_stored < sample.manifest.records
         assert "this user may not update streams" in report.mode_reason
-        assert (await load(sample, there, PUBLIC, Pace())).sent == 0
+        assert (await load(sample, there, PUBLIC, PublishOptions())).sent == 0
         await assert_whole(sample, there)
         seen = (await examine(there, sample)).seen
         assert seen is not None
         assert {o.action for o in seen.stations.values()} == {Action.NOTHING}
         with pytest.raises(MismatchError, match="messages that zakar did not load"):
-            await load(other, there, PUBLIC, Pace())
+            await load(other, there, PUBLIC, PublishOptions())
         async with publisher(there) as connection:
             await connection.jetstream().publish(f"{stream_name(ALERTS.station, 2)}.final", b"a test message")
         with pytest.raises(MismatchError, match=r"alerts\$2` holds \d+ messages, the table only"):
-            await load(sample, there, [ALERTS], Pace())
+            await load(sample, there, [ALERTS], PublishOptions())
 
     with running(ServerSettings(extra=limited)) as server, answered(Access((server.url,), "boss", "pw")):
         asyncio.run(main(Access((address(server, "memphis://ana:pw@"),))))
@@ -586,7 +587,7 @@ def test_a_responder_that_is_gone_when_a_load_ends_does_not_fail_it(
         async with _answering(access, producer_creations=json.dumps({"error": ""})), publisher(access) as deaf:
             await deaf.subscribe(memphis_client.PRODUCER_DESTRUCTIONS)
             await deaf.flush()
-            report = await load(sample, _memphis(access), PUBLIC, Pace())
+            report = await load(sample, _memphis(access), PUBLIC, PublishOptions())
         assert report.acknowledged == sample.manifest.records
         await assert_whole(sample, access)
 

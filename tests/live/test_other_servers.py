@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from helpers import STREAMS, assert_whole, clean, free_port, pip, publisher, started, stored, until, zakar
+from helpers import STREAMS, assert_whole, clean, free_port, load, pip, publisher, started, stored, until, zakar
 from test_elsewhere import linked
 
 from zakar.broker import server as servers
@@ -21,8 +21,8 @@ from zakar.broker.connection import LOST, ApiError
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
-from zakar.loader.load import Mode, Progress, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,7 @@ def test_a_loader_killed_on_a_server_without_fast_ingest_goes_on(sample: Dataset
 def test_the_first_server_with_fast_ingest_is_loaded_in_every_mode(sample: Dataset, version: str, mode: Mode):
     with running(ServerSettings()) as server:
         access = Access(servers=(server.url,))
-        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        report = asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
         assert report.mode == mode
         asyncio.run(assert_whole(sample, access))
 
@@ -83,7 +83,7 @@ def test_a_small_max_payload_is_kept_to(sample: Dataset, limit: int, kind: str, 
     with running(ServerSettings(websocket_port=0, extra=f"max_payload: {limit}")) as server:
         direct = Access(servers=(server.url,))
         access = direct if kind == "tcp" else Access(servers=(server.websocket_url,))
-        report = asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+        report = asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
         assert (report.reconnects, report.acknowledged) == (0, report.records)
         asyncio.run(assert_whole(sample, access))
         asyncio.run(assert_whole(sample, direct))
@@ -102,9 +102,9 @@ def test_a_load_interrupted_on_a_server_with_a_small_max_payload_goes_on(
             if p.stored > 9_000:
                 stop.set()
 
-        first = await load(sample, access, PUBLIC, Pace(500), mode=mode, stop=stop, progress=progress)
+        first = await load(sample, access, PUBLIC, PublishOptions(500), mode=mode, stop=stop, progress=progress)
         assert first.interrupted
-        second = await load(sample, access, PUBLIC, Pace(), mode=mode)
+        second = await load(sample, access, PUBLIC, PublishOptions(), mode=mode)
         assert 0 < second.already_stored < second.records
         await assert_whole(sample, access)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import assert_whole, publisher, started, stored, until, zakar
+from helpers import assert_whole, examine, load, publisher, started, stored, until, zakar
 
 from zakar.broker import reader, station
 from zakar.broker.access import Access
@@ -18,9 +18,8 @@ from zakar.broker.server import ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
-from zakar.loader.doctor import examine
-from zakar.loader.load import Mode, Progress, Transport, load
-from zakar.loader.producer import Pace
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions, Transport
 from zakar.loader.verify import verify
 
 MODES = [Mode.NONBLOCKING, Mode.BATCH]
@@ -36,14 +35,14 @@ def test_every_partition_is_whole_and_a_second_load_sends_nothing(
     sample: Dataset, access: Access, mode: Mode, connections: int
 ):
     async def main() -> None:
-        report = await load(sample, access, PUBLIC, Pace(), mode=mode, partitions=4, connections=connections)
+        report = await load(sample, access, PUBLIC, PublishOptions(), mode=mode, partitions=4, connections=connections)
         assert (report.acknowledged, report.connections) == (report.records, connections)
         assert {entry.partitions for entry in report.stations.values()} == {4}
         await assert_whole(sample, access)
         async with publisher(access) as looking:
             found = [await station.look(looking, stream) for stream in _streams(4)]
             assert all(stream is not None and stream.messages > 0 for stream in found)
-        again = await load(sample, access, PUBLIC, Pace(), mode=mode)  # the station says how many it has
+        again = await load(sample, access, PUBLIC, PublishOptions(), mode=mode)  # the station says how many it has
         assert (again.sent, again.already_stored) == (0, report.records)
 
     asyncio.run(main())
@@ -51,10 +50,10 @@ def test_every_partition_is_whole_and_a_second_load_sends_nothing(
 
 def test_another_number_of_partitions_is_refused_and_recreate_leaves_none_behind(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, [ALERTS, TWEETS], Pace(), partitions=3)
+        await load(sample, access, [ALERTS, TWEETS], PublishOptions(), partitions=3)
         with pytest.raises(MismatchError, match=r"one of 3 partitions, not of 2; give --partitions 3"):
-            await load(sample, access, [TWEETS], Pace(), partitions=2)
-        await load(sample, access, PUBLIC, Pace(), recreate=True)
+            await load(sample, access, [TWEETS], PublishOptions(), partitions=2)
+        await load(sample, access, PUBLIC, PublishOptions(), recreate=True)
         async with publisher(access) as looking:
             assert await station.look(looking, station.stream_name(TWEETS.station, 2)) is None
         await assert_whole(sample, access)
@@ -64,10 +63,10 @@ def test_another_number_of_partitions_is_refused_and_recreate_leaves_none_behind
 
 def test_a_missing_partition_is_made_and_filled_again(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace(), partitions=3)
+        await load(sample, access, PUBLIC, PublishOptions(), partitions=3)
         async with publisher(access) as connection:
             await station.delete(connection, station.stream_name(READINGS.station, 3))
-        report = await load(sample, access, PUBLIC, Pace())
+        report = await load(sample, access, PUBLIC, PublishOptions())
         assert 0 < report.sent < report.records
         await assert_whole(sample, access)
 
@@ -76,7 +75,7 @@ def test_a_missing_partition_is_made_and_filled_again(sample: Dataset, access: A
 
 def test_partitions_behind_a_missing_one_are_seen_by_all(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, [ALERTS], Pace(), partitions=4)
+        await load(sample, access, [ALERTS], PublishOptions(), partitions=4)
         rows = sample.manifest.tables[ALERTS.name].rows
         async with publisher(access) as connection:
             await station.delete(connection, station.stream_name(ALERTS.station, 1))
@@ -85,12 +84,12 @@ def test_partitions_behind_a_missing_one_are_seen_by_all(sample: Dataset, access
             assert len(payloads) == left < rows
         (found,) = (await verify(sample, access, [ALERTS])).values()
         assert (found.expected, found.stored, found.missing) == (rows, left, rows - left)
-        report = await load(sample, access, [ALERTS], Pace())
+        report = await load(sample, access, [ALERTS], PublishOptions())
         assert (report.sent, report.already_stored) == (rows - left, left)
         async with publisher(access) as connection:
             for number in (1, 3):
                 await station.delete(connection, station.stream_name(ALERTS.station, number))
-        await load(sample, access, [ALERTS], Pace(), recreate=True, partitions=2)
+        await load(sample, access, [ALERTS], PublishOptions(), recreate=True, partitions=2)
         assert (await verify(sample, access, [ALERTS]))[ALERTS.station].ok
         async with publisher(access) as connection:
             assert [s.name[-2:] for s in await station.partitions(connection, ALERTS.station)] == ["$1", "$2"]
@@ -100,18 +99,18 @@ def test_partitions_behind_a_missing_one_are_seen_by_all(sample: Dataset, access
 
 def test_a_partition_too_many_is_never_called_whole(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, [ALERTS], Pace(), partitions=2)
+        await load(sample, access, [ALERTS], PublishOptions(), partitions=2)
         async with publisher(access) as connection:
             stream = station.stream_name(ALERTS.station, 4)
             await station.create(connection, stream, {}, -1)
             await connection.jetstream().publish(station.subject(stream), b"a copy")
         assert (await verify(sample, access, [ALERTS]))[ALERTS.station].different == 1
         with pytest.raises(MismatchError, match=r"alerts\$4` is a partition too many: its station is to have 2"):
-            await load(sample, access, [ALERTS], Pace())
+            await load(sample, access, [ALERTS], PublishOptions())
         found = await examine(access, sample, [ALERTS])
         assert found.seen is not None
         assert [outlook.stream for outlook in found.seen.refusals.values()] == [stream]
-        await load(sample, access, [ALERTS], Pace(), recreate=True)
+        await load(sample, access, [ALERTS], PublishOptions(), recreate=True)
         assert (await verify(sample, access, [ALERTS]))[ALERTS.station].ok
 
     asyncio.run(main())
@@ -165,7 +164,7 @@ def test_a_killed_producer_stops_the_load_and_the_next_goes_on(large: Dataset, a
     assert loader.returncode == 4, errors
     assert b"a producer's process was killed; run this again" in errors
     assert b"Traceback" not in errors
-    asyncio.run(load(large, access, PUBLIC, Pace()))
+    asyncio.run(load(large, access, PUBLIC, PublishOptions()))
     asyncio.run(assert_whole(large, access))
 
 
@@ -178,7 +177,7 @@ def test_a_connection_that_is_refused_is_no_failed_start_once_something_is_store
 
     with running(ServerSettings(extra="max_connections: 3")) as server:
         access = Access((server.url,))
-        asyncio.run(load(sample, access, PUBLIC, Pace(100), partitions=6, stop=stop, progress=progress))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions(100), partitions=6, stop=stop, progress=progress))
         done = zakar("load", str(sample.root), "--server", server.url, "--connections", "4", "--rate", "100")
     assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
     assert "run this again" in done.stderr
@@ -256,7 +255,7 @@ def test_ctrl_c_drains_every_connection_and_says_how_to_go_on(large: Dataset, ac
 
 
 def test_a_station_of_partitions_is_consumed_whole(sample: Dataset, access: Access, tmp_path: Path):
-    asyncio.run(load(sample, access, [ALERTS], Pace(), partitions=3))
+    asyncio.run(load(sample, access, [ALERTS], PublishOptions(), partitions=3))
     done = zakar("consume", ALERTS.station, "--server", access.servers[0])
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == sample.manifest.tables[ALERTS.name].rows
@@ -278,11 +277,14 @@ def test_of_two_ways_the_faster_is_taken_unless_one_is_asked_for(sample: Dataset
     with running(ServerSettings(websocket_port=0)) as server:
         both = Access(servers=(server.url, server.websocket_url))
         for way, used in ((Transport.TCP, "tcp"), (Transport.WEBSOCKET, "websocket")):
-            report = asyncio.run(load(sample, both, PUBLIC, Pace(), way=way, recreate=True))
+            report = asyncio.run(load(sample, both, PUBLIC, PublishOptions(), transport=way, recreate=True))
             assert report.transport == used
-        assert asyncio.run(load(sample, both, PUBLIC, Pace(), recreate=True)).transport in {"tcp", "websocket"}
+        assert asyncio.run(load(sample, both, PUBLIC, PublishOptions(), recreate=True)).transport in {
+            "tcp",
+            "websocket",
+        }
         asyncio.run(assert_whole(sample, both))
         dead = Access(servers=("nats://127.0.0.1:1", server.websocket_url))
-        assert asyncio.run(load(sample, dead, PUBLIC, Pace())).transport == "websocket"
+        assert asyncio.run(load(sample, dead, PUBLIC, PublishOptions())).transport == "websocket"
         with pytest.raises(ConfigError, match=r"--transport websocket: no server is given by a ws://"):
-            asyncio.run(load(sample, Access((server.url,)), PUBLIC, Pace(), way=Transport.WEBSOCKET))
+            asyncio.run(load(sample, Access((server.url,)), PUBLIC, PublishOptions(), transport=Transport.WEBSOCKET))

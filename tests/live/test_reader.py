@@ -7,7 +7,7 @@ import time
 from contextlib import aclosing
 
 import pytest
-from helpers import assert_whole, proxied, publisher, started, until, zakar
+from helpers import assert_whole, load, proxied, publisher, started, until, zakar
 
 from zakar.broker import reader, station
 from zakar.broker.access import Access
@@ -16,8 +16,7 @@ from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 from zakar.loader.verify import verify
 
 STREAM = station.stream_name(TWEETS.station)
@@ -45,7 +44,7 @@ async def _counted(connection: Connection, stream: str = STREAM) -> int:
 @pytest.mark.parametrize("end", ["the last message", "a limit", "an early stop", "a fault"])
 def test_what_a_reader_made_goes_with_it(sample: Dataset, access: Access, end: str):
     async def main() -> None:
-        await load(sample, access, [TWEETS], Pace())
+        await load(sample, access, [TWEETS], PublishOptions())
         async with publisher(access) as connection, publisher(access) as other:
             with contextlib.suppress(ZeroDivisionError):
                 async with aclosing(reader.read(connection, STREAM, 3 if end == "a limit" else None)) as chunks:
@@ -63,7 +62,7 @@ def test_what_a_reader_made_goes_with_it(sample: Dataset, access: Access, end: s
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_a_command_that_is_interrupted_leaves_no_consumer_behind(sample: Dataset, access: Access, tmp_path, form: str):
     async def main() -> None:
-        await load(sample, access, [READINGS], Pace())
+        await load(sample, access, [READINGS], PublishOptions())
         stream = station.stream_name(READINGS.station)
         async with proxied(access.servers[0]) as proxy, publisher(access) as other:
             words = ["consume", READINGS.station, "--server", proxy.url, "--format", form]
@@ -89,7 +88,7 @@ def test_where_there_may_be_one_consumer_a_station_is_read_again_and_again(sampl
     """nats-server tells two readers apart from one that came back: only the first one's place must be free again."""
 
     async def main(server: Server) -> None:
-        await load(sample, _as("boss", server), PUBLIC, Pace())
+        await load(sample, _as("boss", server), PUBLIC, PublishOptions())
         async with proxied(server.url) as proxy:
             left = cuts
 
@@ -110,7 +109,7 @@ def test_where_there_may_be_one_consumer_a_station_is_read_again_and_again(sampl
 
 def test_where_the_only_consumer_is_another_it_is_said_what_to_do(sample: Dataset):
     async def main(server: Server) -> None:
-        await load(sample, _as("boss", server), [TWEETS], Pace())
+        await load(sample, _as("boss", server), [TWEETS], PublishOptions())
         async with publisher(_as("boss", server)) as connection:
             config = {"durable_name": "team", "ack_policy": "explicit"}
             request = {"stream_name": STREAM, "config": config}
@@ -128,7 +127,7 @@ def test_pulls_ask_for_no_more_messages_than_the_server_lets_them(sample: Datase
     extra = f'jetstream {{ store_dir: "{tmp_path.as_posix()}", limits {{ max_request_batch: {most} }} }}'
     with running(ServerSettings(extra=extra)) as server:
         access = Access(servers=(server.url,))
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, access))
         done = zakar("consume", TWEETS.station, "--server", server.url, "--limit", "700")
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 700)
@@ -142,7 +141,7 @@ def test_a_consumer_is_made_within_what_its_stream_allows(sample: Dataset, acces
         async with publisher(access) as connection:
             config = {"name": STREAM, "subjects": [f"{STREAM}.>"], "storage": "file", "consumer_limits": limits}
             await connection.api(f"STREAM.CREATE.{STREAM}", config)
-            await load(sample, access, PUBLIC, Pace())
+            await load(sample, access, PUBLIC, PublishOptions())
             assert await _counted(connection) == sample.manifest.tables["tweets"].rows
 
     asyncio.run(main())
@@ -150,7 +149,7 @@ def test_a_consumer_is_made_within_what_its_stream_allows(sample: Dataset, acces
 
 def test_no_more_is_asked_for_than_is_wanted(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, [TWEETS], Pace())
+        await load(sample, access, [TWEETS], PublishOptions())
         async with (
             publisher(access) as connection,
             publisher(access) as other,
@@ -168,7 +167,7 @@ def test_a_reader_whose_consumer_was_forgotten_goes_on(large: Dataset, access: A
     monkeypatch.setattr(reader, "_FORGOTTEN", 0.1)
 
     async def main() -> int:
-        await load(large, access, [TWEETS], Pace())
+        await load(large, access, [TWEETS], PublishOptions())
         read = 0
         async with publisher(access) as connection, publisher(access) as other:
 
@@ -192,7 +191,7 @@ def test_a_pull_that_is_refused_ends_a_read_at_once_with_what_the_server_says(
     monkeypatch.setattr(reader, "_PULL", 100)
 
     async def main() -> None:
-        await load(sample, access, [TWEETS], Pace())
+        await load(sample, access, [TWEETS], PublishOptions())
         async with (
             publisher(access) as connection,
             publisher(access) as other,
@@ -221,7 +220,7 @@ def test_pulls_that_nobody_answers_end_a_read_with_what_the_server_says(sample: 
         ana {{ users: [{{user: ana, password: pw}}], imports: [{imports}] }}
     }}"""
     with running(ServerSettings(extra=accounts)) as server:
-        asyncio.run(load(sample, _as("boss", server), PUBLIC, Pace()))
+        asyncio.run(load(sample, _as("boss", server), PUBLIC, PublishOptions()))
         with pytest.raises(ServerError, match=r"while reading: the server says: no consumer answers there \(503\)"):
             asyncio.run(verify(sample, _as("ana", server), PUBLIC))
 
@@ -229,13 +228,13 @@ def test_pulls_that_nobody_answers_end_a_read_with_what_the_server_says(sample: 
 @pytest.mark.parametrize("denied", ["CONSUMER.CREATE.*", "CONSUMER.CREATE.*.*", "CONSUMER.DELETE.>", "CONSUMER.INFO.>"])
 def test_a_reader_needs_one_of_the_rights_to_make_a_consumer_and_none_to_delete_it(sample: Dataset, denied: str):
     with running(ServerSettings(extra=USERS.format(-1, f'deny: "$JS.API.{denied}"'))) as server:
-        asyncio.run(load(sample, _as("boss", server), PUBLIC, Pace()))
+        asyncio.run(load(sample, _as("boss", server), PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, _as("ana", server)))
 
 
 def test_a_consumer_that_may_not_be_deleted_is_forgotten_soon(sample: Dataset):
     async def main(server: Server) -> None:
-        await load(sample, _as("boss", server), [TWEETS], Pace())
+        await load(sample, _as("boss", server), [TWEETS], PublishOptions())
         async with publisher(_as("ana", server)) as connection, publisher(_as("boss", server)) as other:
             await _counted(connection)
             (name,) = await _consumers(other)
@@ -259,7 +258,7 @@ def test_an_import_that_hands_on_one_answer_a_request_is_read_message_by_message
     """The usual `response_type`, singleton: of each pull of thousands one message comes, the others are lost."""
 
     async def main(server: Server) -> None:
-        await load(sample, _as("boss", server), sample.tables, Pace())
+        await load(sample, _as("boss", server), sample.tables, PublishOptions())
         await assert_whole(sample, _as("ana", server))
         async with publisher(_as("ana", server)) as ana, publisher(_as("boss", server)) as boss:
             assert await _counted(ana) == sample.manifest.tables["tweets"].rows

@@ -16,7 +16,7 @@ from pathlib import Path
 import nats
 import pytest
 import trustme
-from helpers import STREAMS, free_port, publisher, served, stored, until, zakar
+from helpers import STREAMS, examine, free_port, load, publisher, served, stored, until, zakar
 from operators import Operator
 
 from zakar.broker import reader
@@ -27,12 +27,12 @@ from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError, StoppedError, ZakarError
-from zakar.loader.doctor import examine
-from zakar.loader.load import Mode, Pace, Progress, load
+from zakar.loader.load import Progress
+from zakar.loader.options import Mode, PublishOptions
 from zakar.loader.verify import verify
 
 _MODES = [Mode.BATCH, pytest.param(Mode.NONBLOCKING, marks=pytest.mark.slow)]
-_SLOWLY = Pace(rate=1_000, give_up_after=600)  # what ends earlier ends for what the server says
+_SLOWLY = PublishOptions(rate=1_000, give_up_after=600)  # what ends earlier ends for what the server says
 
 
 def _team(password: str, permissions: str = "") -> str:
@@ -61,7 +61,7 @@ def _ended(
     access: Access,
     deed: Callable[[], object],
     after: int = 1_000,
-    pace: Pace = _SLOWLY,
+    pace: PublishOptions = _SLOWLY,
     **options,
 ) -> ZakarError:
     """Load slowly, and do something once some messages are stored; return what ended the load."""
@@ -97,7 +97,7 @@ def test_credentials_that_expire_in_the_middle_end_a_load_with_the_servers_words
         operator.user(tmp_path / "other.creds")
         access = with_creds(Access((address,)), str(tmp_path / "ana.creds"))
         with pytest.raises(ZakarError) as caught:
-            asyncio.run(load(sample, access, PUBLIC, Pace(rate=500, give_up_after=600), mode=mode))
+            asyncio.run(load(sample, access, PUBLIC, PublishOptions(rate=500, give_up_after=600), mode=mode))
 
         async def length() -> int:
             async with publisher(with_creds(Access((address,)), str(tmp_path / "other.creds"))) as connection:
@@ -213,10 +213,10 @@ def test_a_user_with_one_subscription_is_told_so_by_whatever_needs_two(sample: D
         ana, bo = (with_creds(Access((address,)), str(tmp_path / f"{name}.creds")) for name in ("ana", "bo"))
         for filled in (False, True):
             reading = [partial(examine, ana, sample), partial(verify, sample, ana, PUBLIC)]
-            for command in reading if filled else [partial(load, sample, ana, PUBLIC, Pace())]:
+            for command in reading if filled else [partial(load, sample, ana, PUBLIC, PublishOptions())]:
                 with pytest.raises(ServerError, match="says: maximum subscriptions exceeded; raise the limit"):
                     asyncio.run(command())
-            asyncio.run(load(sample, bo, PUBLIC, Pace()))
+            asyncio.run(load(sample, bo, PUBLIC, PublishOptions()))
 
 
 def test_a_payload_that_is_limited_for_one_user_alone_is_seen_before_it_ends_the_connection(
@@ -390,7 +390,7 @@ def _small_files(folder: Path, most: int) -> Iterator[str]:
 def test_a_disk_that_is_full_is_told_and_not_what_follows_from_it(sample: Dataset, tmp_path: Path, mode: Mode):
     """A server does not answer a message that it could not write, and refuses those behind it for their order."""
     with _small_files(tmp_path, 500_000) as address:
-        pace = Pace(ack_timeout=1, give_up_after=3)
+        pace = PublishOptions(ack_timeout=1, give_up_after=3)
         for _ in range(2):  # the second try is told the same
             with pytest.raises(StoppedError) as caught:
                 asyncio.run(load(sample, Access((address,)), PUBLIC, pace, mode=mode))
@@ -424,7 +424,7 @@ def test_a_store_that_is_gone_is_told_at_the_second_try_and_not_as_another_loade
         shutil.rmtree(next(tmp_path.glob("store/**/streams/zakar-tweets$1")))
         for _ in range(2):
             with pytest.raises(ServerError, match="the server cannot store any more .*no such file.* see to its disk"):
-                asyncio.run(load(sample, access, PUBLIC, Pace(), mode=mode))
+                asyncio.run(load(sample, access, PUBLIC, PublishOptions(), mode=mode))
 
 
 @pytest.mark.parametrize(
@@ -450,7 +450,7 @@ def test_a_reader_that_the_server_turns_away_ends_with_its_words(sample: Dataset
         access = Access((address,), user="ana", password="one")
 
         async def main() -> None:
-            await load(sample, access, PUBLIC, Pace())
+            await load(sample, access, PUBLIC, PublishOptions())
             async with publisher(access) as connection:
                 reading = reader.read(connection, "zakar-temperature-readings$1")
                 await anext(reading)
@@ -486,7 +486,7 @@ def test_a_server_that_is_taken_out_of_service_is_told_before_that_it_cannot_be_
 ):
     config = f"lame_duck_duration: 30s\nlame_duck_grace_period: 1s\npid_file: {json.dumps(str(tmp_path / 'pid'))}"
     with served(config, tmp_path) as address:
-        pace, deed = Pace(rate=1_000, give_up_after=3), ["--signal", f"ldm={tmp_path / 'pid'}"]
+        pace, deed = PublishOptions(rate=1_000, give_up_after=3), ["--signal", f"ldm={tmp_path / 'pid'}"]
         leave = partial(subprocess.run, [str(binary()), *deed], check=True)
         error = _ended(sample, Access((address,)), leave, pace=pace)
     assert re.search("no progress.*the server says: it is shutting down .lame duck mode", str(error))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from helpers import assert_whole, zakar
+from helpers import assert_whole, load, zakar
 from islands import simulated
 
 from zakar.broker.access import Access
@@ -16,8 +16,7 @@ from zakar.dataset.layout import Split
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def island(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def filled(dataset: Dataset, access: Access) -> None:
     async def main() -> None:
-        await load(dataset, access, dataset.tables, Pace())
+        await load(dataset, access, dataset.tables, PublishOptions())
         await assert_whole(dataset, access)
 
     asyncio.run(main())

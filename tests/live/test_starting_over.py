@@ -5,15 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import publisher, served, zakar
+from helpers import load, publisher, served, zakar
 from operators import Operator
 
 from zakar.broker.access import Access, with_creds
 from zakar.broker.server import Server
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 
 
 async def _seen(access: Access) -> list[tuple[object, ...]]:
@@ -33,7 +32,7 @@ def test_a_load_that_starts_over_deletes_nothing_where_its_connections_are_not_l
     with served(config, tmp_path) as address:
         access = Access((address,)) if limit == "server" else with_creds(Access((address,)), str(creds))
         where = ["--server", address, *(["--creds", str(creds)] if limit == "account" else [])]
-        asyncio.run(load(sample, access, PUBLIC, Pace(), partitions=4))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions(), partitions=4))
         before = asyncio.run(_seen(access))
         many = [str(sample.root), *where, "--recreate", "--partitions", "4", "--connections", "4"]
         done = zakar("load", *many)
@@ -53,7 +52,7 @@ def test_a_load_that_starts_over_deletes_nothing_where_a_file_of_the_dataset_is_
     sample: Dataset, tmp_path: Path, table: str, broker: Server, access: Access
 ):
     """Where its size and its footer are as they were, nothing of that is seen before the file is read."""
-    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     before = asyncio.run(_seen(access))
     shutil.copytree(sample.root, tmp_path / "damaged")
     (file,) = (tmp_path / "damaged" / "public" / table).glob("*.parquet")

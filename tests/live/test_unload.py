@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from helpers import publisher, zakar
+from helpers import load, publisher, zakar
 
 from zakar.__main__ import main
 from zakar.broker import station
@@ -20,8 +20,7 @@ from zakar.dataset.schema import PREDICTIONS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 from zakar.loader import unload as unloading
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 from zakar.loader.unload import NoRow, Unloaded, unload
 from zakar.stopping import until_stopped
 
@@ -52,7 +51,7 @@ def test_a_loaded_station_comes_out_as_its_table(
     sample: Dataset, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ):
     monkeypatch.setattr(unloading, "_MESSAGES", block)
-    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     for table in PUBLIC:
         out = tmp_path / f"{table.name}.parquet"
         expected = store.read(sample, table)
@@ -68,7 +67,7 @@ def test_a_loaded_station_comes_out_as_its_table(
 def test_a_reading_that_is_given_up_ends_at_once_and_leaves_no_file(
     sample: Dataset, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    asyncio.run(load(sample, access, PUBLIC, Pace()))
+    asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
     stop, blocks, plain = asyncio.Event(), 0, wire.decode
 
     def decode(*words: Any) -> wire.Rows:
@@ -205,7 +204,7 @@ def test_parquet_without_a_file_is_bad_usage(monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_consume_writes_parquet(sample: Dataset, broker: Server, tmp_path: Path):
-    asyncio.run(load(sample, Access(servers=(broker.url,)), PUBLIC, Pace()))
+    asyncio.run(load(sample, Access(servers=(broker.url,)), PUBLIC, PublishOptions()))
     out = tmp_path / "alerts.parquet"
     done = zakar(
         "consume", "zakar-fire-alerts", "--format", "parquet", "--out", str(out), "--server", broker.url, "--limit", "9"

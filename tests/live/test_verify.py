@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from helpers import compared, proxied, publisher
+from helpers import compared, load, proxied, publisher
 
 from zakar.broker import reader, station
 from zakar.broker.access import Access
@@ -10,8 +10,7 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
-from zakar.loader.load import load
-from zakar.loader.producer import Pace
+from zakar.loader.options import PublishOptions
 from zakar.loader.verify import Comparison, verify
 
 
@@ -71,14 +70,14 @@ def test_stations_that_are_not_there_miss_everything(sample: Dataset, access: Ac
 
 
 def test_another_datasets_stations_are_told_apart(sample: Dataset, other: Dataset, access: Access):
-    asyncio.run(load(other, access, PUBLIC, Pace()))
+    asyncio.run(load(other, access, PUBLIC, PublishOptions()))
     assert not any(comparison.ok for comparison in asyncio.run(compared(sample, access)).values())
 
 
 @pytest.mark.parametrize("deed", ["delete", pytest.param("purge", marks=pytest.mark.slow)])
 def test_a_stream_that_goes_while_it_is_read_holds_nobody(large: Dataset, access: Access, deed: str):
     async def main() -> list[int]:
-        await load(large, access, [TWEETS], Pace())
+        await load(large, access, [TWEETS], PublishOptions())
         stream = station.stream_name(TWEETS.station)
         read = []
         async with publisher(access) as connection, publisher(access) as other:
@@ -98,7 +97,7 @@ def test_a_stream_that_goes_while_it_is_read_holds_nobody(large: Dataset, access
 
 def test_a_connection_cut_while_reading_back_misses_nothing(sample: Dataset, access: Access):
     async def main() -> None:
-        await load(sample, access, PUBLIC, Pace())
+        await load(sample, access, PUBLIC, PublishOptions())
         async with proxied(access.servers[0]) as proxy:
             cuts = 0
 
@@ -127,6 +126,6 @@ def test_a_user_who_may_not_pull_is_told_so(sample: Dataset):
     """
     with running(ServerSettings(extra=users)) as server:
         boss, ana = (Access(servers=(server.url,), user=user, password="pw") for user in ("boss", "ana"))
-        asyncio.run(load(sample, boss, PUBLIC, Pace()))
+        asyncio.run(load(sample, boss, PUBLIC, PublishOptions()))
         with pytest.raises(ServerError, match=r"(?i)permissions violation for publish to .*MSG\.NEXT"):
             asyncio.run(verify(sample, ana, PUBLIC))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers import assert_whole, free_port, proxied, started, stored, until, zakar
+from helpers import assert_whole, free_port, load, proxied, started, stored, until, zakar
 from websockets.asyncio.server import ServerConnection, serve
 
 from zakar.broker.access import Access
@@ -13,8 +13,7 @@ from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
-from zakar.loader.load import Mode, load
-from zakar.loader.producer import Pace
+from zakar.loader.options import Mode, PublishOptions
 
 MODES = [Mode.NONBLOCKING, Mode.BATCH]
 WEBSOCKET = ServerSettings(websocket_port=0)
@@ -26,7 +25,7 @@ def test_a_load_through_a_websocket_is_whole_and_compressed(sample: Dataset, mod
         access = Access(servers=(server.websocket_url,))
         bytes_a_message = {}
         for table in PUBLIC:
-            report = asyncio.run(load(sample, access, [table], Pace(), mode=mode))
+            report = asyncio.run(load(sample, access, [table], PublishOptions(), mode=mode))
             assert (report.acknowledged, report.retries, report.timeouts) == (report.records, 0, 0)
             assert report.transport == "websocket"
             bytes_a_message[table] = report.wire_bytes / report.records
@@ -46,9 +45,9 @@ def test_a_server_that_does_not_compress_is_used_as_it_is(sample: Dataset):
 
         access = Access(servers=(server.websocket_url,))
         assert not asyncio.run(main())
-        report = asyncio.run(load(sample, access, [ALERTS], Pace()))
+        report = asyncio.run(load(sample, access, [ALERTS], PublishOptions()))
         assert report.wire_bytes > 100 * report.records
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, access))
 
 
@@ -56,7 +55,7 @@ def test_pieces_stay_under_the_servers_limit(sample: Dataset):
     limit = 4_096
     with running(ServerSettings(websocket_port=0, extra=f"max_payload: {limit}")) as server:
         access = Access(servers=(server.websocket_url,))
-        report = asyncio.run(load(sample, access, PUBLIC, Pace()))
+        report = asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         assert (report.reconnects, report.acknowledged) == (0, report.records)
         asyncio.run(assert_whole(sample, access))
 
@@ -67,7 +66,7 @@ def test_a_websocket_cut_in_the_middle_loses_and_doubles_nothing(large: Dataset,
     async def main(url: str, direct: Access) -> None:
         async with proxied(url) as proxy, connected(direct) as looking:
             through = Access(servers=(proxy.url.replace("nats:", "ws:"),))
-            loading = asyncio.create_task(load(large, through, PUBLIC, Pace(2_000), mode=mode))
+            loading = asyncio.create_task(load(large, through, PUBLIC, PublishOptions(2_000), mode=mode))
 
             async def half() -> bool:
                 return await stored(looking) > large.manifest.records // 2
@@ -98,7 +97,7 @@ def test_tls_and_passwords_are_checked_through_a_websocket_too(sample: Dataset, 
     with running(settings) as server:
         assert server.websocket_url.startswith("wss://")
         access = Access(servers=(server.websocket_url,), user="ana", password="pw", tls_ca=ca)
-        asyncio.run(load(sample, access, PUBLIC, Pace()))
+        asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         asyncio.run(assert_whole(sample, access))
         asyncio.run(refused(Access(access.servers, user="ana", password="pw"), r"TLS failed.*--tlsca"))
         asyncio.run(refused(Access(access.servers, user="ana", password="no", tls_ca=ca), "refuses these credentials"))

@@ -17,7 +17,6 @@ from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
 from zakar.broker.station import Stream
-from zakar.cli import doctor
 from zakar.dataset import days as day_by_day
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, TWEETS
@@ -25,10 +24,10 @@ from zakar.errors import ServerError
 from zakar.loader import need, partition, plan
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.need import Days
+from zakar.loader.options import LoadOptions, PublishOptions
 from zakar.loader.outlook import Action, Outlook, left_over, outlook, predictions, shortages, surely_short
 from zakar.loader.plan import Refusal
 from zakar.loader.preview import Preview, days_that_fit
-from zakar.loader.producer import Pace
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
 
@@ -109,7 +108,7 @@ def test_the_days_that_fit_are_counted_with_replicas_and_partitions(pristine: Pa
     dataset = store.open_dataset(str(pristine))
     team = _account(max_bytes=4_000_000 * replicas * partitions, committed=0, replicas=replicas)
     seen = Preview({PREDICTIONS.station: predictions(None, team, "batch")}, 0, team.left, ())
-    fit, starts_over = days_that_fit(dataset, PUBLIC, seen, team, partitions)
+    fit, starts_over = days_that_fit(dataset, seen, team, LoadOptions(PUBLIC, partitions=partitions))
     assert not starts_over
 
     def needs(days: int) -> int:
@@ -125,9 +124,9 @@ def test_the_days_that_fit_are_counted_with_replicas_and_partitions(pristine: Pa
 
 
 def test_a_command_for_fewer_days_repeats_what_was_asked_for():
-    assert doctor._options(PUBLIC, None, 1, "file") == ""
-    said = " --tables tweets,fire_alerts --partitions 4 --replicas 3 --storage memory"
-    assert doctor._options((TWEETS, ALERTS), 4, 3, "memory") == said
+    assert LoadOptions(PUBLIC).words == ""
+    words = " --tables tweets,fire_alerts --partitions 4 --replicas 3 --storage memory"
+    assert LoadOptions((TWEETS, ALERTS), partitions=4, replicas=3, storage="memory").words == words
 
 
 def test_days_are_counted_as_they_are_in_the_table(pristine: Path):
@@ -277,8 +276,8 @@ def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
 
 
 def test_the_slowest_of_link_round_trip_and_server_decides_the_time():
-    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, Pace(4_000)) == 10  # the link
-    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, Pace(4_000)) == 1  # messages in flight
-    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, Pace(4_000)) == 10  # the server
-    assert need.seconds(2_000, 1e6, "batch", 1, 1e9, Pace(rate=100)) == 20  # what is asked for
-    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, Pace(4_000)) == pytest.approx(10, rel=0.01)
+    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, PublishOptions(4_000)) == 10  # the link
+    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, PublishOptions(4_000)) == 1  # messages in flight
+    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, PublishOptions(4_000)) == 10  # the server
+    assert need.seconds(2_000, 1e6, "batch", 1, 1e9, PublishOptions(rate=100)) == 20  # what is asked for
+    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, PublishOptions(4_000)) == pytest.approx(10, rel=0.01)

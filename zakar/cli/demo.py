@@ -18,7 +18,7 @@ from zakar.cli.stations import metered_load, metered_verify, summary
 from zakar.dataset import store
 from zakar.dataset.writer import check_free
 from zakar.errors import MismatchError
-from zakar.loader.producer import Pace
+from zakar.loader.options import LoadOptions
 from zakar.models import scenario_files
 
 
@@ -50,7 +50,7 @@ def demo(
     with running(ServerSettings()) as server:
         tell(f"2. broker started on {server.url}; loading")
         access = Access(servers=(server.url,))
-        report = metered_load(dataset, access, dataset.tables, Pace())
+        report = metered_load(dataset, access, LoadOptions(dataset.tables))
         tell(f"   {summary(report)}")
         if report.interrupted:
             tell("interrupted: the demo's broker goes with it; run it again to start over")

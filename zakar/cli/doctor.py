@@ -2,7 +2,6 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -18,16 +17,15 @@ from zakar.cli import common
 from zakar.cli.access import connects
 from zakar.cli.common import Json, answer_lines, first_days, meter, run
 from zakar.cli.printing import give, tell
-from zakar.dataset import schema, store
+from zakar.dataset import store
 from zakar.dataset.layout import Split
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
-from zakar.loader.load import Mode, choose
+from zakar.loader.load import choose
+from zakar.loader.options import LoadOptions
 from zakar.loader.outlook import Action, Outlook, mib, no_storage
 from zakar.loader.preview import Preview
-from zakar.loader.producer import Pace
-from zakar.loader.transport import Transport
 from zakar.progress import counted
 from zakar.stopping import until_stopped
 
@@ -71,7 +69,7 @@ def doctor_command(
         raise ConfigError(f"{given}: of a dataset; give DIR, the dataset that is to be loaded, too")
     dataset = first_days(where, which, days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
-    found = _examined(who, dataset, tables)
+    found = _examined(who, dataset, LoadOptions(tables), "zakar doctor")
     seen, missing = found.seen, lacking(found, dataset, where)
     readable = not (found.unreadable or (seen is not None and seen.afterwards))
     if json:
@@ -100,34 +98,13 @@ def rehearse(
     where: str,
     dataset: Dataset,
     who: Access,
-    tables: Sequence[schema.Table],
-    mode: Mode,
-    pace: Pace,
+    options: LoadOptions,
     *,
-    way: Transport,
-    partitions: int | None,
-    recreate: bool,
-    replicas: int,
-    storage: str,
-    connections: int,
     json: bool,
 ) -> None:
     """Say what a load would do with each station, and raise what would keep it from being done."""
-    found = _examined(
-        who,
-        dataset,
-        tables,
-        mode=mode,
-        way=way,
-        partitions=partitions,
-        recreate=recreate,
-        replicas=replicas,
-        storage=storage,
-        pace=pace,
-        connections=connections,
-        name="zakar load --dry-run",
-    )
-    missing = lacking(found, dataset, where, _options(tables, partitions, replicas, storage))
+    found = _examined(who, dataset, options, "zakar load --dry-run")
+    missing = lacking(found, dataset, where, options.words)
     if json:
         ok = found.seen is not None and found.seen.ok
         head = {"dry_run": True, "ok": ok, "server": found.offer.server, **_switches(found)}
@@ -140,11 +117,11 @@ def rehearse(
     refuse(found, where)
 
 
-def _examined(who: Access, dataset: Dataset | None, tables: Sequence[schema.Table], **options: Any) -> Findings:
-    """Examine with a progress meter, for a dataset may have to be read whole. ``options`` are those of ``examine``."""
+def _examined(who: Access, dataset: Dataset | None, options: LoadOptions, name: str) -> Findings:
+    """Examine with a progress meter, for a dataset may have to be read whole."""
     with meter("reading rows") as show:
         watched = None if dataset is None else store.watched(dataset, counted(show, None))
-        return run(lambda stop: until_stopped(examine(who, watched, tables, **options), stop))
+        return run(lambda stop: until_stopped(examine(who, watched, options, name), stop))
 
 
 def refuse(found: Findings, where: str | None) -> None:
@@ -224,15 +201,6 @@ def _line(o: Outlook) -> str:
     line = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes), beyond=beyond, enlarged=enlarged)
     line += f", needs {mib(o.needs)}" if o.needs > 1 and o.needs != o.max_bytes else ""
     return line + (f"; {o.sends:,} messages, mode {o.mode}" if o.sends else "")
-
-
-def _options(tables: Sequence[schema.Table], partitions: int | None, replicas: int, storage: str) -> str:
-    """Return the options of a load that say what is to be stored and how, as they are typed."""
-    words = [f"--tables {','.join(table.name for table in tables)}"] if len(tables) < len(schema.PUBLIC) else []
-    words += [f"--partitions {partitions}"] if partitions is not None else []
-    words += [f"--replicas {replicas}"] if replicas > 1 else []
-    words += [f"--storage {storage}"] if storage != "file" else []
-    return "".join(f" {word}" for word in words)
 
 
 def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:

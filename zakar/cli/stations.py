@@ -34,9 +34,9 @@ from zakar.dataset.layout import Split
 from zakar.dataset.schema import Table as SchemaTable
 from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import load as loading
-from zakar.loader.load import LeftOut, LoadReport, Mode, Progress, Transport, load
+from zakar.loader.load import LeftOut, LoadReport, Progress, load
+from zakar.loader.options import LoadOptions, Mode, PublishOptions, Transport
 from zakar.loader.plan import PARTITIONS_MOST
-from zakar.loader.producer import Pace
 from zakar.loader.unload import Unloaded, unload
 from zakar.loader.verify import COUNTS, Comparison, verify
 from zakar.loader.window import IN_FLIGHT_MOST
@@ -84,10 +84,12 @@ def load_command(
         str, typer.Option(metavar="auto|N", help="Messages sent and not yet acknowledged, at most.")
     ] = "auto",
     rate: Annotated[float | None, typer.Option(min=1, help="Messages a second, at most.")] = None,
-    ack_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until an ack is overdue.")] = Pace.ack_timeout,
+    ack_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until an ack is overdue.")
+    ] = PublishOptions.ack_timeout,
     give_up_after: Annotated[
         float, typer.Option(min=1, help="Seconds without progress until the load stops.")
-    ] = Pace.give_up_after,
+    ] = PublishOptions.give_up_after,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Replicas of each stream, on a cluster.")] = 1,
     storage: Annotated[
         Storage, typer.Option(help="Where a new station's messages are kept; memory loses them when the server ends.")
@@ -117,38 +119,21 @@ def load_command(
     for option, value in (("--rate", rate), ("--ack-timeout", ack_timeout), ("--give-up-after", give_up_after)):
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{option} {value}: give a number; leave it out for the default")
-    pace = Pace(_in_flight(in_flight), ack_timeout, give_up_after, rate)
-    chosen = loading.choose(dataset, split(tables), answers=with_alerts)
-    if dry_run:
-        rehearse(
-            where,
-            dataset,
-            who,
-            chosen,
-            mode,
-            pace,
-            way=way,
-            partitions=partitions,
-            recreate=recreate,
-            replicas=replicas,
-            storage=storage,
-            connections=connections,
-            json=json,
-        )
-        return
-    report = metered_load(
-        dataset,
-        who,
-        chosen,
-        pace,
+    options = LoadOptions(
+        tables=loading.choose(dataset, split(tables), answers=with_alerts),
+        publish=PublishOptions(_in_flight(in_flight), ack_timeout, give_up_after, rate),
         mode=mode,
-        way=way,
+        transport=way,
         connections=connections,
         partitions=partitions,
         recreate=recreate,
         replicas=replicas,
         storage=storage,
     )
+    if dry_run:
+        rehearse(where, dataset, who, options, json=json)
+        return
+    report = metered_load(dataset, who, options)
     if json:
         give({**msgspec.to_builtins(report), "left_out": common.messages(report.left_out)})
     else:
@@ -269,24 +254,11 @@ def consume_command(
         run(lambda stop: until_stopped(_consume(name, who, limit, write, shown), stop))
 
 
-def metered_load(
-    dataset: store.Dataset,
-    who: Access,
-    tables: Sequence[SchemaTable],
-    pace: Pace,
-    *,
-    mode: Mode = Mode.AUTO,
-    way: Transport = Transport.AUTO,
-    connections: int = 1,
-    partitions: int | None = None,
-    recreate: bool = False,
-    replicas: int = 1,
-    storage: str = "file",
-) -> LoadReport:
+def metered_load(dataset: store.Dataset, who: Access, options: LoadOptions) -> LoadReport:
     """Load with a progress meter: rate, in flight, retries, time left."""
     began, before = time.perf_counter(), -1
     with meter("loading messages") as show:
-        show(0, sum(dataset.manifest.tables[t.name].rows for t in tables), "")
+        show(0, sum(dataset.manifest.tables[t.name].rows for t in options.tables), "")
 
         def progress(p: Progress) -> None:
             nonlocal before
@@ -295,23 +267,7 @@ def metered_load(
             note = f"{p.station}: {rate:,.0f}/s, {p.in_flight:,} in flight, {p.retries:,} retries"
             show(p.stored, p.records, note)
 
-        report = run(
-            lambda stop: load(
-                dataset,
-                who,
-                tables,
-                pace,
-                mode=mode,
-                way=way,
-                connections=connections,
-                partitions=partitions,
-                recreate=recreate,
-                replicas=replicas,
-                storage=storage,
-                stop=stop,
-                progress=progress,
-            )
-        )
+        report = run(lambda stop: load(dataset, who, options, stop=stop, progress=progress))
         show(report.already_stored + report.acknowledged, report.records, "")
         return report
 

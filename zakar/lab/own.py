@@ -14,7 +14,8 @@ from zakar.errors import StoppedError
 from zakar.lab.sent import Sent, Trace, spread, warming
 from zakar.loader.dialect import AckEach, Refusal
 from zakar.loader.estimate import Estimate
-from zakar.loader.producer import Job, Pace, Payloads, Tally
+from zakar.loader.options import PublishOptions
+from zakar.loader.producer import Job, Payloads, Tally
 from zakar.loader.producer import produce as fill
 from zakar.loader.window import Window
 
@@ -37,7 +38,9 @@ def produce(
     A few more go before, which warm up and are not counted. ``in_flight`` messages at most, drained to half, None for
     what the link takes; ``batch`` by fast ingest. Raises as the loader does.
     """
-    return asyncio.run(_carry(url, stream, [b"x" * size], messages, rounds, Pace(in_flight, ack_timeout), batch))
+    return asyncio.run(
+        _carry(url, stream, [b"x" * size], messages, rounds, PublishOptions(in_flight, ack_timeout), batch)
+    )
 
 
 def carry(
@@ -47,11 +50,11 @@ def carry(
 
     Otherwise as ``produce``, with as many in flight as the link takes.
     """
-    return asyncio.run(_carry(url, stream, samples, messages, rounds, Pace(), batch))
+    return asyncio.run(_carry(url, stream, samples, messages, rounds, PublishOptions(), batch))
 
 
 async def _carry(
-    url: str, stream: str, samples: Sequence[bytes], messages: int, rounds: int, pace: Pace, batch: bool
+    url: str, stream: str, samples: Sequence[bytes], messages: int, rounds: int, pace: PublishOptions, batch: bool
 ) -> list[Sent]:
     async with connected(Access((url,)), "zakar lab") as connection:
         owner = "lab" if batch else None

@@ -23,7 +23,8 @@ from zakar.lab import sdk, theory
 from zakar.lab.bench import Bench
 from zakar.lab.preset import Preset
 from zakar.loader.estimate import Estimate
-from zakar.loader.producer import Job, Pace, Payloads, Tally
+from zakar.loader.options import PublishOptions
+from zakar.loader.producer import Job, Payloads, Tally
 from zakar.loader.producer import produce as fill
 
 _BLOCK = 8_192  # messages framed at once
@@ -124,7 +125,7 @@ def by_own(url: str, place: str, until: float, partitions: int = 1) -> Spell:
 
 async def _by_own(url: str, place: str, until: float, partitions: int) -> Spell:
     async with connected(Access((url,)), "zakar lab") as connection:
-        stop, pace, estimate = asyncio.Event(), Pace(), Estimate(Pace().ack_timeout)
+        stop, pace, estimate = asyncio.Event(), PublishOptions(), Estimate(PublishOptions().ack_timeout)
         streams = [station.stream_name(place, number + 1) for number in range(partitions)]
         tallies = [Tally(0) for _ in streams]
         began, busy = time.time(), time.process_time()

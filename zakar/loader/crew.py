@@ -22,9 +22,10 @@ from zakar.errors import ServerError, StoppedError, ZakarError
 from zakar.loader import partition
 from zakar.loader.estimate import Estimate
 from zakar.loader.opening import Opening
+from zakar.loader.options import PublishOptions
 from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
-from zakar.loader.producer import Job, Pace, Tally, produce
+from zakar.loader.producer import Job, Tally, produce
 from zakar.loader.schedule import Schedule
 
 _LOOK_SECONDS = 1.0  # between two looks at how far the others are
@@ -54,7 +55,7 @@ async def fill(
     control: Control,
     dataset: Dataset,
     work: Work,
-    pace: Pace,
+    pace: PublishOptions,
     stop: asyncio.Event,
     progress: Callable[[Target], None] = lambda _: None,
 ) -> None:
@@ -106,7 +107,7 @@ async def fill_in_processes(
     dataset: Dataset,
     access: Access,
     works: Sequence[Work],
-    pace: Pace,
+    pace: PublishOptions,
     stop: asyncio.Event,
     progress: Callable[[Sequence[Work]], None] = lambda _: None,
 ) -> list[Work]:
@@ -157,13 +158,13 @@ async def _see(connection: Connection, works: Sequence[Work]) -> None:
     await asyncio.gather(*(see(o.target.stream, tally) for o, tally in filling if tally.stored < o.target.records))
 
 
-def _work(control: Control, dataset: Dataset, access: Access, work: Work, pace: Pace) -> Work:
+def _work(control: Control, dataset: Dataset, access: Access, work: Work, pace: PublishOptions) -> Work:
     """Do one connection's work in a process of its own."""
     asyncio.run(_alone(control, dataset, access, work, pace))
     return work
 
 
-async def _alone(control: Control, dataset: Dataset, access: Access, work: Work, pace: Pace) -> None:
+async def _alone(control: Control, dataset: Dataset, access: Access, work: Work, pace: PublishOptions) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def listen() -> None:

@@ -14,19 +14,17 @@ from zakar.broker.control import Control
 from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.broker.station import NoJetStreamError
-from zakar.dataset.schema import PREDICTIONS, PUBLIC, Table
+from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import obstacle, transport
 from zakar.loader import preview as previews
 from zakar.loader.load import LeftOut, choose, left_out, sample, stored
-from zakar.loader.opening import NO_HEADERS, Mode, try_connections
+from zakar.loader.opening import NO_HEADERS, try_connections
+from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.outlook import Action
 from zakar.loader.preview import Preview
-from zakar.loader.producer import Pace
-from zakar.loader.transport import Transport
 
-_PACE = Pace()
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
 
@@ -96,33 +94,22 @@ class Findings:
 
 
 async def examine(
-    access: Access,
-    dataset: Dataset | None = None,
-    tables: Sequence[Table] = (),
-    *,
-    mode: Mode = Mode.AUTO,
-    way: Transport = Transport.AUTO,
-    partitions: int | None = None,
-    recreate: bool = False,
-    replicas: int = 1,
-    storage: str = "file",
-    pace: Pace = _PACE,
-    connections: int = 1,
-    name: str = "zakar doctor",
+    access: Access, dataset: Dataset | None = None, options: LoadOptions | None = None, name: str = "zakar doctor"
 ) -> Findings:
-    """Look at a server, and at what a load of a dataset's ``tables``, by default as ``choose`` says, would do.
+    """Look at a server, and at what a load of a dataset would do, by default of what ``choose`` says.
 
     Nothing is changed. The link is measured with messages that go to no station. Raises ServerError if the server
-    cannot be reached or is lost, or does not have ``mode`` or ``replicas``; that it lacks JetStream is a finding.
+    cannot be reached or is lost, or does not have the options' mode or replicas; that it lacks JetStream is a finding.
     MismatchError for a damaged dataset.
     """
-    tables = tables or (choose(dataset, None) if dataset is not None else ())
+    options = options or LoadOptions(choose(dataset, None) if dataset is not None else ())
+    tables = options.tables
     payloads = (sample(dataset, tables) if dataset is not None else []) or [_READING]
-    access = await transport.choose(access, way, lambda: payloads)
+    access = await transport.choose(access, options.transport, lambda: payloads)
     async with connected(access, name) as connection:
         control = await controls.of(access, connection)
         try:
-            offer = await _offer(connection, control, payloads, replicas, storage)
+            offer = await _offer(connection, control, payloads, options)
             if access.memphis:
                 offer = replace(offer, server=offer.server.replace("nats", "memphis", 1), memphis=True)
             found = Findings(offer)
@@ -131,30 +118,19 @@ async def examine(
             _refuse_silent(access, offer.account)
             if dataset is None:
                 return replace(found, unreadable=await _unreadable(connection, offer.account))
-            seen = await previews.preview(
-                connection,
-                control,
-                dataset,
-                tables,
-                offer.account,
-                mode=mode,
-                partitions=partitions,
-                recreate=recreate,
-                replicas=replicas,
-            )
-            seen = replace(seen, shortages=(*seen.shortages, *await _connections(access, connections, seen)))
+            seen = await previews.preview(connection, control, dataset, offer.account, options)
+            seen = replace(seen, shortages=(*seen.shortages, *await _connections(access, options.connections, seen)))
             found = replace(found, left_out=await stored(connection, left_out(dataset, tables)))
             found = replace(found, bare=await _bare(connection, seen) if offer.header_bytes else ())
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: while looking: {lost(error)}") from error
-    seconds = previews.predicted(dataset, tables, seen, offer.link, pace, control.header_bytes)
+    seconds = previews.predicted(dataset, seen, offer.link, options, control.header_bytes)
     found = replace(found, seen=seen, seconds=seconds)
     if not seen.shortages or seen.refusals or offer.account.max_bytes == 0:
         return found
-    fitting = previews.days_that_fit(dataset, tables, seen, offer.account, partitions or 1, control.header_bytes)
-    days, starts_over = fitting
+    days, starts_over = previews.days_that_fit(dataset, seen, offer.account, options, control.header_bytes)
     return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
 
 
@@ -195,14 +171,12 @@ async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:
     return tuple([stream for stream in kept if await messages.bare(connection, stream)])
 
 
-async def _offer(
-    connection: Connection, control: Control, payloads: Sequence[bytes], replicas: int, storage: str
-) -> Offer:
+async def _offer(connection: Connection, control: Control, payloads: Sequence[bytes], options: LoadOptions) -> Offer:
     account, lacks = None, "" if connection.takes_headers else NO_HEADERS
     jetstream: bool | None = True
     try:
         await control.check(connection)
-        account = await accounts.read(connection, replicas, storage)
+        account = await accounts.read(connection, options.replicas, options.storage)
     except NoTierError as error:
         lacks = str(error)
     except NoJetStreamError as error:

@@ -16,26 +16,10 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError, StoppedError
 from zakar.loader import crew, opening, plan, transport
 from zakar.loader.crew import Work
-from zakar.loader.opening import Mode, Opening
+from zakar.loader.opening import Opening
+from zakar.loader.options import LoadOptions, Mode, PublishOptions, Transport
 from zakar.loader.plan import Target
-from zakar.loader.producer import Pace
-from zakar.loader.transport import Transport
 from zakar.stopping import until_stopped
-
-__all__ = [
-    "LeftOut",
-    "LoadReport",
-    "Mode",
-    "Pace",
-    "Progress",
-    "StationReport",
-    "Transport",
-    "choose",
-    "left_out",
-    "load",
-    "sample",
-    "stored",
-]
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
 
@@ -139,75 +123,53 @@ async def stored(connection: Connection, tables: Sequence[Table]) -> LeftOut:
 async def load(
     dataset: Dataset,
     access: Access,
-    tables: Sequence[Table],
-    pace: Pace,
+    options: LoadOptions,
     *,
-    mode: Mode = Mode.AUTO,
-    way: Transport = Transport.AUTO,
-    connections: int = 1,
-    partitions: int | None = None,
-    recreate: bool = False,
-    replicas: int = 1,
-    storage: str = "file",
     stop: asyncio.Event | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> LoadReport:
-    """Fill the stations of ``tables``, create what is missing, and an empty one for predictions.
+    """Fill the stations of the tables that the options name, create what is missing, and an empty one for predictions.
 
-    A station that holds the first messages of this dataset is filled from there on; one that holds them all
-    gets none. A new station gets ``partitions`` partitions, 1 by default, in file or memory ``storage``. With several
-    ``connections``, each is in a process of its own, and writes partitions that no other one does. ``recreate`` deletes
-    the tables' stations first, never the predictions'. Once ``stop`` is set, what is in flight is drained and the
-    report says ``interrupted``.
+    A station that holds the first messages of this dataset is filled from there on; one that holds them all gets none.
+    Of several connections, each writes partitions that no other one does. Once ``stop`` is set, what is in flight is
+    drained and the report says ``interrupted``.
 
     Raises ServerError if nothing can have been stored, StoppedError if something was or may have been,
     MismatchError if a station holds anything else, KeyboardInterrupt if ``stop`` is set before anything is sent.
     """
     stop = stop or asyncio.Event()
-    if mode is Mode.BLOCKING:
-        pace = replace(pace, in_flight=1)
-    access = await until_stopped(transport.choose(access, way, lambda: sample(dataset, tables)), stop)
+    tables, publish = options.tables, options.publish
+    if options.mode is Mode.BLOCKING:
+        publish = replace(publish, in_flight=1)
+    measured = transport.choose(access, options.transport, lambda: sample(dataset, tables))
+    access = await until_stopped(measured, stop)
     async with connected(access, "zakar load", stop) as connection:
         began = time.perf_counter()
         control = await controls.of(access, connection)
-        preparing = opening.prepare(
-            connection,
-            control,
-            dataset,
-            tables,
-            mode,
-            access=access,
-            connections=connections,
-            partitions=partitions,
-            recreate=recreate,
-            replicas=replicas,
-            storage=storage,
-            patience=pace.give_up_after,
-        )
         try:
-            openings = await until_stopped(preparing, stop)
+            openings = await until_stopped(opening.prepare(connection, control, dataset, access, options), stop)
             others = await until_stopped(stored(connection, left_out(dataset, tables)), stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: nothing was sent: {lost(error)}") from error
-        works = _shared(openings, connections)
+        works = _shared(openings, options.connections)
         if len(works) == 1:
 
             def report(target: Target) -> None:
                 progress(_progress(target.table.station, works))
 
-            await crew.fill(connection, control, dataset, works[0], pace, stop, report)
+            await crew.fill(connection, control, dataset, works[0], publish, stop, report)
         else:
 
             def report_all(seen: Sequence[Work]) -> None:
                 progress(_progress(f"{len(works)} connections", seen))
 
-            works = await crew.fill_in_processes(connection, control, dataset, access, works, pace, stop, report_all)
+            works = await crew.fill_in_processes(connection, control, dataset, access, works, publish, stop, report_all)
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
-        used = _used(mode, openings, control.slow(connection))
-        made = _report(works, openings, used, access, pace, seconds, stop, dataset.manifest.days)
+        used = _used(options.mode, openings, control.slow(connection))
+        made = _report(works, openings, used, access, publish, seconds, stop, dataset.manifest.days)
         return replace(made, left_out=others)
 
 
@@ -239,7 +201,7 @@ def _report(
     openings: Sequence[Opening],
     mode: Mode,
     access: Access,
-    pace: Pace,
+    pace: PublishOptions,
     seconds: float,
     stop: asyncio.Event,
     days: int,

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from zakar.loader import plan
 from zakar.loader.dialect import AckEach, FastBatch
+from zakar.loader.options import PublishOptions
 from zakar.loader.plan import Target
-from zakar.loader.producer import Pace
 
 # Messages a second that a server was seen to store over a loopback, with the loader on the same two cores; see
 # benchmarks/README.md. A server that does more makes a load quicker than predicted.
@@ -57,7 +57,7 @@ def whole_days(
     return bisect_right(range(1, days + 1), False, key=too_large)
 
 
-def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate: float, pace: Pace) -> float:
+def seconds(messages: int, sent_bytes: float, mode: str, round_trip: float, rate: float, pace: PublishOptions) -> float:
     """Return an estimate of how long so many messages take, ``sent_bytes`` of frames together.
 
     The slowest decides: the link's ``rate`` in bytes a second; as many messages as may be in flight each

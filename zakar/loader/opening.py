@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import enum
 import secrets
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
 from zakar.loader import obstacle, outlook, partition, plan
+from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.outlook import Action, Outlook
 from zakar.loader.overheard import overheard, unreached
 from zakar.loader.plan import Refusal, Target
@@ -31,15 +31,6 @@ NO_HEADERS = (
     "take no_header_support out of the server's configuration"
 )
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
-
-
-class Mode(enum.StrEnum):
-    """How messages are sent: one before the next, an ack each, fast ingest, or the fastest that is allowed."""
-
-    AUTO = "auto"
-    BLOCKING = "blocking"
-    NONBLOCKING = "nonblocking"
-    BATCH = "batch"
 
 
 @dataclass(frozen=True)
@@ -71,35 +62,28 @@ async def prepare(
     connection: Connection,
     control: Control,
     dataset: Dataset,
-    tables: Sequence[Table],
-    mode: Mode,
-    *,
     access: Access,
-    connections: int,
-    partitions: int | None,
-    recreate: bool,
-    replicas: int,
-    storage: str,
-    patience: float,
+    options: LoadOptions,
 ) -> list[Opening]:
-    """Make the stations of ``tables`` ready, and one for predictions.
+    """Make the stations of the options' tables ready, and one for predictions.
 
-    Without ``partitions``, a station keeps the number that it has, and a new one has one. What would keep the stations
-    from being filled is tried before any is deleted: that there are so many ``connections`` by ``access``, and that the
-    dataset's files are whole. Raises MismatchError if they are not, if a station holds anything but the first messages
-    of this dataset, or if anything else would get its messages; ServerError, ApiError, and what lost connections raise.
+    What would keep the stations from being filled is tried before any is deleted: that there are so many connections by
+    ``access``, and that the dataset's files are whole. Raises MismatchError if they are not, if a station holds
+    anything but the first messages of this dataset, or if anything else would get its messages; ServerError, ApiError,
+    and what lost connections raise.
     """
-    check_options(connection, control, mode, replicas)
+    check_options(connection, control, options)
+    tables, mode, recreate = options.tables, options.mode, options.recreate
     looking = station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
     answers: list[Any] = await _all([station.info(connection), looking])  # that there is no JetStream is told first
     info, (*streams, predictions) = answers
-    account = accounts.parse(info, None, replicas, storage)
+    account = accounts.parse(info, None, options.replicas, options.storage)
     found: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
     targets = [
         target
         for table, streams in found.items()
         for target in await targets_of(
-            dataset, table, plan.partitions_to_be(streams, partitions, recreate=recreate), control.header_bytes
+            dataset, table, plan.partitions_to_be(streams, options.partitions, recreate=recreate), control.header_bytes
         )
     ]
     there = {stream.name: stream for streams in found.values() for stream in streams}
@@ -116,7 +100,7 @@ async def prepare(
         _refuse(await _all(obstacle.oversized(connection, control, dataset, target, None) for target in targets))
         fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
         await _check_room(connection, control, fates, account, there.values(), "--recreate: nothing was deleted")
-        await try_connections(access, min(connections, len(targets)), "nothing was deleted")
+        await try_connections(access, min(options.connections, len(targets)), "nothing was deleted")
         if there:
             await asyncio.to_thread(store.check_bytes, dataset, tables)
         names = {table.station: [stream.name for stream in streams] for table, streams in found.items() if streams}
@@ -139,10 +123,7 @@ async def prepare(
             control,
             t,
             there.get(t.stream),
-            mode,
-            replicas,
-            storage,
-            patience,
+            options,
             fresh=t.stream not in begun,
             wide=t.stream in wide and t.of == 1,
         )
@@ -153,7 +134,7 @@ async def prepare(
         await check_alone(connection, await _as_they_are(connection, targets), account.domain)
     if not predictions:
         said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
-        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, replicas, storage)
+        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, options.replicas, options.storage)
     return openings
 
 
@@ -246,15 +227,15 @@ async def targets_of(dataset: Dataset, table: Table, partitions: int, header_byt
     ]
 
 
-def check_options(connection: Connection, control: Control, mode: Mode, replicas: int) -> None:
+def check_options(connection: Connection, control: Control, options: LoadOptions) -> None:
     """Raise ServerError if no load is possible here, or the mode is not known, or surely not so many replicas kept."""
     if not connection.takes_headers:
         raise ServerError(NO_HEADERS)
-    if mode is Mode.BATCH and (slow := control.slow(connection)):
+    if options.mode is Mode.BATCH and (slow := control.slow(connection)):
         raise ServerError(f"--mode batch: {slow}; use --mode auto")
-    if replicas > 1 and station.alone(connection):
+    if options.replicas > 1 and station.alone(connection):
         raise ServerError(
-            f"--replicas {replicas}: this server is in no cluster, so it keeps one replica of a stream; "
+            f"--replicas {options.replicas}: this server is in no cluster, so it keeps one replica of a stream; "
             "leave --replicas out, or give --server one of a cluster"
         )
 
@@ -286,10 +267,7 @@ async def _open(
     control: Control,
     target: Target,
     found: Stream | None,
-    mode: Mode,
-    replicas: int,
-    storage: str,
-    patience: float,
+    options: LoadOptions,
     *,
     fresh: bool,
     wide: bool,
@@ -299,11 +277,11 @@ async def _open(
     ``fresh``: nobody can have begun to fill it if it is made here; ``wide``: it then is to take what Memphis's SDKs of
     before 1.1 publish, too.
     """
-    owner = secrets.token_hex(8)
+    owner, mode = secrets.token_hex(8), options.mode
     marked = {**target.metadata, station.OWNER: owner}
     slow = control.slow(connection)
     if found is None:
-        made = await _make(connection, control, target, marked, replicas, storage, wide=wide)
+        made = await _make(connection, control, target, marked, options, wide=wide)
         slow = slow or ("" if made.batched else obstacle.unbatched(target.stream))
     elif not slow and not found.may_batch:
         slow = obstacle.unbatched(target.stream)
@@ -335,7 +313,7 @@ async def _open(
             raise ServerError(refused(target.stream, (error.code, error.description), found.last)) from error
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
-        quiet = await _quiet(connection, target.stream, patience) if found.batched else found.last
+        quiet = await _quiet(connection, target.stream, options.publish.give_up_after) if found.batched else found.last
         mark = found.metadata.get(station.OWNER)
         forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
         why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
@@ -347,15 +325,16 @@ async def _make(
     control: Control,
     target: Target,
     marked: dict[str, str],
-    replicas: int,
-    storage: str,
+    options: LoadOptions,
     *,
     wide: bool,
 ) -> Stream:
     """Create a target's stream. Raises ServerError where there is no room for it, and as ``create`` does."""
     station_name, number, of, size = target.table.station, target.number, target.of, target.max_bytes
     try:
-        return await control.create(connection, station_name, number, of, marked, size, replicas, storage, wide=wide)
+        return await control.create(
+            connection, station_name, number, of, marked, size, options.replicas, options.storage, wide=wide
+        )
     except ApiError as error:
         if error.code not in codes.FULL:
             raise

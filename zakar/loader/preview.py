@@ -1,6 +1,5 @@
 """What a load would do with each station, and what it needs for that. Looks, and changes nothing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zakar.broker import station
@@ -14,10 +13,10 @@ from zakar.dataset.store import Dataset
 from zakar.loader import need, obstacle, partition, plan
 from zakar.loader import outlook as outlooks
 from zakar.loader.need import Days
-from zakar.loader.opening import Mode, check_options, judged, targets_of
+from zakar.loader.opening import check_options, judged, targets_of
+from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.outlook import Action, Outlook, shortages
 from zakar.loader.overheard import overheard, unreached
-from zakar.loader.producer import Pace
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,15 @@ async def preview(
     connection: Connection,
     control: Control,
     dataset: Dataset,
-    tables: Sequence[Table],
     account: Account,
-    *,
-    mode: Mode = Mode.AUTO,
-    partitions: int | None = None,
-    recreate: bool = False,
-    replicas: int = 1,
+    options: LoadOptions,
 ) -> Preview:
-    """Return what a load of ``tables`` would do. Nothing is created, changed, deleted or stored.
+    """Return what a load would do. Nothing is created, changed, deleted or stored.
 
     Raises ServerError for a mode or replicas that the server does not have, ApiError, and what lost connections raise.
     """
-    check_options(connection, control, mode, replicas)
+    check_options(connection, control, options)
+    tables, mode, recreate = options.tables, options.mode, options.recreate
     used = mode
     if mode is Mode.AUTO:
         used = Mode.NONBLOCKING if control.slow(connection) else Mode.BATCH
@@ -77,7 +72,7 @@ async def preview(
     for table, partitions_there in zip(tables, looked, strict=True):
         there = {stream.name: stream for stream in partitions_there}
         streams += there.values()
-        number = plan.partitions_to_be(list(there.values()), partitions, recreate=recreate)
+        number = plan.partitions_to_be(list(there.values()), options.partitions, recreate=recreate)
         targets = await targets_of(dataset, table, number, control.header_bytes)
         for target in targets:
             found = asked[target.stream] = there.get(target.stream)
@@ -127,18 +122,13 @@ async def preview(
 
 
 def days_that_fit(
-    dataset: Dataset,
-    tables: Sequence[Table],
-    seen: Preview,
-    account: Account,
-    partitions: int = 1,
-    header_bytes: int = 0,
+    dataset: Dataset, seen: Preview, account: Account, options: LoadOptions, header_bytes: int = 0
 ) -> tuple[int, bool]:
     """Return how many days of the dataset the account has room for, and whether only once the stations are deleted.
 
-    Each station is to have so many ``partitions``, each message so many bytes of headers besides ours. Reads all of
-    the tables.
+    Each message has so many bytes of headers besides ours. Reads all of the tables.
     """
+    tables, partitions = options.tables, options.partitions or 1
     deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
     there = {o.stream: o for table in tables for o in seen.of(table) if o.action not in deleted}
     days = [
@@ -154,9 +144,7 @@ def days_that_fit(
     return need.whole_days(days, room, largest, besides, account.copies), bool(there)
 
 
-def predicted(
-    dataset: Dataset, tables: Sequence[Table], seen: Preview, link: Link, pace: Pace, header_bytes: int = 0
-) -> float | None:
+def predicted(dataset: Dataset, seen: Preview, link: Link, options: LoadOptions, header_bytes: int = 0) -> float | None:
     """Return an estimate of the seconds that a load takes; None where the link's rate is not known.
 
     Each message has so many bytes of headers besides ours.
@@ -164,8 +152,8 @@ def predicted(
     if link.rate is None:
         return None
     total = 0.0
-    for table in tables:
+    for table in options.tables:
         for o in seen.of(table):
             frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
-            total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, pace)
+            total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, options.publish)
     return total

@@ -20,9 +20,10 @@ from zakar.errors import ServerError, StoppedError
 from zakar.loader.dialect import TWICE, AckEach, Dialect, FastBatch, Place, Refusal, Stranger
 from zakar.loader.estimate import Estimate
 from zakar.loader.frames import Frames
+from zakar.loader.options import PublishOptions
 from zakar.loader.overheard import fix, overheard
 from zakar.loader.schedule import Schedule
-from zakar.loader.window import FLOW_MOST, IN_FLIGHT_MOST, AutoWindow, Window
+from zakar.loader.window import FLOW_MOST, AutoWindow, Window
 
 _WRITE = 1_024  # messages given to the socket at once
 _PINGS = 3  # times that a lost ack is asked for within an ack deadline
@@ -35,26 +36,6 @@ _OTHER_WRITERS = 3  # times that another's messages, equal to ours, took their p
 _OTHER = "another loader is writing into it; let it finish, or stop it and run this again"
 
 Payloads = Callable[[int], Iterator[pa.Array]]
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How a producer sends.
-
-    ``in_flight``: messages at most, up to IN_FLIGHT_MOST, None for what the link takes. ``ack_timeout``: seconds until
-    an ack is overdue. ``give_up_after``: seconds without progress. ``rate``: messages a second at most, None for as
-    fast as can be.
-    """
-
-    in_flight: int | None = None
-    ack_timeout: float = 15.0
-    give_up_after: float = 300.0
-    rate: float | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for more in flight than a loader that goes on reckons with."""
-        if self.in_flight is not None and not 0 < self.in_flight <= IN_FLIGHT_MOST:
-            raise ValueError(f"in_flight is {self.in_flight}, not from 1 to {IN_FLIGHT_MOST}")
 
 
 @dataclass
@@ -95,7 +76,7 @@ class Job:
     stream: str
     payloads: Payloads
     total: int
-    pace: Pace
+    pace: PublishOptions
     estimate: Estimate
     schedule: Schedule | None
     stop: asyncio.Event

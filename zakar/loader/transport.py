@@ -1,6 +1,5 @@
 """Which way to a broker is taken, of those that were given."""
 
-import enum
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,14 +7,7 @@ from zakar.broker import link
 from zakar.broker.access import Access, is_websocket
 from zakar.broker.connection import LOST, connected
 from zakar.errors import ConfigError, ServerError
-
-
-class Transport(enum.StrEnum):
-    """The way to a broker: plain TCP, a WebSocket, or the faster of those given."""
-
-    AUTO = "auto"
-    TCP = "tcp"
-    WEBSOCKET = "websocket"
+from zakar.loader.options import Transport
 
 
 async def choose(access: Access, transport: Transport, payloads: Callable[[], list[bytes]]) -> Access:
