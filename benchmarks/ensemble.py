@@ -7,7 +7,7 @@ from many seeds, and `zakar check` judges a dataset's annual figures by where th
 in their targets, and a dataset must lie in the bands. The bands of all figures together hold 95 % of the seeds: as
 many seeds are cut off at both ends of every figure. Beside them, what holds 95 % of a figure alone.
 
-With `--write` the bands also go into the package, as zakar/check/ensemble.json.
+With `--write` the bands also go into the package, as zakar/checks/island/ensemble.json.
 """
 
 import itertools
@@ -18,10 +18,11 @@ import msgspec
 import numpy as np
 from common import machine, parser, positive, publish, tell
 
-import zakar.check
-from zakar.check import annual, statistics
-from zakar.check.annual import FIGURES, Band, Ensemble
-from zakar.check.history import simulated
+import zakar.checks.island
+from zakar.checks import statistics
+from zakar.checks.island import annual
+from zakar.checks.island.annual import FIGURES, Band, Ensemble
+from zakar.checks.island.history import simulated
 from zakar.cli.common import workers
 from zakar.models import registry, scenario_files
 from zakar.models.island.settings import IslandScenario
@@ -62,7 +63,7 @@ def main() -> None:
     publish("ensemble", result, _table(scenario, given.seeds, spans, figures), given)
     if given.write:
         known = Ensemble(annual.world_digest(scenario), given.seeds, bands)
-        file = Path(zakar.check.__path__[0]) / annual.FILE
+        file = Path(zakar.checks.island.__path__[0]) / annual.FILE
         file.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
 
 

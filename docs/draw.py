@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from zakar.check import digest, pictures
-from zakar.check.settings import scenario_of
+from zakar.checks.settings import scenario_of
 from zakar.dataset import store
 from zakar.lab import pictures as lab_pictures
 from zakar.lab.run import kept
 from zakar.page import canvas
+from zakar.report import figures as pictures
+from zakar.report import measures as digest
 
 PICTURES = Path(__file__).parent / "pictures"
 ROOT_RULE = re.compile(r":root\s*\{([^}]*)\}")

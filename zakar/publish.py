@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from zakar.check import record
-from zakar.check.integrity import integrity
+from zakar.checks import results
+from zakar.checks.integrity import integrity
 from zakar.dataset import card, croissant, hubs, layout, manifest, store
 from zakar.dataset.about import about
 from zakar.dataset.layout import Split
@@ -25,7 +25,7 @@ from zakar.models import registry
 from zakar.progress import Count, Show, counted, unseen
 from zakar.seeds import secret_root
 
-_TEXTS = (manifest.NAME, card.NAME, croissant.NAME, record.NAME, hubs.NAME)
+_TEXTS = (manifest.NAME, card.NAME, croissant.NAME, results.NAME, hubs.NAME)
 _SHOWN = 5  # surprises, at most
 _LEAST = 8  # bytes that a secret must have, to be searched for
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
@@ -191,11 +191,11 @@ def _write(
         except UnicodeDecodeError as error:
             raise ConfigError(f"{edited}: not UTF-8; save it so, or delete it and it is made anew") from error
     writer.put(card.NAME, text.encode())
-    kept = source / record.NAME
+    kept = source / results.NAME
     if dataset.split is Split.TRAIN and kept.is_file():
-        checks = record.published(kept.read_bytes(), leaving.fingerprint)
+        checks = results.published(kept.read_bytes(), leaving.fingerprint)
         if checks is not None:
-            writer.put(record.NAME, checks)
+            writer.put(results.NAME, checks)
     writer.put(hubs.NAME, hubs.kaggle(leaving, text, owner))
 
 
@@ -225,7 +225,7 @@ def _leaks(leaving: Manifest, allowed: set[Path], source: Path, partial: Path) -
     ``allowed`` are the files that are to leave.
     """
     private = _private(source)
-    kept = {path for path in private if path == source / "private" / record.NAME}  # often the same as the public one
+    kept = {path for path in private if path == source / "private" / results.NAME}  # often the same as the public one
     hidden = {_sha256(path) for path in private if path not in allowed | kept}
     empty = {name for name in _parts(leaving) if not _rows(leaving, name)}  # these are all alike
     told = set(_DIGEST.findall(manifest.encode(leaving)))

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta
 
-from zakar.check import settings
-from zakar.check.figure import Check
-from zakar.check.suites import Suite
+from zakar.checks import settings
+from zakar.checks.check import Check
+from zakar.checks.registry import Suite
 from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, ISLAND_PLACES, READINGS, TWEETS, Column, Table
 from zakar.dataset.store import Dataset

@@ -8,7 +8,7 @@ import dunes
 import pytest
 
 from zakar.broker.server import Server
-from zakar.check import suites
+from zakar.checks import registry as suites
 from zakar.models import registry
 
 Command = Callable[..., tuple[int, str, str]]

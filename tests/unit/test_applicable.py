@@ -19,16 +19,21 @@ from making import edit_manifest, simulated, small_island, tiny
 from scipy.stats import poisson
 
 from zakar import config
-from zakar.check import alerts, applicable, island, posts, realism, record, statistics, suites
-from zakar.check.figure import Check
-from zakar.check.history import recorded
-from zakar.check.report import report
+from zakar.checks import applicable, statistics
+from zakar.checks import classic as realism
+from zakar.checks import registry as suites
+from zakar.checks import results as record
+from zakar.checks.check import Check
+from zakar.checks.island import alerts, posts
+from zakar.checks.island import suite as island
+from zakar.checks.island.history import recorded
 from zakar.dataset import store
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
 from zakar.models.island import terrain as world
 from zakar.models.shared import phrase_files
 from zakar.models.shared.settings import Scenario
+from zakar.report.page import report
 from zakar.seeds import Seeds
 from zakar.simulation.description import published_settings
 

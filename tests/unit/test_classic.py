@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from zakar.check.figure import Check
-from zakar.check.integrity import integrity
-from zakar.check.realism import classic
+from zakar.checks.check import Check
+from zakar.checks.classic import classic
+from zakar.checks.integrity import integrity
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table
 from zakar.dataset.store import Dataset

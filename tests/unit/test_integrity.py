@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from making import edit_manifest, rewrite, simulated, small_island
 
-from zakar.check import suites
-from zakar.check.figure import Check
-from zakar.check.integrity import check_private, integrity
+from zakar.checks import registry as suites
+from zakar.checks.check import Check
+from zakar.checks.integrity import check_private, integrity
 from zakar.dataset import store
 from zakar.dataset.schema import PUBLIC
 from zakar.errors import MismatchError

@@ -17,14 +17,18 @@ from making import rewrite, simulated, sketched, small_island
 from scipy import ndimage
 
 from zakar import config
-from zakar.check import again, alerts, annual, climate, ignition, labels, network, posts
-from zakar.check.annual import Band, Ensemble
-from zakar.check.figure import Check
-from zakar.check.history import History, recorded
-from zakar.check.ignition import CellDays
-from zakar.check.island import island
-from zakar.check.network import Readings, SensorDays
-from zakar.check.posts import Posts, Rows
+from zakar.checks.check import Check
+from zakar.checks.island import alert_labels as labels
+from zakar.checks.island import alerts, annual, climate, posts
+from zakar.checks.island import baselines as ignition
+from zakar.checks.island import reproducibility as again
+from zakar.checks.island import sensors as network
+from zakar.checks.island.annual import Band, Ensemble
+from zakar.checks.island.baselines import CellDays
+from zakar.checks.island.history import History, recorded
+from zakar.checks.island.posts import Posts, Rows
+from zakar.checks.island.sensors import Readings, SensorDays
+from zakar.checks.island.suite import island
 from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.models import registry, scenario_files

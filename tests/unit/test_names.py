@@ -14,7 +14,7 @@ import pytest
 from making import edit_manifest, simulated, small_island, tiny
 
 from zakar import config
-from zakar.check.integrity import integrity
+from zakar.checks.integrity import integrity
 from zakar.dataset import content, layout, manifest, store
 from zakar.dataset.schema import ISLAND_MAP, ISLAND_PLACES
 from zakar.dataset.store import Dataset

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from making import edit_manifest, rewrite, small_island
 
-from zakar.check import record
-from zakar.check.figure import Check
-from zakar.check.report import report, verdict_of
+from zakar.checks import results as record
+from zakar.checks.check import Check
 from zakar.dataset import croissant, hubs, manifest, store
 from zakar.dataset.layout import Split
 from zakar.errors import ConfigError, MismatchError
 from zakar.models import registry, scenario_files
 from zakar.publish import Publication, publish
+from zakar.report.page import report, verdict_of
 from zakar.seeds import secret_root
 from zakar.simulation.keys import kept_key
 from zakar.simulation.run import simulate
@@ -268,7 +268,7 @@ def test_a_held_out_file_in_a_released_ones_place_does_not_leave(folder: Path, t
 
 def test_checks_of_held_out_days_do_not_leave(folder: Path, tmp_path: Path) -> None:
     dataset = store.open_dataset(str(folder))
-    checks = [Check("21/a", "a score", 0.7, 0, 1, "x"), Check("23/drop", "on held-out days", 0.01, 0, 1, "x")]
+    checks = [Check("21/a", "a score", 0.7, 0, 1, "x"), Check("23/auc-drop", "on held-out days", 0.01, 0, 1, "x")]
     record.keep(dataset, checks)
     published(folder, tmp_path / "out")
     assert [c["id"] for c in json.loads((tmp_path / "out" / "checks.json").read_bytes())["checks"]] == ["21/a"]

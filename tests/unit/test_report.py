@@ -19,15 +19,16 @@ from hypothesis.extra import numpy as hnp
 from making import edit_manifest, rewrite, simulated, small_island, tiny
 from pages import ATTACK, OVERLAPS, Page
 
-from zakar.check import digest, pictures
-from zakar.check.digest import AFTER, BEFORE, REACH, Alerts, Faults, Fires, Posts, Readings, Times
-from zakar.check.record import NAME as CHECKS
-from zakar.check.report import CheckLine, Report, report, verdict_of
+from zakar.checks.results import NAME as CHECKS
 from zakar.cli.report import report_command
 from zakar.dataset import store
 from zakar.errors import ConfigError, MismatchError
 from zakar.models import registry, scenario_files
 from zakar.page import canvas
+from zakar.report import figures as pictures
+from zakar.report import measures as digest
+from zakar.report.measures import AFTER, BEFORE, REACH, Alerts, Faults, Fires, Posts, Readings, Times
+from zakar.report.page import CheckLine, Report, report, verdict_of
 
 
 @pytest.fixture

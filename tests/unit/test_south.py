@@ -8,8 +8,8 @@ import pytest
 from making import small_island
 
 from zakar import config
-from zakar.check import annual
-from zakar.check.history import History, simulated
+from zakar.checks.island import annual
+from zakar.checks.island.history import History, simulated
 from zakar.errors import ConfigError
 from zakar.models import registry, scenario_files
 from zakar.models.island import posts as tweets

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from zakar.check import statistics
+from zakar.checks import statistics
 from zakar.models.island.terrain import STEPS
 
 SCORED = st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 2)), max_size=40)

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zakar import location
-from zakar.check import record
-from zakar.check.figure import Check, accepted, written
+from zakar.checks import results
+from zakar.checks.check import Check, accepted, written
 from zakar.cli.common import Dataset, Json, meter, workers
 from zakar.cli.printing import give, show, tell
 from zakar.dataset import layout, store
@@ -238,9 +238,9 @@ def check_command(where: Dataset, json: Json = False) -> None:
 
     Example: `zakar check data/classic`
     """
-    from zakar.check import suites  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
-    from zakar.check.integrity import check_private, integrity  # noqa: PLC0415 - as above
-    from zakar.check.settings import truth  # noqa: PLC0415 - as above
+    from zakar.checks import registry as suites  # noqa: PLC0415 - SciPy takes a second, for which others need not wait
+    from zakar.checks.integrity import check_private, integrity  # noqa: PLC0415 - as above
+    from zakar.checks.settings import truth  # noqa: PLC0415 - as above
 
     dataset = store.open_dataset(where)
     suite = str(dataset.manifest.scenario.get("checks", "none"))
@@ -264,7 +264,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
         with meter("measuring, steps") as progress:
             checks += suites.figures(dataset, suite, progress)
     if json:
-        give(record.report(dataset.manifest.fingerprint, checks))
+        give(results.report(dataset.manifest.fingerprint, checks))
     else:
         console = Console(soft_wrap=True)
         words = [(c.id, written(float(c.value)), accepted(c.low, c.high)) for c in checks]
@@ -292,7 +292,7 @@ def check_command(where: Dataset, json: Json = False) -> None:
 
 def _keep(dataset: store.Dataset, checks: Sequence[Check]) -> None:
     try:
-        record.keep(dataset, checks)
+        results.keep(dataset, checks)
     except ConfigError as error:  # whoever only reads a dataset may check it all the same
         tell(str(error))
 

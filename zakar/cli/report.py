@@ -30,7 +30,7 @@ def report_command(
 
     Example: `zakar report data/island --out report.html`
     """
-    from zakar.check.report import report  # noqa: PLC0415 - matplotlib takes half a second, for which others need not wait
+    from zakar.report.page import report  # noqa: PLC0415 - matplotlib takes half a second, for which others need not wait
 
     began = time.perf_counter()
     dataset = store.open_dataset(where)

@@ -14,7 +14,6 @@ from zakar.dataset.schema import PREDICTIONS, Table
 
 NAME = "README.md"
 
-BASELINES = ("21/", "22/")  # how the checks that score a baseline are called
 _BEGIN, _END = "<!-- baselines -->", "<!-- end of baselines -->"
 
 _SIZES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9, 10**10, 10**11, 10**12)  # as dataset hubs name them
@@ -24,7 +23,7 @@ class Figure(Protocol):
     """What a check found: a value, and the range that is accepted for it, both ends included."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102
+    def baseline(self) -> bool: ...  # noqa: D102
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
@@ -284,7 +283,7 @@ def _scores(manifest: Manifest, figures: Iterable[Figure]) -> list[str]:
     rows = [
         _row(figure.name, f"{figure.value:.3f}" if math.isfinite(figure.value) else "none", _expected(figure))
         for figure in figures
-        if figure.id.startswith(BASELINES)
+        if figure.baseline
     ]
     if not rows:
         hint = "No scores yet: run `zakar check` on this folder, and they appear here and in `checks.json`."

@@ -13,9 +13,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 from msgspec import Struct
 
-from zakar.check import digest, pictures, record, settings
-from zakar.check.digest import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings
-from zakar.check.figure import accepted, written
+from zakar.checks import results, settings
+from zakar.checks.check import accepted, written
 from zakar.dataset import store
 from zakar.dataset.about import about
 from zakar.dataset.store import Dataset
@@ -24,6 +23,8 @@ from zakar.models import registry
 from zakar.models.calendar import Calendar, Times
 from zakar.models.shared.settings import Grid
 from zakar.page import canvas, template
+from zakar.report import figures, measures
+from zakar.report.measures import Alerts, Bursts, Episode, Faults, Fires, Map, Post, Posts, Readings
 
 _SAMPLE = 10  # posts shown
 _ROWS = 60  # sensors shown
@@ -143,7 +144,7 @@ def verdict_of(dataset: Dataset) -> Verdict | None:
 
     Raises MismatchError if the file cannot be read.
     """
-    path = posixpath.join(dataset.root, record.NAME)
+    path = posixpath.join(dataset.root, results.NAME)
     try:
         with dataset.filesystem.open_input_stream(os.fsencode(path)) as stream:
             verdict = msgspec.json.decode(stream.read(), type=Verdict)
@@ -176,18 +177,18 @@ def _facts(dataset: Dataset, grid: Grid, calendar: Calendar) -> list[tuple[str, 
 
 def _sections(dataset: Dataset, grid: Grid, calendar: Calendar, truth: bool) -> Iterator[Section]:
     when = calendar.times(dataset.manifest.first_day, dataset.manifest.days)
-    ground = digest.island_map(dataset, grid)
-    found = digest.readings(dataset, when, grid)
-    official = digest.alerts(dataset, when, grid)
-    written = digest.posts(dataset, when, grid)
-    wrong = digest.faults(dataset, grid) if truth else None
-    together = digest.episodes(wrong) if wrong is not None else []
+    ground = measures.island_map(dataset, grid)
+    found = measures.readings(dataset, when, grid)
+    official = measures.alerts(dataset, when, grid)
+    written = measures.posts(dataset, when, grid)
+    wrong = measures.faults(dataset, grid) if truth else None
+    together = measures.episodes(wrong) if wrong is not None else []
     shown = _examples(together, wrong, found, when) if wrong is not None else []
-    true = digest.fires(dataset, grid) if truth else None
+    true = measures.fires(dataset, grid) if truth else None
 
     if ground is not None:
         yield _island(ground, found)
-    sky = digest.weather(dataset, when, grid, [e.cell for e in shown]) if truth else None
+    sky = measures.weather(dataset, when, grid, [e.cell for e in shown]) if truth else None
     yield _seasons(when, found, sky)
     if not dataset.manifest.withheld:
         yield _fires(when, (grid.width, grid.height), ground, official, true)
@@ -198,7 +199,7 @@ def _sections(dataset: Dataset, grid: Grid, calendar: Calendar, truth: bool) -> 
 
 
 def _panel(title: str, caption: str, svg: str, truth: bool = False) -> Panel:
-    return Panel(title, caption, Markup(svg), truth)  # noqa: S704 - drawn by pictures.py, which escapes words
+    return Panel(title, caption, Markup(svg), truth)  # noqa: S704 - drawn by figures.py, which escapes words
 
 
 def _island(ground: Map, found: Readings) -> Section:
@@ -212,18 +213,18 @@ def _island(ground: Map, found: Readings) -> Section:
             _panel(
                 "Elevation, roads and settlements",
                 "Light from the north-west. A circle is a settlement, the larger the more people.",
-                pictures.relief(ground),
+                figures.relief(ground),
             ),
             _panel(
                 "Fuel",
                 "The vegetation that a fire finds in each cell, and its share of the land.",
-                pictures.fuel(ground),
+                figures.fuel(ground),
             ),
-            _panel("People and roads", "Residents of each cell; lines are roads.", pictures.people(ground)),
+            _panel("People and roads", "Residents of each cell; lines are roads.", figures.people(ground)),
             _panel(
                 "Sensors and roads",
                 "How many thermometers stand in a cell at once, at most; cells without any are bare.",
-                pictures.sensors(ground, _standing_at_once(found, ground.land.shape)),
+                figures.sensors(ground, _standing_at_once(found, ground.land.shape)),
             ),
         ],
     )
@@ -240,12 +241,12 @@ def _standing_at_once(found: Readings, shape: tuple[int, ...]) -> np.ndarray:
     return most.reshape(shape)
 
 
-def _seasons(when: Times, found: Readings, sky: digest.Weather | None) -> Section:
+def _seasons(when: Times, found: Readings, sky: measures.Weather | None) -> Section:
     panels = [
         _panel(
             "The year's course",
             "Readings of all sensors, running means of 15 days.",
-            pictures.seasons(when, found.mean_f, found.low_f, found.high_f),
+            figures.seasons(when, found.mean_f, found.low_f, found.high_f),
         )
     ]
     if len(np.unique(when.year)) > 1:
@@ -253,16 +254,16 @@ def _seasons(when: Times, found: Readings, sky: digest.Weather | None) -> Sectio
             _panel(
                 "Every day of every year",
                 "Mean reading of the island, a row a year.",
-                pictures.every_day(when, found.mean_f),
+                figures.every_day(when, found.mean_f),
             )
         )
     if sky is not None:
         panels += [
-            _panel("Rain", "Mean over the land. A dot is a single year.", pictures.rain(when, sky.rain_mm), truth=True),
+            _panel("Rain", "Mean over the land. A dot is a single year.", figures.rain(when, sky.rain_mm), truth=True),
             _panel(
                 "Fire danger",
                 "Mean over the land, running means of 15 days. A thin line is a single year.",
-                pictures.danger(when, sky.fwi),
+                figures.danger(when, sky.fwi),
                 truth=True,
             ),
         ]
@@ -279,13 +280,13 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
             _panel(
                 "Where it burned and started",
                 "Burned cells of fires that escaped initial attack, and where all fires started.",
-                pictures.fire_map(land, true),
+                figures.fire_map(land, true),
                 truth=True,
             )
         )
     panels.append(
         _panel(
-            "Where fires were reported", "The official alerts of each cell.", pictures.alert_map(land, shape, official)
+            "Where fires were reported", "The official alerts of each cell.", figures.alert_map(land, shape, official)
         )
     )
     if len(np.unique(when.year)) > 1:
@@ -293,7 +294,7 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
             _panel(
                 "By year",
                 "Fires by cause, and the area that they burned." if true is not None else "Official alerts.",
-                pictures.fires_by_year(when, official, true),
+                figures.fires_by_year(when, official, true),
                 truth=true is not None,
             )
         )
@@ -301,7 +302,7 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
         _panel(
             "Through the year",
             "Shares of all fires and of all burned area." if true is not None else "Shares of all official alerts.",
-            pictures.fires_by_month(when, official, true),
+            figures.fires_by_month(when, official, true),
             truth=true is not None,
         )
     )
@@ -310,7 +311,7 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
             _panel(
                 "By size",
                 "The share of fires that burned at least so much; both axes are logarithmic. A cell has 100 ha.",
-                pictures.fire_sizes(true),
+                figures.fire_sizes(true),
                 truth=True,
             )
         )
@@ -319,7 +320,7 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
             _panel(
                 "How late alerts come",
                 "From the day of the event to that of its notification.",
-                pictures.delays(official),
+                figures.delays(official),
             )
         )
     words = f"{len(official.day):,} official alerts."
@@ -334,20 +335,20 @@ def _fires(when: Times, shape: tuple[int, int], ground: Map | None, official: Al
 def _posts(dataset: Dataset, when: Times, grid: Grid, written: Posts, official: Alerts, true: Fires | None) -> Section:
     panels: list[Panel] = []
     shown: list[Post] = []
-    reach = 2 * digest.REACH + 1
+    reach = 2 * measures.REACH + 1
     number = int(written.by_cell.sum(dtype=np.int64))
     if len(official.day) and number:
-        near = digest.bursts(written, official, when)
+        near = measures.bursts(written, official, when)
         panels += _burst_panels(near, reach)
         day, cell = int(official.day[near.greatest]), int(official.cell[near.greatest])
-        shown = digest.posts_near(dataset, grid, day, cell, _SAMPLE)
+        shown = measures.posts_near(dataset, grid, day, cell, _SAMPLE)
     if len(np.unique(when.year)) > 1:
         number_by_day = written.by_cell.sum(axis=(1, 2), dtype=np.int64)
-        panels.append(_panel("Over the years", "Mean of each month.", pictures.posts_over_years(when, number_by_day)))
+        panels.append(_panel("Over the years", "Mean of each month.", figures.posts_over_years(when, number_by_day)))
     if written.by_hour is not None:
-        panels.append(_panel("Time of day", "All posts.", pictures.hours(written.by_hour)))
+        panels.append(_panel("Time of day", "All posts.", figures.hours(written.by_hour)))
     if true is not None:
-        about = digest.topics(dataset, true)
+        about = measures.topics(dataset, true)
         escaped = int(np.count_nonzero(true.escaped))
         if about.by_lag.any():
             panels.insert(
@@ -355,12 +356,12 @@ def _posts(dataset: Dataset, when: Times, grid: Grid, written: Posts, official: 
                 _panel(
                     "Posts about a fire that escaped",
                     f"By topic, mean of {escaped:,} fires, wherever their authors say they are.",
-                    pictures.burst_by_topic(about.names, about.by_lag, escaped),
+                    figures.burst_by_topic(about.names, about.by_lag, escaped),
                     truth=True,
                 ),
             )
         panels.append(
-            _panel("What posts are about", "All posts.", pictures.topics(about.names, about.count), truth=True)
+            _panel("What posts are about", "All posts.", figures.topics(about.names, about.count), truth=True)
         )
     words = f"{number:,} posts, {number / when.days:,.0f} a day."
     return Section("posts", "Posts and their bursts", words, panels, posts=shown)
@@ -372,13 +373,13 @@ def _burst_panels(near: Bursts, reach: int) -> list[Panel]:
         _panel(
             "The burst around a fire",
             f"Posts {around} of each official alert, sum of {len(near.near):,} alerts, against the number "
-            f"{digest.BEFORE} to {digest.QUIET + 1} days before.",
-            pictures.burst(near.relative),
+            f"{measures.BEFORE} to {measures.QUIET + 1} days before.",
+            figures.burst(near.relative),
         ),
         _panel(
             "One burst",
             f"Posts {around} of the alert with the greatest burst; some of them stand below.",
-            pictures.one_burst(near.near[near.greatest]),
+            figures.one_burst(near.near[near.greatest]),
         ),
     ]
 
@@ -389,7 +390,7 @@ def _faults(
     wrong: Faults,
     together: Sequence[Episode],
     shown: Sequence[Episode],
-    sky: digest.Weather,
+    sky: measures.Weather,
 ) -> Section:
     kind_month = np.zeros((len(wrong.kinds), int(when.month[-1]) + 1))
     np.add.at(kind_month, (wrong.kind, when.month[wrong.day - when.first_day]), 1)
@@ -399,7 +400,7 @@ def _faults(
         _panel(
             "Faults over the years",
             "Share of the days of all sensors, by month.",
-            pictures.fault_shares(when, wrong.kinds, kind_month, sensor_days),
+            figures.fault_shares(when, wrong.kinds, kind_month, sensor_days),
             truth=True,
         )
     ]
@@ -408,7 +409,7 @@ def _faults(
             _panel(
                 "Faults as they look",
                 "A sensor each, beside what was true in its cell; the fault is shaded.",
-                pictures.fault_examples([_example(e, wrong, found, when, sky) for e in shown]),
+                figures.fault_examples([_example(e, wrong, found, when, sky) for e in shown]),
                 truth=True,
             )
         )
@@ -470,7 +471,7 @@ def _visible(episode: Episode, found: Readings, when: Times) -> tuple[int, int, 
 
 
 def _example(
-    episode: Episode, wrong: Faults, found: Readings, when: Times, sky: digest.Weather
+    episode: Episode, wrong: Faults, found: Readings, when: Times, sky: measures.Weather
 ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
     first = episode.first - when.first_day
     window = slice(max(first - _AROUND, 0), min(first + _AROUND + 1, when.days))
@@ -499,22 +500,22 @@ def _missing(when: Times, found: Readings, official: Alerts, grid: Grid) -> Sect
         _panel(
             "Sensors that report",
             "Sensors that report on a day, mean of the month, and the share of expected readings that is missing.",
-            pictures.reporting(when, standing.sum(axis=0), found.seen.sum(axis=0)),
+            figures.reporting(when, standing.sum(axis=0), found.seen.sum(axis=0)),
         ),
         _panel(
             f"{len(chosen)} sensors through {'year ' if not when.dated else ''}{year}",
             "A row each, from the west to the east.",
-            pictures.one_year(when, year, found.seen[chosen][:, days], standing[chosen][:, days]),
+            figures.one_year(when, year, found.seen[chosen][:, days], standing[chosen][:, days]),
         ),
         _panel(
             "How long gaps are",
             "The missing readings by the length of the gap that they lie in.",
-            pictures.gap_lengths(digest.gaps(found)),
+            figures.gap_lengths(measures.gaps(found)),
         ),
         _panel(
             "Near fires",
-            f"Readings that are missing within {2 * digest.REACH + 1} x {2 * digest.REACH + 1} cells of alerts.",
-            pictures.missing_near_fires(digest.missing_near(found, official, when, grid), share),
+            f"Readings that are missing within {2 * measures.REACH + 1} x {2 * measures.REACH + 1} cells of alerts.",
+            figures.missing_near_fires(measures.missing_near(found, official, when, grid), share),
         ),
     ]
     return Section("missing", "Missing readings", words, panels)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from zakar.check.figure import Check
+from zakar.checks.check import Check
 from zakar.dataset import store
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset

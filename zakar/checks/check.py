@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+# Whoever gets the released days is told of neither.
+PRIVATE = frozenset({"23/climate", "23/auc-drop"})
 _LARGE = 10_000  # from which on numbers are written in full
 
 
@@ -12,7 +14,7 @@ class Check:
 
     A value that is not a number, for want of data, is in no range. Infinite ends: told, and not judged. ``settings``:
     sections, or keys as `section.key`, for whose values the range was found; none where any island must lie in it.
-    ``why``: why it does not apply to the dataset, empty where it does.
+    ``why``: why it does not apply to the dataset, empty where it does. ``baseline``: whether it scores a simple method.
     """
 
     id: str
@@ -23,6 +25,17 @@ class Check:
     source: str
     settings: tuple[str, ...] = ()
     why: str = ""
+    baseline: bool = False
+
+    @property
+    def group(self) -> int:
+        """The number in the list of what a sceptic asks, which the id begins with."""
+        return int(self.id.partition("/")[0])
+
+    @property
+    def private(self) -> bool:
+        """Whether it tells of held-out days."""
+        return self.id in PRIVATE
 
     @property
     def applies(self) -> bool:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from zakar.check import annual, statistics
-from zakar.check.figure import DAYS, FIRES, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, Check
+from zakar.checks.island import annual
+from zakar.checks.island.history import History
 
 
 def checks(history: History) -> list[Check]:

@@ -3,8 +3,8 @@
 import posixpath
 from collections.abc import Iterator
 
-from zakar.check import settings
-from zakar.check.figure import Check
+from zakar.checks import settings
+from zakar.checks.check import Check
 from zakar.dataset import content, layout, store
 from zakar.dataset.content import fingerprint
 from zakar.dataset.layout import Split

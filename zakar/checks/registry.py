@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zakar.check import applicable, island, realism
-from zakar.check.figure import Check
+from zakar.checks import applicable, classic
+from zakar.checks.check import Check
+from zakar.checks.island import suite as island
 from zakar.dataset.store import Dataset
 from zakar.models import registry
 from zakar.progress import Show, unseen
@@ -30,8 +31,8 @@ class Suite:
 
 
 SUITES = {
-    "classic": Suite(realism.classic, "classic"),
-    "island": Suite(island.island, "island", truth=True, baselines=island.baselines),
+    "classic": Suite(classic.checks, "classic"),
+    "island": Suite(island.checks, "island", truth=True, baselines=island.scores),
 }
 
 

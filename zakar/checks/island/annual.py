@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, FIRES, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, Check
+from zakar.checks.island.history import History
 from zakar.models.island.settings import IslandScenario
 
 SMALLEST_HA = 1.0  # of the fires that the size distribution is fitted to: below, records are not complete
@@ -170,7 +170,7 @@ def world_digest(scenario: IslandScenario) -> str:
 @cache
 def ensemble() -> Ensemble | None:
     """Return the ensemble that comes with this zakar, None if none does."""
-    file = resources.files("zakar.check") / FILE
+    file = resources.files("zakar.checks.island") / FILE
     return msgspec.json.decode(file.read_bytes(), type=Ensemble) if file.is_file() else None
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, WEATHER, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, WEATHER, Check
+from zakar.checks.island.history import History
 
 _MOST_PLACES = 600  # that are compared with each other: of a large island every so-manyth
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, FIRES, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, Check
+from zakar.checks.island.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import ALERT_CAUSES, ALERTS
 from zakar.dataset.store import Dataset

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import ndimage
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, FIRES, WEATHER, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, WEATHER, Check
+from zakar.checks.island.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import BURNED_CELLS, READINGS, SENSOR_FAULTS
 from zakar.dataset.store import Dataset

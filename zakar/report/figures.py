@@ -21,10 +21,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
 from scipy import ndimage
 
-from zakar.check.digest import AFTER, BEFORE, Alerts, Fires, Map
 from zakar.models.calendar import Times
 from zakar.page import canvas
 from zakar.page.canvas import BLUE, GREY, INK, LAND, LINE, MUTED, ORANGE, RED, SEA, SERIES, SKY, WIDTH
+from zakar.report.measures import AFTER, BEFORE, Alerts, Fires, Map
 
 # Lightness rises or falls all along, so that they read the same with any kind of colour vision; heat is blue to red.
 _RELIEF = LinearSegmentedColormap.from_list("relief", ["#47735f", "#86a375", "#c9c08e", "#ddcbaa", "#f7f3ea"])

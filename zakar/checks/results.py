@@ -1,31 +1,30 @@
 """What checks found, kept beside the data: for whoever gets it, and in full for whoever made it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from zakar import files
-from zakar.check.figure import Check
+from zakar.checks.check import PRIVATE, Check
 from zakar.dataset import card
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, MismatchError
 
 NAME = "checks.json"
 
-# They compare the released days with those that are held out. Whoever gets the data is told of neither.
-_PRIVATE = "23"
-
 
 def report(fingerprint: str, checks: Sequence[Check]) -> dict[str, object]:
     """Return what was found of the dataset with that fingerprint, and whether all of it that applies is accepted."""
-    figures = ("value", "low", "high")  # numbers of NumPy's, some of them
     rows = [
         {
-            **asdict(check),
-            **{name: float(getattr(check, name)) for name in figures},
+            "id": check.id,
+            "name": check.name,
+            **{name: float(getattr(check, name)) for name in ("value", "low", "high")},  # some are NumPy's
+            "source": check.source,
+            "settings": check.settings,
+            "why": check.why,
             "ok": check.ok,
             "applies": check.applies,
         }
@@ -42,7 +41,7 @@ def keep(dataset: Dataset, checks: Sequence[Check]) -> None:
     """
     if dataset.local is None:
         raise ConfigError("the report is not kept: an object store is only read")
-    shown = [check for check in checks if check.id.partition("/")[0] != _PRIVATE]
+    shown = [check for check in checks if not check.private]
     if (dataset.local / "private").is_dir():
         _write(dataset.local / "private" / NAME, _encoded(report(dataset.manifest.fingerprint, checks)))
     _write(dataset.local / NAME, _encoded(report(dataset.manifest.fingerprint, shown)))
@@ -63,7 +62,7 @@ def published(content: bytes, fingerprint: str) -> bytes | None:
         found = msgspec.json.decode(content, type=_Report)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if any(check.id.partition("/")[0] == _PRIVATE for check in found.checks):
+    if any(check.id in PRIVATE for check in found.checks):
         raise MismatchError(f"{NAME}: tells of held-out days; run `zakar check` again, which keeps that in private/")
     return _encoded(msgspec.to_builtins(found)) if found.fingerprint == fingerprint else None
 

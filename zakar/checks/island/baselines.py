@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, FIRES, Check
-from zakar.check.history import History
-from zakar.check.posts import Rows
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, Check
+from zakar.checks.island.history import History
+from zakar.checks.island.posts import Rows
 from zakar.models.island.terrain import FUELS
 from zakar.models.shared import gregorian
 
@@ -188,8 +188,17 @@ def checks(released: Signals, first_test_day: int) -> list[Check]:
             (*FIRES, *DAYS),
         ),
         *(
-            Check(f"21/{name}", f"AUC of {what}{FOR}", found[name], low, high, _RANGE, (*FIRES, *DAYS, *seen))
-            for name, (what, low, high, seen) in _TRIED.items()
+            Check(
+                f"21/{name}",
+                f"AUC of {what}{FOR}",
+                found[name],
+                low,
+                high,
+                _RANGE,
+                (*FIRES, *DAYS, *on),
+                baseline=True,
+            )
+            for name, (what, low, high, on) in _TRIED.items()
         ),
     ]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from zakar.check import settings
-from zakar.check.figure import Check
+from zakar.checks import settings
+from zakar.checks.check import Check
 from zakar.dataset.store import Dataset
 from zakar.models import registry, scenario_files
 from zakar.models.shared import phrase_files

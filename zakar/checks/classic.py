@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from zakar.check import settings, statistics
-from zakar.check.figure import Check
+from zakar.checks import settings, statistics
+from zakar.checks.check import Check
 from zakar.dataset import store
 from zakar.dataset.schema import ALERTS, READINGS, TWEETS
 from zakar.dataset.store import Dataset
@@ -17,7 +17,7 @@ from zakar.models.classic.settings import ClassicScenario
 from zakar.progress import Show, counted, unseen
 
 
-def classic(dataset: Dataset, progress: Show = unseen) -> list[Check]:
+def checks(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     """Compare with the 2023 data set: volume, order, season, noise, fires, alerts, posts.
 
     ``progress`` is told the tables that were measured. Raises MismatchError if the manifest's scenario cannot be read.

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zakar.check import statistics
-from zakar.check.figure import DAYS, FIRES, Check
-from zakar.check.history import History
+from zakar.checks import statistics
+from zakar.checks.check import DAYS, FIRES, Check
+from zakar.checks.island.history import History
 from zakar.dataset import store
 from zakar.dataset.schema import TWEET_TOPICS, TWEETS
 from zakar.dataset.store import Dataset
@@ -250,6 +250,7 @@ def told_apart(score: np.ndarray, positive: np.ndarray) -> Check:
         0.95,
         f"{_CRISIS}: 0.907, informative or not",
         (*FIRES, *DAYS, "tweets"),
+        baseline=True,
     )
 
 
@@ -271,6 +272,7 @@ def leak(posts: Posts, day: np.ndarray, positive: np.ndarray, train: np.ndarray)
         0.5 - within,
         0.5 + within,
         "what a post is about must show in its words alone",
+        baseline=True,
     )
 
 

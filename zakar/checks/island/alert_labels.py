@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zakar.check import ignition, posts, statistics
-from zakar.check.figure import Check
-from zakar.check.history import History
-from zakar.check.ignition import CellDays, Signals
-from zakar.check.posts import Rows
+from zakar.checks import statistics
+from zakar.checks.check import Check
+from zakar.checks.island import baselines, posts
+from zakar.checks.island.baselines import CellDays, Signals
+from zakar.checks.island.history import History
+from zakar.checks.island.posts import Rows
 from zakar.dataset import store
 from zakar.dataset.schema import ALERTS
 from zakar.dataset.store import Dataset
@@ -47,7 +48,7 @@ def sample(history: History, told: Told, first_test_day: int) -> CellDays:
     Each is said to have a fire where an alert says so.
     """
     known = told.before(first_test_day)
-    return ignition.labelled(history.until(first_test_day), known.day, known.place, _OTHERS)
+    return baselines.labelled(history.until(first_test_day), known.day, known.place, _OTHERS)
 
 
 def checks(dataset: Dataset, history: History, warmth_f: np.ndarray, rows: Rows, first_test_day: int) -> list[Check]:
@@ -55,19 +56,19 @@ def checks(dataset: Dataset, history: History, warmth_f: np.ndarray, rows: Rows,
 
     ``warmth_f``: temperatures, (days, n). ``rows``: of all posts.
     """
-    told, true = read(dataset, history), ignition.sample(history, _OTHERS)
+    told, true = read(dataset, history), baselines.sample(history, _OTHERS)
     alerted, tested = sample(history, told, first_test_day), true.where(true.day >= first_test_day)
     # What is posted near an alert is taken to be about a fire: the words of fires are learned from that.
-    suspect = ignition.near(rows, alerted.where(alerted.fire), history)
+    suspect = baselines.near(rows, alerted.where(alerted.fire), history)
     few = (rows.day < first_test_day) & statistics.sampled(np.arange(len(rows.day)), _LEARNED)
     learned = suspect | few
-    some = posts.read(dataset, learned | ignition.near(rows, alerted, history) | ignition.near(rows, tested, history))
+    some = posts.read(dataset, learned | baselines.near(rows, alerted, history) | baselines.near(rows, tested, history))
     words, day, cell = posts.words(some.text), rows.day[some.row], rows.cell[some.row]
     classifier = posts.trained(words, suspect[some.row], learned[some.row])
     score = classifier.scores(words, len(day))
 
     def signals(at: CellDays) -> Signals:
-        return ignition.sensed(history, warmth_f, at, day, cell, score, classifier.alarm)
+        return baselines.sensed(history, warmth_f, at, day, cell, score, classifier.alarm)
 
     return judged(told, signals(alerted), signals(tested), first_test_day)
 
@@ -77,11 +78,12 @@ def judged(told: Told, alerted: Signals, unseen: Signals, first_test_day: int) -
     return [
         Check(
             "21/alert-labels",
-            f"AUC of the day's temperature and posts, both learned from alerts alone{ignition.FOR}; not judged",
-            ignition.skill("fused", alerted, first_test_day, unseen),
+            f"AUC of the day's temperature and posts, both learned from alerts alone{baselines.FOR}; not judged",
+            baselines.skill("fused", alerted, first_test_day, unseen),
             -np.inf,
             np.inf,
             _SOURCE,
+            baseline=True,
         ),
         Check(
             "21/alert-known",
@@ -91,6 +93,7 @@ def judged(told: Told, alerted: Signals, unseen: Signals, first_test_day: int) -
             -np.inf,
             np.inf,
             "an alert comes after its fire: it foretells none",
+            baseline=True,
         ),
     ]
 
