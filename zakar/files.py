@@ -1,4 +1,4 @@
-"""Files of this machine that are written: whole or not at all, and what the system says of them in words."""
+"""Files of this machine: whether they are there, and written whole or not at all."""
 
 import contextlib
 import os
@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zakar.errors import ConfigError
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of a name; a name that no file can have, being too long for one, has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -139,3 +139,10 @@ def test_a_broker_that_is_not_started_prints_no_secret(words: list[str]):
     done = zakar("broker", "--port", str(free_port()), *words)
     assert done.returncode == 2
     assert "QSECRET123" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["--tlsca", "--tlscert", "--creds", "--nkey"])
+def test_a_name_that_no_file_can_have_is_refused_by_its_option(option: str):
+    done = zakar("consume", "x", "--server", "nats://127.0.0.1:1", option, "Q" * 5_000)
+    assert done.returncode == 2
+    assert done.stderr.strip() in {f"zakar: {option}: no such file", f"zakar: {option}: file name too long"}

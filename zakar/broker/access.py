@@ -11,6 +11,7 @@ from zakar.broker import address as addresses
 from zakar.broker import credentials
 from zakar.broker.address import DEFAULT_SERVER, Address
 from zakar.errors import ConfigError
+from zakar.files import is_file
 
 _SUBJECT = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 API = "$JS.API"
@@ -134,7 +135,7 @@ def tls_context(access: Access) -> ssl.SSLContext | None:
 @contextlib.contextmanager
 def _usable(name: str, *files: Path | None) -> Iterator[None]:
     """Raise ConfigError, as ``name``, for files that are not there or that OpenSSL does not take; none is shown."""
-    if not all(file is None or file.is_file() for file in files):
+    if not all(file is None or is_file(file) for file in files):
         raise ConfigError(f"{name}: no such file")
     try:
         yield
@@ -144,7 +145,7 @@ def _usable(name: str, *files: Path | None) -> Iterator[None]:
 
 def _pinned(path: Path) -> ssl.SSLContext:
     """Trust one certificate, the first in a file, and nobody else's."""
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"{path}: no such file")
     first, end, _ = path.read_text(encoding="ascii", errors="replace").partition(ssl.PEM_FOOTER)
     context = ssl.create_default_context(cadata=ssl.PEM_HEADER + first.partition(ssl.PEM_HEADER)[2] + end)

@@ -13,6 +13,7 @@ from zakar.broker import credentials
 from zakar.broker.access import API, Access, is_memphis, subject
 from zakar.broker.address import DEFAULT_SERVER
 from zakar.errors import ConfigError
+from zakar.files import is_file
 
 
 class Keys(Struct, frozen=True):
@@ -78,7 +79,7 @@ def read(name: str) -> Context:
     Raises ConfigError naming the file and what is wrong with it.
     """
     file = Path(name)
-    path = file if name.endswith(".json") and file.is_file() else folder() / "context" / f"{name}.json"
+    path = file if name.endswith(".json") and is_file(file) else folder() / "context" / f"{name}.json"
     if path != file and (".." in name or "/" in name or "\\" in name):
         raise ConfigError(f"--context {name}: no such file, and not the name of a context; a file's ends in .json")
     try:
@@ -161,7 +162,7 @@ def _file(keys: Keys, said: Mapping[str, str], key: str) -> Path | None:
     if not getattr(keys, key):
         return None
     path = credentials.path_of(getattr(keys, key), said[key])
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"{said[key]}: no such file")
     return path
 

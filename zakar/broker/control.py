@@ -12,7 +12,7 @@ from zakar.broker import memphis_client, station
 from zakar.broker.access import Access, memphis_access
 from zakar.broker.connection import Connection
 from zakar.broker.memphis_client import Memphis
-from zakar.broker.station import Stream
+from zakar.broker.station import NewPartition, Stream
 
 _FAST_INGEST = (2, 14)  # server version
 
@@ -34,23 +34,10 @@ class Control(Protocol):
     async def check(self, connection: Connection) -> None:
         """Raise ServerError where nobody makes stations."""
 
-    async def create(
-        self,
-        connection: Connection,
-        name: str,
-        number: int,
-        of: int,
-        metadata: dict[str, str],
-        max_bytes: int,
-        replicas: int,
-        storage: str,
-        *,
-        wide: bool = False,
-    ) -> Stream:
-        """Create a partition of a station that is to have ``of`` of them; those before it are there already.
+    async def create(self, connection: Connection, partition: NewPartition) -> Stream:
+        """Create a partition; those before it are there already.
 
-        ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too. Raises
-        ServerError, ApiError, and what lost connections raise.
+        Raises ServerError, ApiError, and what lost connections raise.
         """
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
@@ -97,24 +84,17 @@ class JetStream:
     async def check(self, connection: Connection) -> None:
         """Find nothing wrong: that there is JetStream is seen by what it says of the account."""
 
-    async def create(
-        self,
-        connection: Connection,
-        name: str,
-        number: int,
-        of: int,
-        metadata: dict[str, str],
-        max_bytes: int,
-        replicas: int,
-        storage: str,
-        *,
-        wide: bool = False,
-    ) -> Stream:
+    async def create(self, connection: Connection, partition: NewPartition) -> Stream:
         """Create a partition with a size. Raises ApiError, and what lost connections raise."""
-        del of
-        stream = station.stream_name(name, number)
         return await station.create(
-            connection, stream, metadata, max_bytes, replicas, storage, wide=wide, batched=not self.slow(connection)
+            connection,
+            partition.stream,
+            partition.metadata,
+            partition.max_bytes,
+            partition.replicas,
+            partition.storage,
+            wide=partition.wide,
+            batched=not self.slow(connection),
         )
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:

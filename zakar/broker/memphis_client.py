@@ -16,7 +16,7 @@ import nats.errors
 
 from zakar.broker import station
 from zakar.broker.connection import LOST, ApiError, Connection
-from zakar.broker.station import Stream
+from zakar.broker.station import NewPartition, Stream
 from zakar.errors import ServerError
 
 STATION_CREATIONS = "$memphis_station_creations"
@@ -135,39 +135,26 @@ class Memphis:
         """Raise ServerError where no Memphis broker answers. Asks for the end of a producer that never was."""
         await self._ask(connection, PRODUCER_DESTRUCTIONS, producer_destruction(PRODUCER, self.user, _ID))
 
-    async def create(
-        self,
-        connection: Connection,
-        name: str,
-        number: int,
-        of: int,
-        metadata: dict[str, str],
-        max_bytes: int,
-        replicas: int,
-        storage: str,
-        *,
-        wide: bool = False,
-    ) -> Stream:
-        """Return a partition of a station, made with the first of them, marked with ``metadata`` if we may.
+    async def create(self, connection: Connection, partition: NewPartition) -> Stream:
+        """Return a partition of a station, made with the first of them, marked with its metadata if we may.
 
         The broker gives it no size. Raises ServerError, ApiError, and what lost connections raise.
         """
-        del max_bytes
-        if number == 1:
-            request = station_creation(name, self.user, of, replicas, storage)
+        name, stream = partition.station, partition.stream
+        if partition.number == 1:
+            request = station_creation(name, self.user, partition.of, partition.replicas, partition.storage)
             refusal = await self._ask(connection, STATION_CREATIONS, request)
             if refusal:
                 raise ServerError(f"the Memphis broker does not make station `{name}`: {refusal}{_advice(refusal)}")
-        stream = station.stream_name(name, number)
         found = await station.look(connection, stream)
         if found is None:
             raise ServerError(
                 f"the Memphis broker has not made `{stream}`, and does not say why; does it know user `{self.user}`?"
             )
         try:
-            if wide:
+            if partition.wide:
                 await station.widen(connection, stream)
-            return await station.adopt(connection, stream, metadata)
+            return await station.adopt(connection, stream, partition.metadata)
         except ApiError:
             return found
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from zakar.broker import guard
 from zakar.errors import ConfigError, ServerError
+from zakar.files import is_file
 
 _START_SECONDS = 30.0
 _SECRETS = {"user": "ZAKAR_BROKER_USER", "password": "ZAKAR_BROKER_PASSWORD", "token": "ZAKAR_BROKER_TOKEN"}
@@ -88,7 +89,7 @@ def check(settings: ServerSettings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("--tlscert and --tlskey go together")
     for path in (settings.tls_cert, settings.tls_key):
-        if path and not path.is_file():
+        if path and not is_file(path):
             raise ConfigError(f"{path}: no such file")
     if not _is_loopback(settings.listen):
         lacking = [

@@ -225,6 +225,28 @@ async def _consecutive(connection: Connection, station: str) -> list[Stream]:
     return found
 
 
+@dataclass(frozen=True)
+class NewPartition:
+    """A partition to be made, the ``number``-th of a station that is to have ``of`` of them.
+
+    ``storage`` is file or memory. A ``wide`` one takes what Memphis's SDKs of before 1.1 publish, too.
+    """
+
+    station: str
+    number: int
+    of: int
+    metadata: dict[str, str]
+    max_bytes: int
+    replicas: int = 1
+    storage: str = "file"
+    wide: bool = False
+
+    @property
+    def stream(self) -> str:
+        """The name of its stream."""
+        return stream_name(self.station, self.number)
+
+
 async def create(
     connection: Connection,
     stream: str,

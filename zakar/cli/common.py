@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zakar import files, location, processes
+from zakar.cli import interrupts
 from zakar.cli.printing import tell
 from zakar.dataset import store
 from zakar.dataset.days import first
@@ -125,6 +126,7 @@ def meter(label: str) -> Iterator[Show]:
         bar = Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=console)
 
         def draw(done: int, total: int | None, note: str) -> None:
+            interrupts.check()
             share = f"{done:,}" if total is None else f"{100 * done / max(total, 1):3.0f} %"
             if not bar.tasks:
                 bar.add_task(label, total=total, share=share, note=note)
@@ -141,6 +143,7 @@ def meter(label: str) -> Iterator[Show]:
 
     def line(done: int, total: int | None, note: str) -> None:
         nonlocal last
+        interrupts.check()
         now = time.monotonic()
         if now - last < _PLAIN_SECONDS:
             return
@@ -154,6 +157,7 @@ def meter(label: str) -> Iterator[Show]:
 
 def run(main: Callable[[asyncio.Event], Awaitable[_T]]) -> _T:
     """Run ``main(stop)``. The first Ctrl-C sets ``stop``; the second ends it at once (KeyboardInterrupt)."""
+    interrupts.check()
 
     async def runner() -> _T:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

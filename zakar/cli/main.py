@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import zakar
 from zakar import location
+from zakar.cli import interrupts
 from zakar.cli.printing import tell
 from zakar.errors import ZakarError
 
@@ -145,11 +146,12 @@ def main() -> None:
     """Run the command line and exit: 0 done, and otherwise as zakar.errors says; 130 interrupted."""
     # asyncio's warning at the end of each TLS connection of nats-py's means nothing to whoever runs a command.
     logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in str(record.msg))
+    interrupts.remember()
     try:
         app()
     except ZakarError as error:
         tell(f"zakar: {location.hidden(str(error), sys.argv)}")
         sys.exit(error.exit_code)
     except OSError as error:  # standard output cannot be written to
-        tell(f"zakar: {error}")
+        tell(f"zakar: {error.strerror or error}")
         sys.exit(2)

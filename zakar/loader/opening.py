@@ -133,8 +133,11 @@ async def prepare(
     if any(target.stream not in there for target in targets):  # a mapping may lead into one that is new
         await check_alone(connection, await _as_they_are(connection, targets), account.domain)
     if not predictions:
-        said, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
-        await control.create(connection, PREDICTIONS.station, 1, 1, said, size, options.replicas, options.storage)
+        metadata, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
+        await control.create(
+            connection,
+            station.NewPartition(PREDICTIONS.station, 1, 1, metadata, size, options.replicas, options.storage),
+        )
     return openings
 
 
@@ -330,11 +333,12 @@ async def _make(
     wide: bool,
 ) -> Stream:
     """Create a target's stream. Raises ServerError where there is no room for it, and as ``create`` does."""
-    station_name, number, of, size = target.table.station, target.number, target.of, target.max_bytes
+    size = target.max_bytes
+    new = station.NewPartition(
+        target.table.station, target.number, target.of, marked, size, options.replicas, options.storage, wide
+    )
     try:
-        return await control.create(
-            connection, station_name, number, of, marked, size, options.replicas, options.storage, wide=wide
-        )
+        return await control.create(connection, new)
     except ApiError as error:
         if error.code not in codes.FULL:
             raise
