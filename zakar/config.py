@@ -90,8 +90,8 @@ def _not_finite(values: object, path: str = "") -> str:
     if isinstance(values, float):
         return "" if math.isfinite(values) else path
     items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
-    found = (_not_finite(value, f"{path}.{key}" if path else str(key)) for key, value in items)
-    return next((path for path in found if path), "")
+    paths = (_not_finite(value, f"{path}.{key}" if path else str(key)) for key, value in items)
+    return next((path for path in paths if path), "")
 
 
 def _explain(message: str, kind: type, values: object) -> str:
@@ -112,12 +112,12 @@ def _explain(message: str, kind: type, values: object) -> str:
         return f"`{path}` is missing; add it{_must(_type_at(kind, values, path))}"
     if not path:
         return text
-    found = _type_at(kind, values, path)
+    kind_there = _type_at(kind, values, path)
     word = re.fullmatch(r"Invalid (?:enum )?value '(.*)'", text)
     if word:
-        return f"`{path}` is `{word[1]}`{_must(found)}{_nearest(word[1], _choices(found))}"
-    ours = isinstance(found, inspect.StructType) and not text.startswith("Expected")  # its section's own words
-    return f"`{path}`: {text}{'' if ours else _must(found)}"
+        return f"`{path}` is `{word[1]}`{_must(kind_there)}{_nearest(word[1], _choices(kind_there))}"
+    ours = isinstance(kind_there, inspect.StructType) and not text.startswith("Expected")  # its section's own words
+    return f"`{path}`: {text}{'' if ours else _must(kind_there)}"
 
 
 def _joined(path: str, key: str) -> str:
@@ -131,55 +131,55 @@ def _nearest(word: str, known: Collection[str]) -> str:
 
 def _type_at(kind: type, values: object, path: str) -> inspect.Type:
     """Return what is to be found at ``path`` of settings of a kind; the model that ``values`` name says which."""
-    found = inspect.type_info(kind)
+    info = inspect.type_info(kind)
     for part in re.findall(r"\w+", path):
-        found = _given(found)
-        if isinstance(found, inspect.UnionType):  # of models
+        info = _given(info)
+        if isinstance(info, inspect.UnionType):  # of models
             if part == "model":
                 break
             model = values.get("model") if isinstance(values, dict) else None
-            found = next((t for t in found.types if isinstance(t, inspect.StructType) and t.tag == model), found)
-        if isinstance(found, inspect.StructType):
-            found = next((field.type for field in found.fields if field.encode_name == part), found)
-        elif isinstance(found, inspect.VarTupleType):
-            found = found.item_type
-        elif isinstance(found, inspect.TupleType) and part.isdecimal():
-            found = found.item_types[int(part)]
-    return _given(found)
+            info = next((t for t in info.types if isinstance(t, inspect.StructType) and t.tag == model), info)
+        if isinstance(info, inspect.StructType):
+            info = next((field.type for field in info.fields if field.encode_name == part), info)
+        elif isinstance(info, inspect.VarTupleType):
+            info = info.item_type
+        elif isinstance(info, inspect.TupleType) and part.isdecimal():
+            info = info.item_types[int(part)]
+    return _given(info)
 
 
-def _given(found: inspect.Type) -> inspect.Type:
+def _given(info: inspect.Type) -> inspect.Type:
     """Return what a value that may be left out must be where it is there."""
-    types = found.types if isinstance(found, inspect.UnionType) else ()
+    types = info.types if isinstance(info, inspect.UnionType) else ()
     there = [kind for kind in types if not isinstance(kind, inspect.NoneType)]
-    return there[0] if len(there) == 1 else found
+    return there[0] if len(there) == 1 else info
 
 
-def _must(found: inspect.Type) -> str:
+def _must(info: inspect.Type) -> str:
     """Return in words what a value of a type must be, behind a semicolon; empty where its type says it all."""
-    words = _words(found)
+    words = _words(info)
     return f"; must be {words}" if words else ""
 
 
-def _words(found: inspect.Type) -> str:
+def _words(info: inspect.Type) -> str:
     """Return in words what a value of a type must be: its range, its length, the words that it may be."""
-    if isinstance(found, inspect.Metadata):
-        return str((found.extra_json_schema or {}).get("description", ""))
-    if isinstance(found, inspect.IntType | inspect.FloatType):
-        ends = (("at least", found.ge), ("above", found.gt), ("at most", found.le), ("below", found.lt))
+    if isinstance(info, inspect.Metadata):
+        return str((info.extra_json_schema or {}).get("description", ""))
+    if isinstance(info, inspect.IntType | inspect.FloatType):
+        ends = (("at least", info.ge), ("above", info.gt), ("at most", info.le), ("below", info.lt))
         return " and ".join(f"{word} {_plain(end)}" for word, end in ends if end is not None)
-    if isinstance(found, inspect.DateType):
+    if isinstance(info, inspect.DateType):
         return "a date, as 2016-01-01 is"
-    if isinstance(found, inspect.StructType):
+    if isinstance(info, inspect.StructType):
         return "a section, its keys below its name in square brackets"
-    if isinstance(found, inspect.TupleType):
-        return _list_of(f"{len(found.item_types)}", found.item_types[0])
-    if isinstance(found, inspect.VarTupleType) and isinstance(found.item_type, inspect.StructType):
+    if isinstance(info, inspect.TupleType):
+        return _list_of(f"{len(info.item_types)}", info.item_types[0])
+    if isinstance(info, inspect.VarTupleType) and isinstance(info.item_type, inspect.StructType):
         return "sections, the keys of each below its name in double square brackets"
-    if isinstance(found, inspect.VarTupleType):
-        least, most = found.min_length or 0, found.max_length
-        return _list_of(f"at least {least}" if most is None else f"{least} to {most}", found.item_type)
-    choices = _choices(found)
+    if isinstance(info, inspect.VarTupleType):
+        least, most = info.min_length or 0, info.max_length
+        return _list_of(f"at least {least}" if most is None else f"{least} to {most}", info.item_type)
+    choices = _choices(info)
     return f"one of {', '.join(f'`{choice}`' for choice in choices)}" if choices else ""
 
 
@@ -188,11 +188,11 @@ def _list_of(number: str, item: inspect.Type) -> str:
     return f"a list of {number} values{', each ' + words if words else ''}"
 
 
-def _choices(found: inspect.Type) -> list[str]:
+def _choices(info: inspect.Type) -> list[str]:
     """Return the words that a value of a type may be, if there are only some: the models of a union are such."""
-    if isinstance(found, inspect.LiteralType):
-        return [str(value) for value in found.values]
-    models = found.types if isinstance(found, inspect.UnionType) else ()
+    if isinstance(info, inspect.LiteralType):
+        return [str(value) for value in info.values]
+    models = info.types if isinstance(info, inspect.UnionType) else ()
     return [str(model.tag) for model in models if isinstance(model, inspect.StructType)]
 
 

@@ -68,9 +68,9 @@ def publish(
     dataset = store.open_dataset(str(source), split)
     whole = store.open_dataset(str(source)).manifest
     leaving = _leaving(dataset)
-    said = about(leaving).published
-    if day is not None and said is not None and said != str(day):
-        raise ConfigError(f"--date {day}: the scenario says in [about] that the data is published on {said}")
+    scenario_day = about(leaving).published
+    if day is not None and scenario_day is not None and scenario_day != str(day):
+        raise ConfigError(f"--date {day}: the scenario says in [about] that the data is published on {scenario_day}")
     files = _sources(dataset, leaving)
     _refuse(source, "holds", _surprises(whole, source) or _links(source, files.values()))
     _check_free(source, out, overwrite)
@@ -100,14 +100,14 @@ def _own_lines(leaving: Manifest, out: Path) -> int:
 
 def _leaving(dataset: Dataset) -> Manifest:
     """Return the manifest of what leaves."""
-    found = dataset.manifest
+    leaving = dataset.manifest
     if dataset.split is Split.HOLDOUT:
-        found = manifest.handed_out(found)
-    tweets = found.scenario.get("tweets")
+        leaving = manifest.handed_out(leaving)
+    tweets = leaving.scenario.get("tweets")
     if isinstance(tweets, dict) and "phrases" in tweets:  # of an older zakar: a path tells of its maker's machine
         name = re.split(r"[/\\]", str(tweets["phrases"]))[-1]
-        found = msgspec.structs.replace(found, scenario={**found.scenario, "tweets": {**tweets, "phrases": name}})
-    return found
+        leaving = msgspec.structs.replace(leaving, scenario={**leaving.scenario, "tweets": {**tweets, "phrases": name}})
+    return leaving
 
 
 def _check_free(source: Path, out: Path, overwrite: bool) -> None:
@@ -129,9 +129,9 @@ def _refuse(folder: Path, how: str, surprises: list[str]) -> None:
         )
 
 
-def _surprises(found: Manifest, folder: Path) -> list[str]:
+def _surprises(listed: Manifest, folder: Path) -> list[str]:
     """Return what a folder holds, but for its private part, beside the files of a dataset: other files, and links."""
-    known = {folder / name for name in (*_TEXTS, *_parts(found))}
+    known = {folder / name for name in (*_TEXTS, *_parts(listed))}
     folders = {parent for path in known for parent in path.parents}
     surprises = []
     for here, names, files in os.walk(folder):
@@ -159,9 +159,9 @@ def _links(source: Path, files: Iterable[str]) -> list[str]:
     return [f"{path.as_posix()}, a link" for path in sorted(paths) if (source / path).is_symlink()]
 
 
-def _parts(found: Manifest) -> Iterator[str]:
+def _parts(listed: Manifest) -> Iterator[str]:
     """Yield the paths of a dataset's public files, below its folder."""
-    for table, entry in layout.published(found):
+    for table, entry in layout.published(listed):
         yield from (f"{layout.folder(table, held_out=False).as_posix()}/{file.name}" for file in entry.files)
 
 
@@ -228,7 +228,7 @@ def _leaks(leaving: Manifest, allowed: set[Path], source: Path, partial: Path) -
     kept = {path for path in private if path == source / "private" / results.NAME}  # often the same as the public one
     hidden = {_sha256(path) for path in private if path not in allowed | kept}
     empty = {name for name in _parts(leaving) if not _rows(leaving, name)}  # these are all alike
-    told = set(_DIGEST.findall(manifest.encode(leaving)))
+    public_digests = set(_DIGEST.findall(manifest.encode(leaving)))
     digests = {digest for path in private if path.suffix == ".json" for digest in _DIGEST.findall(path.read_bytes())}
     secrets = {secret for path in private if path.name == "key" for secret in _secrets(path)}
     places = {str(folder).encode() for folder in (source, partial, _home()) if folder is not None}
@@ -239,7 +239,7 @@ def _leaks(leaving: Manifest, allowed: set[Path], source: Path, partial: Path) -
         if path.relative_to(partial).as_posix() not in empty and hashlib.sha256(content).hexdigest() in hidden:
             yield path, "a private file"
         if path.suffix != ".parquet":
-            if (digests - told) & set(_DIGEST.findall(content)):
+            if (digests - public_digests) & set(_DIGEST.findall(content)):
                 yield path, "the digest of something private"
             if any(name in content for name in places):
                 yield path, "a folder of this machine; edit it, or delete it and it is made anew"
@@ -272,9 +272,9 @@ def _secrets(path: Path) -> Iterator[bytes]:
     yield from (bits, base64.b64encode(bits).rstrip(b"="), base64.urlsafe_b64encode(bits).rstrip(b"="))
 
 
-def _rows(found: Manifest, part: str) -> int:
+def _rows(listed: Manifest, part: str) -> int:
     _, table, name = part.split("/")
-    return next(file.rows for file in {**found.tables, **found.maps}[table].files if file.name == name)
+    return next(file.rows for file in {**listed.tables, **listed.maps}[table].files if file.name == name)
 
 
 def _home() -> Path | None:

@@ -149,7 +149,7 @@ def test_an_ack_of_another_stream_or_domain_is_no_ack_wherever_it_comes(before: 
 
 def test_a_refusal_of_another_stream_is_no_refusal_of_ours():
     refusal = _refusal("ARCHIVE")
-    for dialect in (AckEach("s$1.final", "i", place=OURS), FastBatch("s$1.final", "i", 0, 9, 500, place=OURS)):
+    for dialect in (AckEach("s$1.final", "i", place=OURS), FastBatch("s$1.final", "i", range(9), 500, place=OURS)):
         answer = dialect.take([refusal])
         assert answer.refusal is None
         assert not answer.ended
@@ -178,11 +178,11 @@ def test_a_batch_that_begins_in_two_streams_and_one_that_ends_in_anothers_are_to
     def begun() -> Delivery:
         return Delivery(b"i.b.500.fail.1.0.$FI", b"", b"", b'{"type":"ack","seq":0,"msgs":500}')
 
-    dialect = FastBatch("s$1.final", "i", 0, 9, 500, place=OURS)
+    dialect = FastBatch("s$1.final", "i", range(9), 500, place=OURS)
     assert dialect.take([begun()]) == Answer(0)
     assert dialect.take([begun()]).strangers == (Stranger(OURS, None, "answers twice"),)
     end = b'{"stream":"s$1","domain":"hub","seq":8,"batch":"b","count":8}'
-    answer = FastBatch("s$1.final", "i", 0, 9, 500, place=OURS).take([Delivery(b"i", b"", b"", end)])
+    answer = FastBatch("s$1.final", "i", range(9), 500, place=OURS).take([Delivery(b"i", b"", b"", end)])
     assert (answer.acked, answer.ended, answer.strangers) == (None, False, (Stranger(Place("s$1", "hub"), 8),))
 
 
@@ -194,5 +194,5 @@ def test_a_batch_that_begins_in_two_streams_and_one_that_ends_in_anothers_are_to
     ).map(lambda answer: json.dumps(answer).encode())
 )
 def test_no_answer_breaks_a_dialect(payload: bytes):
-    for dialect in (AckEach("s$1.final", "i", place=OURS), FastBatch("s$1.final", "i", 0, 9, 500, place=OURS)):
+    for dialect in (AckEach("s$1.final", "i", place=OURS), FastBatch("s$1.final", "i", range(9), 500, place=OURS)):
         assert dialect.take([Delivery(b"i", b"", b"", payload)]).acked is None

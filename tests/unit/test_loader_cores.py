@@ -62,7 +62,7 @@ def test_a_batch_has_further_header_lines_and_says_what_it_follows_in_its_first_
     payloads, start, before, expects, further
 ):
     total = start + before + len(payloads)
-    dialect = FastBatch("s$1.final", "_INBOX.a", start, total, 500, further, expects=expects)
+    dialect = FastBatch("s$1.final", "_INBOX.a", range(start, total), 500, further, expects=expects)
     built = dialect.build(_array(payloads), start + before)
     frames_ = _parsed(bytes(built.data))
     for n, (_, reply, headers, payload) in enumerate(frames_, before + 1):
@@ -141,18 +141,18 @@ def test_an_ack_with_a_space_before_its_sequence_is_read():
 
 def test_no_responders_are_a_refusal_in_both_dialects():
     nobody = [Delivery(b"i", b"", b"NATS/1.0 503\r\n\r\n", b"")]
-    for dialect in (AckEach("s", "i"), FastBatch("s", "i", 0, 9, 500)):
+    for dialect in (AckEach("s", "i"), FastBatch("s", "i", range(9), 500)):
         assert dialect.take(nobody).refusal == (0, "no stream listens on this subject")
 
 
 def test_a_stream_that_stores_a_batch_one_by_one_ends_it():
     """As one that is kept by a server without fast ingest does."""
-    answer = FastBatch("s", "i", 0, 9, 500).take([Delivery(b"i", b"", b"", b'{"stream":"s","seq":1}')])
+    answer = FastBatch("s", "i", range(9), 500).take([Delivery(b"i", b"", b"", b'{"stream":"s","seq":1}')])
     assert (answer.acked, answer.ended, answer.refusal and answer.refusal[0]) == (None, True, -1)
 
 
 def test_a_flow_ack_counts_from_where_the_batch_began():
-    dialect = FastBatch("s", "i", 1_000, 9_000, 500)
+    dialect = FastBatch("s", "i", range(1_000, 9_000), 500)
     assert dialect.take(_deliveries({"type": "ack", "seq": 0, "msgs": 500})) == Answer(1_000)
     assert dialect.take(_deliveries({"type": "gap", "last_seq": 3, "seq": 9})) == Answer()
     assert dialect.take(_deliveries({"stream": "s", "seq": 1_777, "batch": "b", "count": 777})) == Answer(
@@ -161,7 +161,7 @@ def test_a_flow_ack_counts_from_where_the_batch_began():
 
 
 def test_a_batch_among_which_something_else_was_stored_is_refused():
-    ended = FastBatch("s", "i", 100, 200, 500).take(
+    ended = FastBatch("s", "i", range(100, 200), 500).take(
         _deliveries({"stream": "s", "seq": 201, "batch": "b", "count": 100})
     )
     assert ended.refusal is not None
@@ -170,13 +170,13 @@ def test_a_batch_among_which_something_else_was_stored_is_refused():
 def test_what_comes_after_the_end_of_a_batch_says_nothing_of_it():
     ending = {"stream": "s", "seq": 200, "batch": "b", "count": 100}
     late = {"error": {"code": 400, "err_code": 10208, "description": "batch publish ID unknown"}, "stream": "s"}
-    together = FastBatch("s", "i", 100, 200, 500)
+    together = FastBatch("s", "i", range(100, 200), 500)
     assert together.take(_deliveries(ending, late)) == Answer(200, ended=True)
     assert together.take(_deliveries(late)) == Answer(ended=True)
 
 
 def test_an_error_within_a_batch_is_kept_until_its_end():
-    dialect = FastBatch("s", "i", 0, 9, 500)
+    dialect = FastBatch("s", "i", range(9), 500)
     error = {"code": 400, "err_code": 10077, "description": "maximum bytes exceeded"}
     assert dialect.take(_deliveries({"type": "err", "seq": 5, "error": error})) == Answer(
         refusal=(10077, "maximum bytes exceeded")
@@ -185,7 +185,7 @@ def test_an_error_within_a_batch_is_kept_until_its_end():
 
 
 def test_a_batch_can_be_asked_for_its_acks_and_ended_early():
-    dialect = FastBatch("s$1.final", "_INBOX.a", 100, 200, 10)
+    dialect = FastBatch("s$1.final", "_INBOX.a", range(100, 200), 10)
     assert _parsed(dialect.ping(150)) == [("s$1.final", "_INBOX.a.b.10.fail.50.4.$FI", b"", b"")]
     assert _parsed(dialect.finish(150)) == [("s$1.final", "_INBOX.a.b.10.fail.51.3.$FI", b"", b"")]
     assert dialect.finish(100) == b""  # nothing was sent

@@ -265,11 +265,13 @@ def test_only_what_surely_lacks_keeps_a_load_from_starting_over(needs, least, ch
 def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
     target = replace(TARGET, records=records, wire_bytes=records * 61)
     inbox = Connection(Access()).short_inbox()
-    dialect = FastBatch("a$1.final", inbox, 0, records + 1, 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
+    dialect = (
+        FastBatch("a$1.final", inbox, range(records + 1), 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
+    )
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2
     named = memphis_client.header_lines("01234567")
-    batch, each = FastBatch("a$1.final", inbox, 0, records + 1, 4_000, named), AckEach("a$1.final", inbox, named)
+    batch, each = FastBatch("a$1.final", inbox, range(records + 1), 4_000, named), AckEach("a$1.final", inbox, named)
     last = (batch if mode == "batch" else each).build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode, len(named)) <= len(last.data) + 2
     assert need.frame_bytes(replace(target, records=0), mode) == 0

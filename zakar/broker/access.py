@@ -102,17 +102,17 @@ def sign_in(access: Access, address: Address, nonce: str) -> dict[str, str]:
 
     ``nonce`` is what the server wants signed.
     """
-    said: dict[str, str | None] = {"user": address.user, "pass": address.password}
+    words: dict[str, str | None] = {"user": address.user, "pass": address.password}
     if address.user is None:
-        said = {"user": access.user, "pass": access.password, "auth_token": access.token}
+        words = {"user": access.user, "pass": access.password, "auth_token": access.token}
         if access.seed and not access.jwt:
-            said["nkey"] = credentials.public_key(access.seed, "--nkey")
+            words["nkey"] = credentials.public_key(access.seed, "--nkey")
     elif address.password is None:
-        said = {"auth_token": address.user}
-    said["jwt"] = access.jwt
-    if access.seed and ("nkey" in said or access.jwt):
-        said["sig"] = credentials.signature(access.seed, nonce)
-    return {key: value for key, value in said.items() if value}
+        words = {"auth_token": address.user}
+    words["jwt"] = access.jwt
+    if access.seed and ("nkey" in words or access.jwt):
+        words["sig"] = credentials.signature(access.seed, nonce)
+    return {key: value for key, value in words.items() if value}
 
 
 def tls_context(access: Access) -> ssl.SSLContext | None:
@@ -167,10 +167,10 @@ def memphis_access(access: Access) -> Access:
     What they say goes over what was given otherwise. Raises ConfigError for an address that cannot be read, and for a
     sign-in that Memphis does not have.
     """
-    said = {(address.user or None, address.password, address.account) for address in access.addresses}
-    if len(said) > 1:
+    users = {(address.user or None, address.password, address.account) for address in access.addresses}
+    if len(users) > 1:
         raise ConfigError(f"--server {access.shown}: give each address the same user, password and account")
-    user, password, account = said.pop()
+    user, password, account = users.pop()
     user = user or access.user
     if access.jwt or access.seed:
         raise ConfigError(

@@ -118,8 +118,8 @@ def _unreserved(stream: Stream, times: int) -> int:
 
 def _reserved(answer: dict[str, Any], storage: str) -> int:
     """Return the bytes that are reserved; nats-server 2.11.0 takes one off for each stream without a size."""
-    told = int(answer.get(f"reserved_{storage}", 0))
-    return told if told < 2**63 else 0
+    reserved = int(answer.get(f"reserved_{storage}", 0))
+    return reserved if reserved < 2**63 else 0
 
 
 def _limit(value: int) -> int | None:

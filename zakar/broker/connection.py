@@ -136,8 +136,8 @@ class Connection(Client):
     def _denial_of_one(self, subject: str) -> str:
         """Return what the server said to one message to a subject, and leave what it said to the others to them."""
         for name in _names(subject):
-            if len(said := self.denied.get(name, [])) > 1:
-                return said.pop()
+            if len(denials := self.denied.get(name, [])) > 1:
+                return denials.pop()
         return self.denial(subject)
 
     def change(self) -> None:
@@ -228,8 +228,10 @@ class Connection(Client):
     @property
     def deaf(self) -> str:
         """Why no answer is ever heard: that the server denied an inbox, and what to do; empty if it did not."""
-        said = (text for about, texts in self.denied.items() if about.startswith(self._inboxes) for text in texts)
-        text = next((text for text in said if "subscription" in text.lower()), "")
+        texts_of_inboxes = (
+            text for about, texts in self.denied.items() if about.startswith(self._inboxes) for text in texts
+        )
+        text = next((text for text in texts_of_inboxes if "subscription" in text.lower()), "")
         return f"{text}; give --inbox-prefix the beginning of subjects where this user may hear answers" if text else ""
 
     @property
@@ -295,8 +297,8 @@ class Connection(Client):
                     await changed.wait()
                     changed.clear()
         self.watchers.discard(changed)
-        said = self.said(began)
-        return self.verdict or (ConnectionError(f"the connection was lost: {said}") if said else error)
+        words = self.said(began)
+        return self.verdict or (ConnectionError(f"the connection was lost: {words}") if words else error)
 
     async def publish(self, *args: Any, **options: Any) -> None:
         """Publish as nats-py does. Raises ServerError if the server ended the connection for good."""
@@ -383,9 +385,9 @@ class Connection(Client):
             return await answering
         except LOST as error:
             self.check()
-            said = self.said(began)
-            if said and not isinstance(error, nats.errors.NoRespondersError | nats.errors.MaxPayloadError):
-                raise ConnectionError(f"{str(error).removeprefix('nats: ') or 'no answer'}: {said}") from error
+            words = self.said(began)
+            if words and not isinstance(error, nats.errors.NoRespondersError | nats.errors.MaxPayloadError):
+                raise ConnectionError(f"{str(error).removeprefix('nats: ') or 'no answer'}: {words}") from error
             if subject and isinstance(error, nats.errors.TimeoutError):
                 raise UnansweredError(subject) from error
             raise

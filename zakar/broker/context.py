@@ -100,77 +100,77 @@ def access(given: Keys, names: Mapping[str, str], context: Context | None, note:
     else goes first. Raises ConfigError, which shows no value of a key that may be secret.
     """
     saved = context.keys.said() if context else {}
-    said = {key: context.name(key) for key in saved} if context else {}
+    sources = {key: context.name(key) for key in saved} if context else {}
     ours = given.said()
     if "user" in ours and "password" not in ours and not is_memphis(given.url):
         ours["token"] = ours.pop("user")  # as NATS has it, a user without a password is a token
         names = {**names, "token": names["user"]}
-    said |= {key: names[key] for key in ours}
+    sources |= {key: names[key] for key in ours}
     keys = msgspec.convert(saved | ours, Keys)
     for key in _UNUSABLE:
         if getattr(keys, key):
             raise ConfigError(
-                f"{said[key]} is not supported; connect without it, with `creds` or a direct `url` instead"
+                f"{sources[key]} is not supported; connect without it, with `creds` or a direct `url` instead"
             )
     servers = addresses.split([keys.url])
-    who = [addresses.read(server, said["url"]) for server in servers]
+    who = [addresses.read(server, sources["url"]) for server in servers]
     kind = next((kind for kind in _KINDS if getattr(keys, kind)), "")
     for key in ("creds", "nkey", "user_jwt"):
         if key in ours and key != kind:
-            note(f"{said[key]} is not used: {said[kind]} goes first, as with the nats tool")
+            note(f"{sources[key]} is not used: {sources[kind]} goes first, as with the nats tool")
     if who and all(address.user is not None for address in who):
         for key in ("user", "password", "token", "nkey"):
             if key in ours and (key != "nkey" or kind == "nkey"):
-                note(f"{said[key]} is not used: what the address says of who is asking goes first")
-    jwt, seed = _keys(keys, said, kind)
+                note(f"{sources[key]} is not used: what the address says of who is asking goes first")
+    jwt, seed = _keys(keys, sources, kind)
     return Access(
         servers or (DEFAULT_SERVER,),
         user=keys.user or None,
-        password=_word(keys, said, "password") if kind == "user" or is_memphis(keys.url) else None,
-        token=_word(keys, said, "token"),
+        password=_word(keys, sources, "password") if kind == "user" or is_memphis(keys.url) else None,
+        token=_word(keys, sources, "token"),
         jwt=jwt,
         seed=seed,
-        tls_ca=_file(keys, said, "ca"),
-        tls_cert=_file(keys, said, "cert"),
-        tls_key=_file(keys, said, "key"),
+        tls_ca=_file(keys, sources, "ca"),
+        tls_cert=_file(keys, sources, "cert"),
+        tls_key=_file(keys, sources, "key"),
         tls_first=keys.tls_first,
         inbox_prefix=keys.inbox_prefix or None,
-        api=_api(keys, said),
+        api=_api(keys, sources),
     )
 
 
-def _keys(keys: Keys, said: Mapping[str, str], kind: str) -> tuple[str | None, str | None]:
+def _keys(keys: Keys, sources: Mapping[str, str], kind: str) -> tuple[str | None, str | None]:
     """Return the JWT and the seed that are of use."""
     if kind == "creds":
-        return credentials.user_of(keys.creds, said["creds"])
+        return credentials.user_of(keys.creds, sources["creds"])
     if kind == "nkey":
-        return None, credentials.seed_of(keys.nkey, said["nkey"])
+        return None, credentials.seed_of(keys.nkey, sources["nkey"])
     if kind == "user_jwt":
-        jwt, seed = _word(keys, said, "user_jwt"), _word(keys, said, "user_seed")
+        jwt, seed = _word(keys, sources, "user_jwt"), _word(keys, sources, "user_seed")
         if seed:
-            credentials.public_key(seed, said["user_seed"])
+            credentials.public_key(seed, sources["user_seed"])
         return jwt, seed
     return None, None
 
 
-def _word(keys: Keys, said: Mapping[str, str], key: str) -> str | None:
+def _word(keys: Keys, sources: Mapping[str, str], key: str) -> str | None:
     text = getattr(keys, key)
-    return credentials.word_of(text, said[key]) if text else None
+    return credentials.word_of(text, sources[key]) if text else None
 
 
-def _file(keys: Keys, said: Mapping[str, str], key: str) -> Path | None:
+def _file(keys: Keys, sources: Mapping[str, str], key: str) -> Path | None:
     if not getattr(keys, key):
         return None
-    path = credentials.path_of(getattr(keys, key), said[key])
+    path = credentials.path_of(getattr(keys, key), sources[key])
     if not is_file(path):
-        raise ConfigError(f"{said[key]}: no such file")
+        raise ConfigError(f"{sources[key]}: no such file")
     return path
 
 
-def _api(keys: Keys, said: Mapping[str, str]) -> str:
+def _api(keys: Keys, sources: Mapping[str, str]) -> str:
     """Return where JetStream is asked."""
     key = "jetstream_domain" if keys.jetstream_domain else "jetstream_api_prefix"
     text = getattr(keys, key).removesuffix(".")
     if text and not subject(text):
-        raise ConfigError(f"{said[key]}: not a part of a subject: it has a space, a wildcard or an empty word")
+        raise ConfigError(f"{sources[key]}: not a part of a subject: it has a space, a wildcard or an empty word")
     return f"$JS.{text}.API" if keys.jetstream_domain else text or API

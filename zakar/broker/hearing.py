@@ -185,11 +185,11 @@ def read(subject: str, answers: Sequence[Sequence[Delivery]], traces: Sequence[d
     """Return who hears a subject, from the answers to each message that was sent to it, and the traces of one."""
     hearers = traced(traces)
     for delivered in answers:
-        said = [answer for each in delivered if (answer := _said(subject, each)) is not None]
+        hearers_here = [answer for each in delivered if (answer := _said(subject, each)) is not None]
         counts = Counter(hearer.stream for hearer in hearers if hearer.stream)
-        named = Counter(answer.stream for answer in said if answer.stream)
+        named = Counter(answer.stream for answer in hearers_here if answer.stream)
         hearers += [Hearer(name) for name, count in (named - counts).items() for _ in range(count)]
-        hearers += [answer for answer in said if not answer.stream and answer not in hearers]
+        hearers += [answer for answer in hearers_here if not answer.stream and answer not in hearers]
     return hearers + imports(traces)
 
 

@@ -146,8 +146,8 @@ class Memphis:
             refusal = await self._ask(connection, STATION_CREATIONS, request)
             if refusal:
                 raise ServerError(f"the Memphis broker does not make station `{name}`: {refusal}{_advice(refusal)}")
-        found = await station.look(connection, stream)
-        if found is None:
+        created = await station.look(connection, stream)
+        if created is None:
             raise ServerError(
                 f"the Memphis broker has not made `{stream}`, and does not say why; does it know user `{self.user}`?"
             )
@@ -156,7 +156,7 @@ class Memphis:
                 await station.widen(connection, stream)
             return await station.adopt(connection, stream, partition.metadata)
         except ApiError:
-            return found
+            return created
 
     async def delete(self, connection: Connection, name: str, streams: Sequence[str]) -> None:
         """Delete a station, and those of its streams that the broker knows nothing of.

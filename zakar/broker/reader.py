@@ -92,9 +92,9 @@ async def deliveries(
             if last is None or after < last:
                 patience = _REFUSING if passing else _PATIENCE
                 if loop.time() - heard > patience:
-                    said = f"the server says: {passing}" if passing else connection.said(heard) or connection.obstacle
+                    words = f"the server says: {passing}" if passing else connection.said(heard) or connection.obstacle
                     raise ServerError(
-                        f"`{stream}`: no message for {patience:g} s while reading{f': {said}' if said else ''}"
+                        f"`{stream}`: no message for {patience:g} s while reading{f': {words}' if words else ''}"
                     )
                 await asyncio.sleep(_AGAIN)
     finally:

@@ -88,16 +88,16 @@ def at_the_door(
     problem = next((p for p in words if "exceeded" in str(p).lower()), (words or problems)[0])
     text = text_of(problem)
     if refuses(text):
-        said = "--user and --password, --token, --creds or --nkey"
+        options = "--user and --password, --token, --creds or --nkey"
         if access.memphis:
-            said = "the user, the password and the account in the address, or --user, --password and --token"
+            options = "the user, the password and the account in the address, or --user, --password and --token"
         expired = expiry(token)
-        advice = f"{expired}; {_CREDENTIALS}" if expired else f"check {said}"
+        advice = f"{expired}; {_CREDENTIALS}" if expired else f"check {options}"
         return RefusedError(f"{access.shown}: the server refuses these credentials ({text}); {advice}")
     if isinstance(problem, NoNkeysError):
         return RefusedError(f"{access.shown}: {text}; check --nkey")
-    wanted = bool(greeting and greeting.get("tls_verify")) and access.tls_cert is None
-    if wanted and not words and not isinstance(problem, ssl.SSLCertVerificationError):
+    asks_for_certificate = bool(greeting and greeting.get("tls_verify")) and access.tls_cert is None
+    if asks_for_certificate and not words and not isinstance(problem, ssl.SSLCertVerificationError):
         return ServerError(f"{access.shown}: the server wants a client certificate: give --tlscert and --tlskey")
     return ServerError(f"{access.shown}: {_obstacle(access, problem, text, greeted=bool(greeting))}")
 

@@ -16,5 +16,5 @@ async def refused(connection: Connection, subjects: Iterable[str]) -> dict[str, 
     frames = (f"PUB {subject} {len(_NO_REQUEST)}\r\n".encode() + _NO_REQUEST + b"\r\n" for subject in subjects)
     await connection.send(memoryview(b"".join(frames)))
     await connection.flush()
-    said = {subject: connection.denial(subject) for subject in subjects}
-    return {subject: text for subject, text in said.items() if text}
+    denials = {subject: connection.denial(subject) for subject in subjects}
+    return {subject: text for subject, text in denials.items() if text}

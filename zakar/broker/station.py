@@ -154,15 +154,15 @@ async def every_one(connection: Connection) -> tuple[list[Stream], list[str]]:
 
     In a cluster the server that is asked waits some seconds for the others.
     """
-    found: list[Stream] = []
+    streams: list[Stream] = []
     silent: list[str] = []
     while True:
-        page = await connection.api("STREAM.LIST", {"offset": len(found) + len(silent)})
+        page = await connection.api("STREAM.LIST", {"offset": len(streams) + len(silent)})
         answered, missing = page["streams"] or (), page.get("missing") or ()
-        found += [_stream(answer) for answer in answered]
+        streams += [_stream(answer) for answer in answered]
         silent += missing
-        if not (answered or missing) or len(found) + len(silent) >= page["total"]:
-            return found, silent
+        if not (answered or missing) or len(streams) + len(silent) >= page["total"]:
+            return streams, silent
 
 
 async def capturing(connection: Connection, subject: str) -> list[str]:
@@ -203,8 +203,8 @@ async def partitions_of(connection: Connection, stations: Sequence[str]) -> list
 async def _of_these(connection: Connection, station: str, names: Sequence[str]) -> list[Stream]:
     """Return the partitions of a station, given the names of all streams. Raises ApiError."""
     numbers = sorted(number_of(name) for name in names if re.fullmatch(re.escape(station) + r"\$[1-9][0-9]*", name))
-    found = await asyncio.gather(*(look(connection, stream_name(station, number)) for number in numbers))
-    return [stream for stream in found if stream is not None]
+    answers = await asyncio.gather(*(look(connection, stream_name(station, number)) for number in numbers))
+    return [stream for stream in answers if stream is not None]
 
 
 async def _names(connection: Connection) -> list[str]:
@@ -219,10 +219,10 @@ async def _names(connection: Connection) -> list[str]:
 
 async def _consecutive(connection: Connection, station: str) -> list[Stream]:
     """Return the partitions from the first on until one is missing. Raises ApiError."""
-    found: list[Stream] = []
-    while (stream := await look(connection, stream_name(station, len(found) + 1))) is not None:
-        found.append(stream)
-    return found
+    streams: list[Stream] = []
+    while (stream := await look(connection, stream_name(station, len(streams) + 1))) is not None:
+        streams.append(stream)
+    return streams
 
 
 @dataclass(frozen=True)
@@ -327,9 +327,9 @@ async def change(connection: Connection, config: dict[str, Any]) -> Stream:
 
 def alone(connection: Connection) -> bool:
     """Whether the server keeps streams itself and is in no cluster, so that it can keep one replica of each alone."""
-    said = connection._server_info
-    own = connection.api_prefix in {API, f"$JS.{said.get('domain', '')}.API"}
-    return own and bool(said.get("jetstream")) and not said.get("cluster")
+    info = connection._server_info
+    own = connection.api_prefix in {API, f"$JS.{info.get('domain', '')}.API"}
+    return own and bool(info.get("jetstream")) and not info.get("cluster")
 
 
 async def fence(connection: Connection, stream: str, metadata: dict[str, str], *, reopened: bool = True) -> Stream:

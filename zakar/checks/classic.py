@@ -25,13 +25,13 @@ def checks(dataset: Dataset, progress: Show = unseen) -> list[Check]:
     scenario = settings.of_model(dataset, ClassicScenario)
     year, height = scenario.calendar.days_per_year, scenario.grid.height
     done = counted(progress, len(dataset.tables))
-    found = [*_volume(dataset), *_readings(dataset, year, scenario.grid.cells, height)]
+    figures = [*_volume(dataset), *_readings(dataset, year, scenario.grid.cells, height)]
     done(READINGS.name, 1)
-    found += _alerts(dataset, year, height)
+    figures += _alerts(dataset, year, height)
     done(ALERTS.name, 1)
-    found += _tweets(dataset, year, height)
+    figures += _tweets(dataset, year, height)
     done(TWEETS.name, 1)
-    return found
+    return figures
 
 
 # Settings on which the figures depend.

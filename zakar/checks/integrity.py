@@ -18,17 +18,17 @@ _SOURCE = "manifest.json"
 def integrity(dataset: Dataset) -> list[Check]:
     """Decode every public table, maps too, and compare its content with the manifest's checksums."""
     entries = layout.published(dataset.manifest)
-    found = {table.name: content.table_digest(table, _days(dataset, table)) for table, _ in entries}
+    digests = {table.name: content.table_digest(table, _days(dataset, table)) for table, _ in entries}
     checks = [
         _same(
             f"content/{table.name}",
             f"{table.name}: content is what the manifest says",
             entry.sha256,
-            found[table.name],
+            digests[table.name],
         )
         for table, entry in entries
     ]
-    streamed = {name: found[name] for name in dataset.manifest.tables}
+    streamed = {name: digests[name] for name in dataset.manifest.tables}
     return [*checks, _same("content/fingerprint", "fingerprint", dataset.manifest.fingerprint, fingerprint(streamed))]
 
 
@@ -55,5 +55,5 @@ def _place(dataset: Dataset, table: Table) -> str:
     return posixpath.join(dataset.root, layout.folder(table, dataset.split is Split.HOLDOUT).as_posix())
 
 
-def _same(identifier: str, name: str, told: str, found: str) -> Check:
-    return Check(identifier, name, int(told != found), 0, 0, _SOURCE)
+def _same(identifier: str, name: str, listed: str, actual: str) -> Check:
+    return Check(identifier, name, int(listed != actual), 0, 0, _SOURCE)

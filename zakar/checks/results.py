@@ -59,12 +59,12 @@ def published(content: bytes, fingerprint: str) -> bytes | None:
     Raises MismatchError if it tells of held-out days.
     """
     try:
-        found = msgspec.json.decode(content, type=_Report)
+        kept = msgspec.json.decode(content, type=_Report)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if any(check.id in PRIVATE for check in found.checks):
+    if any(check.id in PRIVATE for check in kept.checks):
         raise MismatchError(f"{NAME}: tells of held-out days; run `zakar check` again, which keeps that in private/")
-    return _encoded(msgspec.to_builtins(found)) if found.fingerprint == fingerprint else None
+    return _encoded(msgspec.to_builtins(kept)) if kept.fingerprint == fingerprint else None
 
 
 class _Check(Struct):
@@ -86,8 +86,8 @@ class _Report(Struct):
     checks: list[_Check]
 
 
-def _encoded(found: dict[str, object]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+def _encoded(values: dict[str, object]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n"
 
 
 def _write(path: Path, content: bytes) -> None:

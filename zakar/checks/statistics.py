@@ -143,8 +143,8 @@ def power_law(sizes: np.ndarray, low: float, high: float) -> tuple[float, np.nda
         return float(np.log(np.expm1(-rate * length) / -rate))
 
     mean = float(u.mean())
-    found = optimize.minimize_scalar(lambda r: r * mean + normaliser(r), bounds=(-10, 20), options={"xatol": 1e-9})
-    rate = float(found.x)
+    best = optimize.minimize_scalar(lambda r: r * mean + normaliser(r), bounds=(-10, 20), options={"xatol": 1e-9})
+    rate = float(best.x)
     return rate + 1, -rate * u - normaliser(rate) - np.log(sizes)
 
 
@@ -179,8 +179,8 @@ def lognormal(sizes: np.ndarray, low: float, high: float) -> tuple[float, float,
         return constant(mu, sigma) + (square - 2 * mean * mu + mu * mu) / (2 * sigma**2)
 
     start = np.array([mean, np.log(max(float(u.std()), 1e-3))])
-    found = optimize.minimize(cost, start, method="Nelder-Mead", options={"maxiter": 2000, "fatol": 1e-10})
-    mu, sigma = float(found.x[0]), float(np.exp(found.x[1]))
+    best = optimize.minimize(cost, start, method="Nelder-Mead", options={"maxiter": 2000, "fatol": 1e-10})
+    mu, sigma = float(best.x[0]), float(np.exp(best.x[1]))
     return mu, sigma, -constant(mu, sigma) - (u - mu) ** 2 / (2 * sigma**2) - u
 
 

@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
 import typer
@@ -43,11 +44,14 @@ def _option(*names: str, text: str, **settings: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=_PANEL, **settings)
 
 
-def access(
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """The options of every command that connects, as Typer reads them."""
+
     server: Annotated[
         list[str] | None,
         _option("--server", "-s", text=f"Address of the broker [env var: NATS_URL] [default: {DEFAULT_SERVER}]."),
-    ] = None,
+    ] = None
     context: Annotated[
         str | None,
         _option(
@@ -55,75 +59,62 @@ def access(
             text="Context of the nats tool, by name or by its .json file [env var: NATS_CONTEXT] "
             "[default: the selected one].",
         ),
-    ] = None,
-    no_context: Annotated[bool, _option("--no-context", text="Leave the selected context out.")] = False,
+    ] = None
+    no_context: Annotated[bool, _option("--no-context", text="Leave the selected context out.")] = False
     user: Annotated[
         str | None, _option("--user", text="User name; without a password, a token [env var: NATS_USER].")
-    ] = None,
-    password: Annotated[str | None, _option("--password", text="Password; better in NATS_PASSWORD.")] = None,
-    token: Annotated[str | None, _option("--token", text="Token; better in NATS_TOKEN.")] = None,
+    ] = None
+    password: Annotated[str | None, _option("--password", text="Password; better in NATS_PASSWORD.")] = None
+    token: Annotated[str | None, _option("--token", text="Token; better in NATS_TOKEN.")] = None
     creds: Annotated[
         str | None, _option("--creds", metavar="WHERE", text=f"Credentials: {_PLACE} [env var: NATS_CREDS].")
-    ] = None,
+    ] = None
     nkey: Annotated[
         str | None, _option("--nkey", metavar="WHERE", text=f"Seed of an NKey: {_PLACE} [env var: NATS_NKEY].")
-    ] = None,
+    ] = None
     user_jwt: Annotated[
         str | None, _option("--jwt", metavar="JWT", text="A user's JWT, or where it is [env var: NATS_JWT].")
-    ] = None,
+    ] = None
     user_seed: Annotated[
         str | None, _option("--seed", metavar="SEED", text="Its seed, or where it is; better in NATS_SEED.")
-    ] = None,
+    ] = None
     ca: Annotated[
         str | None, _option("--tlsca", metavar="FILE", text="Certificate authority to trust [env var: NATS_CA].")
-    ] = None,
+    ] = None
     cert: Annotated[
         str | None, _option("--tlscert", metavar="FILE", text="Client certificate [env var: NATS_CERT].")
-    ] = None,
+    ] = None
     key: Annotated[
         str | None, _option("--tlskey", metavar="FILE", text="Key of the client certificate [env var: NATS_KEY].")
-    ] = None,
+    ] = None
     tls_first: Annotated[
         bool,
         _option("--tls-first", "--tlsfirst", text="The server wants TLS before it says anything (handshake_first)."),
-    ] = False,
+    ] = False
     inbox_prefix: Annotated[
         str | None,
         _option("--inbox-prefix", metavar="SUBJECT", text="Where answers may come, if not below _INBOX."),
-    ] = None,
+    ] = None
     jetstream_domain: Annotated[
         str | None, _option("--js-domain", metavar="DOMAIN", text="JetStream domain, such as that of a hub.")
-    ] = None,
+    ] = None
     jetstream_api_prefix: Annotated[
         str | None, _option("--js-api-prefix", metavar="SUBJECT", text="Where JetStream is asked, if not at $JS.API.")
-    ] = None,
-) -> Access:
+    ] = None
+
+
+def access(options: ConnectionOptions) -> Access:
     """Turn connection options, variables and a context into access settings, as the `nats` tool does.
 
     Options go over variables, and both over the context, key by key. Raises ConfigError.
     """
-    options: dict[str, Any] = {
-        "url": ",".join(server or []),
-        "user": user,
-        "password": password,
-        "token": token,
-        "creds": creds,
-        "nkey": nkey,
-        "user_jwt": user_jwt,
-        "user_seed": user_seed,
-        "ca": ca,
-        "cert": cert,
-        "key": key,
-        "tls_first": tls_first,
-        "inbox_prefix": inbox_prefix,
-        "jetstream_domain": jetstream_domain,
-        "jetstream_api_prefix": jetstream_api_prefix,
-    }
-    given, names = _given(options, os.environ)
-    named = context or os.environ.get("NATS_CONTEXT")
+    values = {name: getattr(options, name) for name in _OPTIONS if hasattr(options, name)}
+    values["url"] = ",".join(options.server or [])
+    given, names = _given(values, os.environ)
+    named = options.context or os.environ.get("NATS_CONTEXT")
     if named:
         location.refuse("--context", named)
-    name = None if no_context else named or (None if is_memphis(given.url) else contexts.selected())
+    name = None if options.no_context else named or (None if is_memphis(given.url) else contexts.selected())
     saved = contexts.read(name) if name else None
     if saved and not named and given.url and saved.keys.said().keys() - {"url"}:
         tell(f"the selected context `{name}` says the rest of the connection; --no-context leaves it out")
@@ -131,31 +122,32 @@ def access(
 
 
 def connects(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of ``access`` in place of its parameter ``who``, which gets what they say."""
-    options = _parameters(access)
+    """Give a command the options of a connection in place of its parameter ``who``, which gets what they say."""
+    options = _parameters(ConnectionOptions)
 
     @functools.wraps(command)
     def connecting(**values: Any) -> None:
-        who = access(**{option.name: values.pop(option.name, option.default) for option in options})
+        given = {option.name: values.pop(option.name, option.default) for option in options}
+        who = access(ConnectionOptions(**given))
         command(who=who, **values)
 
     return _with_options(connecting, "who", options)
 
 
 def connects_elsewhere(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command those options of ``access`` that it has not itself, below a heading of ``--help``.
+    """Give a command those options of a connection that it has not itself, below a heading of ``--help``.
 
     They come in place of its parameter ``elsewhere``, which gets the values that were given, by their names there.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         known = {_flag(each) for each in _parameters(command)}
-        options = [_below(panel, each) for each in _parameters(access) if _flag(each) not in known]
+        options = [_below(panel, each) for each in _parameters(ConnectionOptions) if _flag(each) not in known]
 
         @functools.wraps(command)
         def connecting(**values: Any) -> None:
-            said = {option.name: values.pop(option.name, option.default) for option in options}
-            command(elsewhere={name: value for name, value in said.items() if value}, **values)
+            values_elsewhere = {option.name: values.pop(option.name, option.default) for option in options}
+            command(elsewhere={name: value for name, value in values_elsewhere.items() if value}, **values)
 
         return _with_options(connecting, "elsewhere", options)
 
@@ -163,8 +155,8 @@ def connects_elsewhere(panel: str) -> Callable[[Callable[..., None]], Callable[.
 
 
 def flags(names: Iterable[str]) -> list[str]:
-    """Return the options that say the parameters of ``access`` of some names, as they are typed."""
-    return [_flag(each) for each in _parameters(access) if each.name in names]
+    """Return the options that say the connection options of some names, as they are typed."""
+    return [_flag(each) for each in _parameters(ConnectionOptions) if each.name in names]
 
 
 def _parameters(command: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -173,8 +165,8 @@ def _parameters(command: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _flag(parameter: inspect.Parameter) -> str:
     """Return the option that says a parameter, as it is typed."""
-    for said in getattr(parameter.annotation, "__metadata__", ()):
-        for name in (said.default, *(said.param_decls or ())):  # typer has the first of them for a default
+    for option in getattr(parameter.annotation, "__metadata__", ()):
+        for name in (option.default, *(option.param_decls or ())):  # typer has the first of them for a default
             if isinstance(name, str) and name.startswith("--"):
                 return name
     return f"--{parameter.name.replace('_', '-')}"
@@ -182,10 +174,10 @@ def _flag(parameter: inspect.Parameter) -> str:
 
 def _below(panel: str, option: inspect.Parameter) -> inspect.Parameter:
     """Return an option that stands below another heading."""
-    kind, said = get_args(option.annotation)
-    said = copy.copy(said)
-    said.rich_help_panel = panel
-    return option.replace(annotation=Annotated[kind, said])
+    kind, shown = get_args(option.annotation)
+    shown = copy.copy(shown)
+    shown.rich_help_panel = panel
+    return option.replace(annotation=Annotated[kind, shown])
 
 
 def _with_options(
@@ -205,9 +197,9 @@ def _given(options: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[
     values: dict[str, Any] = {}
     names: dict[str, str] = {}
     for key, (option, variable) in _OPTIONS.items():
-        value, said = options.get(key), option
+        value, source = options.get(key), option
         if not value and variable:
-            value, said = environment.get(variable), variable
+            value, source = environment.get(variable), variable
         if value:
-            values[key], names[key] = value, said
+            values[key], names[key] = value, source
     return Keys(**values), names

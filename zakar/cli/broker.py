@@ -15,7 +15,7 @@ from zakar import location
 from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
-from zakar.cli.access import access, connects_elsewhere, flags
+from zakar.cli.access import ConnectionOptions, access, connects_elsewhere, flags
 from zakar.cli.printing import tell
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import in_thread
@@ -92,7 +92,9 @@ def broker_command(
         raise ConfigError(f"{given}: of the server that is started here; with --server or --context, none is")
     if beside:
         cert, key = (None if path is None else str(path) for path in (tlscert, tlskey))
-        _answer_beside(access(user=user, password=password, token=token, cert=cert, key=key, **elsewhere))
+        _answer_beside(
+            access(ConnectionOptions(user=user, password=password, token=token, cert=cert, key=key, **elsewhere))
+        )
         return
     settings = ServerSettings(
         listen or ServerSettings.listen,

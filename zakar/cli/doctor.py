@@ -64,31 +64,31 @@ def doctor_command(
     Example: `zakar doctor data/classic --server nats://127.0.0.1:4222`
     """
     of_a_dataset = {"--split holdout": which is Split.HOLDOUT, "--with-alerts": with_alerts, "--days": days is not None}
-    given = ", ".join(option for option, said in of_a_dataset.items() if said)
+    given = ", ".join(option for option, is_given in of_a_dataset.items() if is_given)
     if where is None and given:
         raise ConfigError(f"{given}: of a dataset; give DIR, the dataset that is to be loaded, too")
     dataset = first_days(where, which, days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
-    found = _examined(who, dataset, LoadOptions(tables), "zakar doctor")
-    seen, missing = found.seen, lacking(found, dataset, where)
-    readable = not (found.unreadable or (seen is not None and seen.afterwards))
+    findings = _examined(who, dataset, LoadOptions(tables), "zakar doctor")
+    preview, missing = findings.seen, lacking(findings, dataset, where)
+    readable = not (findings.unreadable or (preview is not None and preview.afterwards))
     if json:
         give(
             {
-                "ok": not found.offer.lacks and (seen is None or seen.ok) and readable,
-                **_offer(found, dataset),
-                **load_report(found),
+                "ok": not findings.offer.lacks and (preview is None or preview.ok) and readable,
+                **_offer(findings, dataset),
+                **load_report(findings),
                 "missing": missing,
-                "notes": notes(found),
+                "notes": notes(findings),
             }
         )
     else:
-        _show_offer(found, dataset)
-        show_preview(found, dataset, missing)
-    refuse(found, where)
-    if found.unreadable:
+        _show_offer(findings, dataset)
+        show_preview(findings, dataset, missing)
+    refuse(findings, where)
+    if findings.unreadable:
         raise MismatchError(f"{who.shown}: stations cannot be read; what is missing, and the fix, is said above")
-    if seen is not None and seen.afterwards:
+    if preview is not None and preview.afterwards:
         raise MismatchError(
             f"{location.shown(where or '')}: can be loaded, but what is missing for the rest is said above"
         )
@@ -103,18 +103,18 @@ def rehearse(
     json: bool,
 ) -> None:
     """Say what a load would do with each station, and raise what would keep it from being done."""
-    found = _examined(who, dataset, options, "zakar load --dry-run")
-    missing = lacking(found, dataset, where, options.words)
+    findings = _examined(who, dataset, options, "zakar load --dry-run")
+    missing = lacking(findings, dataset, where, options.words)
     if json:
-        ok = found.seen is not None and found.seen.ok
-        head = {"dry_run": True, "ok": ok, "server": found.offer.server, **_switches(found)}
-        give({**head, **load_report(found), "missing": missing, "notes": notes(found)})
+        ok = findings.seen is not None and findings.seen.ok
+        head = {"dry_run": True, "ok": ok, "server": findings.offer.server, **_switches(findings)}
+        give({**head, **load_report(findings), "missing": missing, "notes": notes(findings)})
     else:
-        _show(_switched(found))
-        show_preview(found, dataset, missing)
-        if found.seen is not None and found.seen.ok:
+        _show(_switched(findings))
+        show_preview(findings, dataset, missing)
+        if findings.seen is not None and findings.seen.ok:
             tell("nothing was created, changed or sent to a station")
-    refuse(found, where)
+    refuse(findings, where)
 
 
 def _examined(who: Access, dataset: Dataset | None, options: LoadOptions, name: str) -> Findings:
@@ -124,47 +124,47 @@ def _examined(who: Access, dataset: Dataset | None, options: LoadOptions, name: 
         return run(lambda stop: until_stopped(examine(who, watched, options, name), stop))
 
 
-def refuse(found: Findings, where: str | None) -> None:
+def refuse(findings: Findings, where: str | None) -> None:
     """Raise what keeps a load from being done: ServerError without JetStream, MismatchError if it does not fit."""
-    if found.offer.lacks:
-        raise ServerError(f"{found.offer.server}: {found.offer.lacks}")
-    seen = found.seen
-    if seen is not None and not seen.ok:
+    if findings.offer.lacks:
+        raise ServerError(f"{findings.offer.server}: {findings.offer.lacks}")
+    preview = findings.seen
+    if preview is not None and not preview.ok:
         shown = location.shown(where or "")
         raise MismatchError(f"{shown}: cannot be loaded; what is missing, and the fix, is said above")
 
 
-def lacking(found: Findings, dataset: Dataset | None, where: str | None, options: str = "") -> list[str]:
+def lacking(findings: Findings, dataset: Dataset | None, where: str | None, options: str = "") -> list[str]:
     """Return a line for all that is missing or could be better, each with the fix.
 
     ``options`` are those of the load that is asked about, for a command that loads less.
     """
-    offer, seen = found.offer, found.seen
+    offer, preview = findings.offer, findings.seen
     lines = [offer.lacks] if offer.lacks else []
     if offer.account is not None and not offer.fast_ingest:
         faster = f"nats-server 2.14 and later load faster{' at a nats:// address' if offer.memphis else ''}"
         lines.append(f"fast ingest: {offer.slow}; {faster}")
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
-    if seen is None or dataset is None or where is None:
+    if preview is None or dataset is None or where is None:
         if offer.account is not None and offer.account.max_bytes == 0:
             lines.append(no_storage(offer.account))
-        return [*lines, *found.unreadable]
-    lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in seen.refusals.values()]
-    lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in found.bare]
-    lines += [*seen.overheard, *seen.shortages, *seen.afterwards]
-    days = found.days_that_fit
+        return [*lines, *findings.unreadable]
+    lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in preview.refusals.values()]
+    lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in findings.bare]
+    lines += [*preview.overheard, *preview.shortages, *preview.afterwards]
+    days = findings.days_that_fit
     if days is not None:
-        asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in seen.stations.values())
-        recreate = asked or found.starts_over
-        options += " --with-alerts" if dataset.answers and not found.left_out else ""
+        asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in preview.stations.values())
+        recreate = asked or findings.starts_over
+        options += " --with-alerts" if dataset.answers and not findings.left_out else ""
         lines.append(_shorter(dataset, where, days, options + (" --recreate" if recreate else "")))
     return lines
 
 
-def notes(found: Findings) -> list[str]:
+def notes(findings: Findings) -> list[str]:
     """Return a line for each station of several partitions: which SDK of Memphis finds what there."""
-    stations = found.seen.stations.values() if found.seen is not None else ()
+    stations = findings.seen.stations.values() if findings.seen is not None else ()
     streams = [o.stream for o in stations if o.action is not Action.DELETE]
     lines = []
     for station, number in Counter(stream.rpartition("$")[0] for stream in streams).items():
@@ -173,23 +173,23 @@ def notes(found: Findings) -> list[str]:
     return lines
 
 
-def show_preview(found: Findings, dataset: Dataset | None, missing: list[str]) -> None:
+def show_preview(findings: Findings, dataset: Dataset | None, missing: list[str]) -> None:
     """Print what a load would do, what it leaves out, and what is missing."""
     console = Console(soft_wrap=True)
-    seen = found.seen
-    if seen is not None:
-        width = max(map(len, seen.stations))
-        for name, o in seen.stations.items():
+    preview = findings.seen
+    if preview is not None:
+        width = max(map(len, preview.stations))
+        for name, o in preview.stations.items():
             console.print(f"{name:{width}}  {_line(o)}", markup=False, highlight=False)
-        left = "no limit to what is left" if seen.left is None else f"{mib(seen.left)} left"
-        console.print(f"storage: {mib(seen.needs)} needed, {left} in the account", highlight=False)
-        if found.seconds is not None and _sends(seen):
+        left = "no limit to what is left" if preview.left is None else f"{mib(preview.left)} left"
+        console.print(f"storage: {mib(preview.needs)} needed, {left} in the account", highlight=False)
+        if findings.seconds is not None and _sends(preview):
             estimate = "an estimate from the link and what servers were seen to store"
-            took = max(1, round(found.seconds))
-            console.print(f"time: about {took:,} s for {_sends(seen):,} messages, {estimate}", highlight=False)
-    for line in answer_lines(dataset, found.left_out) if dataset is not None else ():
+            took = max(1, round(findings.seconds))
+            console.print(f"time: about {took:,} s for {_sends(preview):,} messages, {estimate}", highlight=False)
+    for line in answer_lines(dataset, findings.left_out) if dataset is not None else ():
         console.print(line, markup=False, highlight=False)
-    for line in notes(found):
+    for line in notes(findings):
         console.print(f"note: {line}", markup=False, highlight=False)
     for line in missing:
         console.print(f"missing: {line}", markup=False, highlight=False)
@@ -213,15 +213,15 @@ def _shorter(dataset: Dataset, where: str, days: int, options: str) -> str:
     )
 
 
-def _show_offer(found: Findings, dataset: Dataset | None) -> None:
-    offer, account = found.offer, found.offer.account
+def _show_offer(findings: Findings, dataset: Dataset | None) -> None:
+    offer, account = findings.offer, findings.offer.account
     rows = {
         "server": f"{offer.server}, nats-server {offer.version}, {'TLS' if offer.encrypted else 'no TLS'}",
         "round trip": f"{offer.link.round_trip * 1e3:,.2f} ms",
-        "rate": _rate(found.offer.link, with_messages=dataset is not None),
+        "rate": _rate(findings.offer.link, with_messages=dataset is not None),
         "max_payload": mib(offer.max_payload),
         "JetStream": _jetstream(offer),
-        **_switched(found),
+        **_switched(findings),
     }
     if account is not None:
         rows["Memphis SDKs"] = _sdks(offer)
@@ -265,13 +265,13 @@ def _show(rows: dict[str, str]) -> None:
         console.print(f"{name:12} {text}", markup=False, highlight=False)
 
 
-def _switches(found: Findings) -> dict[str, bool]:
-    return {"batch": found.batch, "compression": found.offer.compressed}
+def _switches(findings: Findings) -> dict[str, bool]:
+    return {"batch": findings.batch, "compression": findings.offer.compressed}
 
 
-def _switched(found: Findings) -> dict[str, str]:
+def _switched(findings: Findings) -> dict[str, str]:
     """Say whether batch and compression are on, and if not, why."""
-    offer = found.offer
+    offer = findings.offer
     why_no_batch = offer.slow or "the load would ask for an ack a message"
     if offer.account is None:
         why_no_batch = "there is no JetStream" if offer.jetstream is False else "what it needs is not there"
@@ -280,15 +280,15 @@ def _switched(found: Findings) -> dict[str, str]:
         over_tcp = "a Memphis broker is reached over TCP alone, which is not compressed"
     why_plain = "the server does not offer it" if offer.websocket else over_tcp
     return {
-        "batch": _batch(found, why_no_batch),
+        "batch": _batch(findings, why_no_batch),
         "compression": "on" if offer.compressed else f"off: {why_plain}",
     }
 
 
-def _batch(found: Findings, why_not: str) -> str:
-    if found.offer.jetstream is None:
+def _batch(findings: Findings, why_not: str) -> str:
+    if findings.offer.jetstream is None:
         return "unknown: JetStream could not be asked"
-    return "on, fast ingest" if found.batch else f"off: {why_not}"
+    return "on, fast ingest" if findings.batch else f"off: {why_not}"
 
 
 def _rate(link: Link, *, with_messages: bool) -> str:
@@ -298,8 +298,8 @@ def _rate(link: Link, *, with_messages: bool) -> str:
     return f"{link.rate / 1e6:,.1f} MB/s{messages}, before the server stores anything"
 
 
-def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
-    offer = found.offer
+def _offer(findings: Findings, dataset: Dataset | None) -> dict[str, Any]:
+    offer = findings.offer
     return {
         "server": offer.server,
         "version": offer.version,
@@ -312,7 +312,7 @@ def _offer(found: Findings, dataset: Dataset | None) -> dict[str, Any]:
         "fast_ingest": offer.fast_ingest,
         "dedupe_header": offer.dedupe_header,
         "memphis_sdks": offer.header_bytes > 0,
-        **_switches(found),
+        **_switches(findings),
         "account": None if offer.account is None else _account(offer.account),
     }
 
@@ -321,26 +321,26 @@ def _account(account: Account) -> dict[str, Any]:
     return {**msgspec.to_builtins(account), "left": account.left}
 
 
-def load_report(found: Findings) -> dict[str, Any]:
+def load_report(findings: Findings) -> dict[str, Any]:
     """Return the keys that say what a load would do, none without a dataset."""
-    seen = found.seen
-    if seen is None:
+    preview = findings.seen
+    if preview is None:
         return {}
-    stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in seen.stations.items()}
+    stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in preview.stations.items()}
     return {
         "stations": stations,
-        "sends": _sends(seen),
-        "needs": seen.needs,
-        "left": seen.left,
-        "seconds": found.seconds,
-        "days_that_fit": found.days_that_fit,
-        "left_out": common.messages(found.left_out),
-        "readable": not seen.afterwards,
+        "sends": _sends(preview),
+        "needs": preview.needs,
+        "left": preview.left,
+        "seconds": findings.seconds,
+        "days_that_fit": findings.days_that_fit,
+        "left_out": common.messages(findings.left_out),
+        "readable": not preview.afterwards,
     }
 
 
-def _sends(seen: Preview) -> int:
-    return sum(o.sends for o in seen.stations.values())
+def _sends(preview: Preview) -> int:
+    return sum(o.sends for o in preview.stations.values())
 
 
 def _size(size: int) -> str:

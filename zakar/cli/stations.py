@@ -203,9 +203,9 @@ def _fewer(where: str, dataset: store.Dataset, comparisons: dict[str, Comparison
     days = {c.days for c in comparisons.values() if not c.ok and c.days and c.days < dataset.manifest.days}
     if not days:
         return ""
-    held = " or ".join(f"{number:,}" for number in sorted(days))
+    numbers = " or ".join(f"{number:,}" for number in sorted(days))
     return (
-        f"loaded with the first {held} of {dataset.whole.manifest.days:,} days: "
+        f"loaded with the first {numbers} of {dataset.whole.manifest.days:,} days: "
         f"`zakar verify {shlex.quote(location.shown(where))} --days {max(days)}` compares those; "
     )
 

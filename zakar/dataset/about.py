@@ -73,5 +73,5 @@ def size(manifest: Manifest) -> str:
 
 
 def _section(manifest: Manifest, name: str) -> dict[str, object]:
-    found = manifest.scenario.get(name)
-    return found if isinstance(found, dict) else {}
+    section = manifest.scenario.get(name)
+    return section if isinstance(section, dict) else {}

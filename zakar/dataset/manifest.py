@@ -98,13 +98,13 @@ def encode(manifest: Manifest | PrivateManifest) -> bytes:
 def decode(content: bytes, source: str) -> Manifest:
     """Read a manifest. Raises MismatchError naming ``source`` if it is none, or of another format."""
     try:
-        found = msgspec.json.decode(content, type=_Format).format
-        if found == FORMAT:
+        version = msgspec.json.decode(content, type=_Format).format
+        if version == FORMAT:
             return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MismatchError(f"{source}: not a zakar manifest: {error}") from error
     raise MismatchError(
-        f"{source}: format {found}, this zakar reads format {FORMAT}; "
+        f"{source}: format {version}, this zakar reads format {FORMAT}; "
         "simulate the dataset again or install the zakar that wrote it"
     )
 

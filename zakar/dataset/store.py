@@ -93,21 +93,21 @@ def open_dataset(where: str, split: Split = Split.TRAIN) -> Dataset:
     filesystem, root = _locate(where)
     path = posixpath.join(root, manifest.NAME)
     try:
-        found = manifest.decode(_content(filesystem, path, where), path)
+        listed = manifest.decode(_content(filesystem, path, where), path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{shown(where)}: no dataset here ({manifest.NAME} is missing); make one with `zakar simulate`"
         ) from error
-    if found.withheld:
+    if listed.withheld:
         split = Split.TRAIN
     if split is Split.HOLDOUT:
-        found = manifest.held_out(found, _private(filesystem, root, where))
-        if found.days == 0:
-            raise ConfigError(f"{shown(where)}: no days are held out here; scenario `{found.name}` has none")
-    dataset = Dataset(filesystem, root, found, split)
+        listed = manifest.held_out(listed, _private(filesystem, root, where))
+        if listed.days == 0:
+            raise ConfigError(f"{shown(where)}: no days are held out here; scenario `{listed.name}` has none")
+    dataset = Dataset(filesystem, root, listed, split)
     for table in PUBLIC:
-        if table.name not in found.withheld or table.name in found.tables:
-            _checked(dataset, table, found.tables.get(table.name))
+        if table.name not in listed.withheld or table.name in listed.tables:
+            _checked(dataset, table, listed.tables.get(table.name))
     return dataset
 
 
@@ -117,13 +117,13 @@ def _private_manifest(root: str) -> str:
 
 def _private(filesystem: Any, root: str, where: str) -> PrivateManifest:
     """Read what a dataset says of its private part. Raises ConfigError if that is not here."""
-    found = _private_if_here(filesystem, root, where)
-    if found is None:
+    private = _private_if_here(filesystem, root, where)
+    if private is None:
         raise ConfigError(
             f"{shown(where)}: without its private part ({_private_manifest(root)} is missing); "
             "whoever made the dataset has it"
         )
-    return found
+    return private
 
 
 def _private_if_here(filesystem: Any, root: str, where: str) -> PrivateManifest | None:
@@ -207,11 +207,11 @@ def columns(dataset: Dataset, table: Table, names: list[str], days: tuple[int, i
     """
     paths = _checked(dataset, table, _listed(dataset, table))
     chosen = [(table.day, ">=", days[0]), (table.day, "<=", days[1])] if days else None
-    found = []
+    tables = []
     for path in paths:
         with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
-            found.append(pq.read_table(source, columns=names, filters=chosen))
-    return pa.concat_tables(found or [table.schema.empty_table().select(names)])
+            tables.append(pq.read_table(source, columns=names, filters=chosen))
+    return pa.concat_tables(tables or [table.schema.empty_table().select(names)])
 
 
 def held_out(dataset: Dataset) -> Dataset | None:
@@ -219,8 +219,8 @@ def held_out(dataset: Dataset) -> Dataset | None:
 
     Raises ConfigError if the private part is not here.
     """
-    found = manifest.held_out(dataset.manifest, _private(dataset.filesystem, dataset.root, dataset.root))
-    return Dataset(dataset.filesystem, dataset.root, found, Split.HOLDOUT) if found.days else None
+    later = manifest.held_out(dataset.manifest, _private(dataset.filesystem, dataset.root, dataset.root))
+    return Dataset(dataset.filesystem, dataset.root, later, Split.HOLDOUT) if later.days else None
 
 
 def private_tables(dataset: Dataset, truth: Sequence[Table]) -> Iterator[tuple[Dataset, Table, TableEntry]]:
@@ -280,8 +280,8 @@ def extra_metadata(dataset: Dataset, table: Table, entry: TableEntry) -> Iterato
     for path in _checked(dataset, table, entry):
         with _readable(path), dataset.filesystem.open_input_file(os.fsencode(path)) as source:
             parquet = pq.ParquetFile(source)
-            said = set(parquet.metadata.metadata or {}) - {b"ARROW:schema"} | set(parquet.schema_arrow.metadata or {})
-        if said:
+            keys = set(parquet.metadata.metadata or {}) - {b"ARROW:schema"} | set(parquet.schema_arrow.metadata or {})
+        if keys:
             yield path
 
 
@@ -304,8 +304,8 @@ def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        said = str(error).partition("\n")[0]
-        raise MismatchError(f"{path}: cannot be decoded ({said}); simulate the dataset again") from error
+        reason = str(error).partition("\n")[0]
+        raise MismatchError(f"{path}: cannot be decoded ({reason}); simulate the dataset again") from error
 
 
 def _locate(where: str) -> tuple[Any, str]:

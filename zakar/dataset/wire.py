@@ -90,13 +90,13 @@ def _digits(values: np.ndarray) -> int:
 
 def _escape(text: pa.Array) -> pa.Array:
     """Escape for a JSON string what there is to escape; looking is far cheaper than replacing."""
-    found = _bytes(text)
-    known = found.tobytes()
+    data = _bytes(text)
+    known = data.tobytes()
     if b"\\" in known:
         text = pc.replace_substring(text, "\\", "\\\\")
     if b'"' in known:
         text = pc.replace_substring(text, '"', '\\"')
-    if found.min(initial=ord(" ")) < ord(" "):
+    if data.min(initial=ord(" ")) < ord(" "):
         for character, escape in _CONTROLS.items():
             text = pc.replace_substring(text, character, escape)
     return text

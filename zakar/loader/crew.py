@@ -151,8 +151,8 @@ async def _see(connection: Connection, works: Sequence[Work]) -> None:
 
     async def see(stream: str, tally: Tally) -> None:
         with contextlib.suppress(ApiError, ServerError, *LOST):
-            found = await station.look(connection, stream, _LOOK_SECONDS)
-            tally.stored = found.last if found is not None else tally.stored
+            state = await station.look(connection, stream, _LOOK_SECONDS)
+            tally.stored = state.last if state is not None else tally.stored
 
     filling = [(o, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
     await asyncio.gather(*(see(o.target.stream, tally) for o, tally in filling if tally.stored < o.target.records))

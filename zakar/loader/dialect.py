@@ -146,18 +146,17 @@ class AckEach:
 
 
 class FastBatch:
-    """Messages ``start`` to ``total - 1`` as one batch, acknowledged every ``flow`` messages or sooner.
+    """The messages of ``rows`` as one batch, acknowledged every ``flow`` messages or sooner.
 
-    ``further``: header lines of each. The first says what it follows if it ``expects`` anything. ``place`` is the
-    stream whose answers count; None takes any.
+    ``rows``: of the table, from 0 on; with the last of all, the batch ends. ``further``: header lines of each. The first
+    says what it follows if it ``expects`` anything. ``place`` is the stream whose answers count; None takes any.
     """
 
     def __init__(
         self,
         subject: str,
         inbox: str,
-        start: int,
-        total: int,
+        rows: range,
         flow: int,
         further: str = "",
         *,
@@ -167,8 +166,8 @@ class FastBatch:
         self.inbox = f"{inbox}.>"
         self.flow: int | None = flow
         self._subject = subject
-        self._start = start
-        self._total = total
+        self._start = rows.start
+        self._total = rows.stop
         self._reply = f"{inbox}.b.{flow}.fail."
         self._further = further
         self._expects = expects
@@ -259,13 +258,13 @@ def _answer(delivery: Delivery, place: Place | None) -> tuple[dict[str, Any] | N
         answer = msgspec.json.decode(delivery.payload, type=dict[str, Any])
         stream, sequence = str(answer.get("stream", place.stream if place else "")), answer.get("seq")
         if "error" in answer:
-            said = Stranger(Place(stream, ""), None, str(answer["error"].get("description", "")))
-            return answer, said if place and stream != place.stream else None
+            stranger = Stranger(Place(stream, ""), None, str(answer["error"].get("description", "")))
+            return answer, stranger if place and stream != place.stream else None
         if "type" in answer and isinstance(sequence, int):
             return answer, None
-        found = Place(stream, str(answer.get("domain", "")))
+        place_of_answer = Place(stream, str(answer.get("domain", "")))
         if stream and isinstance(sequence, int) and _SEQUENCE in delivery.payload:
-            return answer, Stranger(found, sequence) if place and found != place else None
+            return answer, Stranger(place_of_answer, sequence) if place and place_of_answer != place else None
     except (msgspec.DecodeError, AttributeError):
         pass
     return None, Stranger(Place("", ""), None, repr(delivery.payload[:_SHOWN].decode(errors="replace")))

@@ -112,26 +112,28 @@ async def examine(
             offer = await _offer(connection, control, payloads, options)
             if access.memphis:
                 offer = replace(offer, server=offer.server.replace("nats", "memphis", 1), memphis=True)
-            found = Findings(offer)
+            findings = Findings(offer)
             if offer.account is None or offer.lacks:
-                return found
+                return findings
             _refuse_silent(access, offer.account)
             if dataset is None:
-                return replace(found, unreadable=await _unreadable(connection, offer.account))
-            seen = await previews.preview(connection, control, dataset, offer.account, options)
-            seen = replace(seen, shortages=(*seen.shortages, *await _connections(access, options.connections, seen)))
-            found = replace(found, left_out=await stored(connection, left_out(dataset, tables)))
-            found = replace(found, bare=await _bare(connection, seen) if offer.header_bytes else ())
+                return replace(findings, unreadable=await _unreadable(connection, offer.account))
+            preview = await previews.preview(connection, control, dataset, offer.account, options)
+            preview = replace(
+                preview, shortages=(*preview.shortages, *await _connections(access, options.connections, preview))
+            )
+            findings = replace(findings, left_out=await stored(connection, left_out(dataset, tables)))
+            findings = replace(findings, bare=await _bare(connection, preview) if offer.header_bytes else ())
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: while looking: {lost(error)}") from error
-    seconds = previews.predicted(dataset, seen, offer.link, options, control.header_bytes)
-    found = replace(found, seen=seen, seconds=seconds)
-    if not seen.shortages or seen.refusals or offer.account.max_bytes == 0:
-        return found
-    days, starts_over = previews.days_that_fit(dataset, seen, offer.account, options, control.header_bytes)
-    return replace(found, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
+    seconds = previews.predicted(dataset, preview, offer.link, options, control.header_bytes)
+    findings = replace(findings, seen=preview, seconds=seconds)
+    if not preview.shortages or preview.refusals or offer.account.max_bytes == 0:
+        return findings
+    days, starts_over = previews.days_that_fit(dataset, preview, offer.account, options, control.header_bytes)
+    return replace(findings, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
 
 
 def _refuse_silent(access: Access, account: Account) -> None:
@@ -144,9 +146,9 @@ def _refuse_silent(access: Access, account: Account) -> None:
         )
 
 
-async def _connections(access: Access, number: int, seen: Preview) -> list[str]:
+async def _connections(access: Access, number: int, preview: Preview) -> list[str]:
     """Return that the server does not let in the processes of a load, if it has several."""
-    partitions = [o for o in seen.stations.values() if o.records]
+    partitions = [o for o in preview.stations.values() if o.records]
     try:
         await try_connections(access, min(number, len(partitions)), "a load stops half-way")
     except ServerError as error:
@@ -165,9 +167,9 @@ async def _unreadable(connection: Connection, account: Account) -> tuple[str, ..
     return (*unheard, *obstacle.unreadable(streams, account))
 
 
-async def _bare(connection: Connection, seen: Preview) -> tuple[str, ...]:
+async def _bare(connection: Connection, preview: Preview) -> tuple[str, ...]:
     """Return the streams that keep messages without the headers that SDKs of Memphis read. Raises ApiError."""
-    kept = [o.stream for o in seen.stations.values() if o.action in {Action.CONTINUE, Action.NOTHING} and o.stored]
+    kept = [o.stream for o in preview.stations.values() if o.action in {Action.CONTINUE, Action.NOTHING} and o.stored]
     return tuple([stream for stream in kept if await messages.bare(connection, stream)])
 
 

@@ -84,21 +84,21 @@ def choose(dataset: Dataset, names: Sequence[str] | None, *, answers: bool = Fal
     ``answers``: those too that are. Raises ConfigError for a name that is none, or tells answers nobody asked for.
     """
     known = [table.name for table in dataset.tables]
-    told = [table.name for table in dataset.answers]
-    if answers and not told:
+    answer_names = [table.name for table in dataset.answers]
+    if answers and not answer_names:
         raise ConfigError("--with-alerts: for held-out days, with --split holdout; released ones have their alerts")
-    if answers and (missing := [name for name in told if name not in known]):
+    if answers and (missing := [name for name in answer_names if name not in known]):
         raise ConfigError(f"--with-alerts: {', '.join(missing)} was not handed out with this dataset")
     for name in names or ():
-        if name not in known and name not in told:
+        if name not in known and name not in answer_names:
             raise ConfigError(f"--tables: `{name}` is no table; there are {', '.join(known)}")
-        if name in told and not answers:
+        if name in answer_names and not answers:
             here = "give --with-alerts too, if that is meant" if name in known else "they were not handed out"
             raise ConfigError(f"--tables: the held-out {name} are what is to be predicted; {here}")
     return tuple(
         table
         for table in dataset.tables
-        if (names is None or table.name in names) and (answers or table.name not in told)
+        if (names is None or table.name in names) and (answers or table.name not in answer_names)
     )
 
 
@@ -110,14 +110,14 @@ def left_out(dataset: Dataset, tables: Sequence[Table]) -> tuple[Table, ...]:
 
 async def stored(connection: Connection, tables: Sequence[Table]) -> LeftOut:
     """Return what the stations of tables hold, by the table's name; None where the server does not say."""
-    found: LeftOut = {}
+    counts: LeftOut = {}
     for table in tables:
         try:
             streams = await station.partitions(connection, table.station)
-            found[table.name] = {stream.name: stream.messages for stream in streams}
+            counts[table.name] = {stream.name: stream.messages for stream in streams}
         except ApiError:
-            found[table.name] = None
-    return found
+            counts[table.name] = None
+    return counts
 
 
 async def load(
@@ -162,8 +162,8 @@ async def load(
             await crew.fill(connection, control, dataset, works[0], publish, stop, report)
         else:
 
-            def report_all(seen: Sequence[Work]) -> None:
-                progress(_progress(f"{len(works)} connections", seen))
+            def report_all(works_now: Sequence[Work]) -> None:
+                progress(_progress(f"{len(works)} connections", works_now))
 
             works = await crew.fill_in_processes(connection, control, dataset, access, works, publish, stop, report_all)
         seconds = time.perf_counter() - began
@@ -262,8 +262,8 @@ def _progress(station: str, works: Sequence[Work]) -> Progress:
 
 def sample(dataset: Dataset, tables: Sequence[Table]) -> list[bytes]:
     """Return messages such as a load of ``tables`` sends, to measure a link with."""
-    found: list[bytes] = []
+    messages: list[bytes] = []
     for table in tables:
         for batch in islice(store.batches(dataset, table, rows=_SAMPLE), 1):
-            found += wire.encode(batch).to_pylist()
-    return found
+            messages += wire.encode(batch).to_pylist()
+    return messages

@@ -82,7 +82,7 @@ def frame_bytes(target: Target, mode: str, header_bytes: int = 0) -> float:
         return 0.0
     payload, further = pa.array([b""], pa.binary()), " " * header_bytes
     dialect = (
-        FastBatch(target.subject, _INBOX, 0, target.records + 1, _FLOW, further)
+        FastBatch(target.subject, _INBOX, range(target.records + 1), _FLOW, further)
         if mode == "batch"
         else AckEach(target.subject, _INBOX, further)
     )

@@ -36,8 +36,8 @@ async def overlapping(connection: Connection, new: Collection[str], gone: Collec
         others = [o for o in await station.capturing(connection, f"{name}.>") if o != name and o not in gone]
         if not others:
             return None
-        found = [await station.look(connection, other) for other in others[:_SHOWN]]
-        named = [f"`{stream.name}` ({', '.join(stream.subjects[:_SHOWN])})" for stream in found if stream is not None]
+        streams = [await station.look(connection, other) for other in others[:_SHOWN]]
+        named = [f"`{stream.name}` ({', '.join(stream.subjects[:_SHOWN])})" for stream in streams if stream is not None]
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         why = f"cannot be created: its subjects, {name}.>, overlap with those of stream {', '.join(named)}{more}"
         return Refusal(name, why, _FREES)
@@ -51,19 +51,19 @@ async def overlapping(connection: Connection, new: Collection[str], gone: Collec
 
 
 async def oversized(
-    connection: Connection, control: Control, dataset: Dataset, target: Target, found: Stream | None
+    connection: Connection, control: Control, dataset: Dataset, target: Target, existing: Stream | None
 ) -> Refusal | None:
     """Return why a partition cannot be filled: a message, with its header, larger than is taken; None if all fit.
 
     Reads the table only where the limit is so small that it might matter.
     """
     limits = [(connection.max_payload, "the server's max_payload")]
-    if found is not None and found.max_message > 0:
-        limits.append((found.max_message, "its max_msg_size"))
+    if existing is not None and existing.max_message > 0:
+        limits.append((existing.max_message, "its max_msg_size"))
     limit, name = min(limits)
     if limit >= _ROOMY or target.records == 0:
         return None
-    stored = found.last if found is not None else 0
+    stored = existing.last if existing is not None else 0
     header = frames.header_bytes(target.records) + control.header_bytes
     largest = header + await asyncio.to_thread(
         partition.largest, dataset, target.table, target.number, target.of, stored
@@ -159,9 +159,9 @@ def _lacking(api: str, needed: Iterable[_Right], denied: Mapping[str, str]) -> l
     """Return a line for all streams for which the same right lacks, which is named as the server names it."""
     lines: dict[tuple[str, str], list[str]] = {}
     for right in needed:
-        said = [denied.get(f"{api}.{subject}", "") for subject in right.subjects]
-        if all(said):
-            asked = said[0].partition('"')[2].partition(f".{right.stream}")[0]
+        denials = [denied.get(f"{api}.{subject}", "") for subject in right.subjects]
+        if all(denials):
+            asked = denials[0].partition('"')[2].partition(f".{right.stream}")[0]
             lines.setdefault((right.who, asked), []).append(right.stream)
     return [
         f"rights: {who} publishes to {asked}, and this user may not for {_listed(streams)}; give it the right"

@@ -78,15 +78,15 @@ async def prepare(
     answers: list[Any] = await _all([station.info(connection), looking])  # that there is no JetStream is told first
     info, (*streams, predictions) = answers
     account = accounts.parse(info, None, options.replicas, options.storage)
-    found: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
+    existing: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
     targets = [
         target
-        for table, streams in found.items()
+        for table, streams in existing.items()
         for target in await targets_of(
             dataset, table, plan.partitions_to_be(streams, options.partitions, recreate=recreate), control.header_bytes
         )
     ]
-    there = {stream.name: stream for streams in found.values() for stream in streams}
+    there = {stream.name: stream for streams in existing.values() for stream in streams}
     wide = {name for name, stream in there.items() if stream.wide}
     gone = list(there) if recreate else []
     new = [target.stream for target in targets if recreate or target.stream not in there]
@@ -103,12 +103,12 @@ async def prepare(
         await try_connections(access, min(options.connections, len(targets)), "nothing was deleted")
         if there:
             await asyncio.to_thread(store.check_bytes, dataset, tables)
-        names = {table.station: [stream.name for stream in streams] for table, streams in found.items() if streams}
+        names = {table.station: [stream.name for stream in streams] for table, streams in existing.items() if streams}
         await _all(control.delete(connection, name, streams) for name, streams in names.items())
-        there, found = {}, {}
-    judging = (judged(connection, control, dataset, t, found.get(t.table, ())) for t in targets)
+        there, existing = {}, {}
+    judging = (judged(connection, control, dataset, t, existing.get(t.table, ())) for t in targets)
     refusals = await _all(judging)
-    for table, streams in found.items():
+    for table, streams in existing.items():
         refusals += plan.stray([target for target in targets if target.table == table], streams)
     _refuse(refusals)
     if not recreate:
@@ -183,9 +183,9 @@ def _refuse(refusals: Iterable[Refusal | None]) -> None:
     """Raise MismatchError if there are any refusals."""
     known = list(dict.fromkeys(refusal for refusal in refusals if refusal is not None))
     if known:
-        said = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
+        problems = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
         fixes = "; ".join(dict.fromkeys(r.fix for r in known))
-        raise MismatchError(f"{said}. {fixes[0].upper()}{fixes[1:]}")
+        raise MismatchError(f"{problems}. {fixes[0].upper()}{fixes[1:]}")
 
 
 async def _as_they_are(connection: Connection, targets: Sequence[Target]) -> dict[str, Stream | None]:
@@ -250,26 +250,26 @@ async def judged(
 
     Looks, and changes nothing. Raises ApiError.
     """
-    found = next((stream for stream in streams if stream.name == target.stream), None)
-    if found is None:
+    existing = next((stream for stream in streams if stream.name == target.stream), None)
+    if existing is None:
         refusal = plan.ungrown(target, streams) if control.theirs else None
         return refusal or await obstacle.oversized(connection, control, dataset, target, None)
-    last_row = _row(dataset, target, found.last)
-    last_stored = await station.message(connection, target.stream, found.last) if last_row else None
-    if control.theirs and plan.unmarked(found):
+    last_row = _row(dataset, target, existing.last)
+    last_stored = await station.message(connection, target.stream, existing.last) if last_row else None
+    if control.theirs and plan.unmarked(existing):
         # Its first message tells instead, and its last one, as that of every stream.
-        first_row = _row(dataset, target, min(1, found.last))
+        first_row = _row(dataset, target, min(1, existing.last))
         if first_row and first_row == await station.message(connection, target.stream, 1):
-            found = replace(found, metadata=target.metadata)
-    refusal = plan.judge(target, found, last_row, last_stored)
-    return refusal or await obstacle.oversized(connection, control, dataset, target, found)
+            existing = replace(existing, metadata=target.metadata)
+    refusal = plan.judge(target, existing, last_row, last_stored)
+    return refusal or await obstacle.oversized(connection, control, dataset, target, existing)
 
 
 async def _open(
     connection: Connection,
     control: Control,
     target: Target,
-    found: Stream | None,
+    existing: Stream | None,
     options: LoadOptions,
     *,
     fresh: bool,
@@ -283,44 +283,50 @@ async def _open(
     owner, mode = secrets.token_hex(8), options.mode
     marked = {**target.metadata, station.OWNER: owner}
     slow = control.slow(connection)
-    if found is None:
+    if existing is None:
         made = await _make(connection, control, target, marked, options, wide=wide)
         slow = slow or ("" if made.batched else obstacle.unbatched(target.stream))
-    elif not slow and not found.may_batch:
+    elif not slow and not existing.may_batch:
         slow = obstacle.unbatched(target.stream)
-    if slow and mode is Mode.BATCH and (found is None or found.last < target.records):
+    if slow and mode is Mode.BATCH and (existing is None or existing.last < target.records):
         raise ServerError(f"--mode batch: {slow}; use --mode auto")
-    wanted = mode in {Mode.AUTO, Mode.BATCH} and not slow
+    by_batch = mode in {Mode.AUTO, Mode.BATCH} and not slow
     why = slow if mode is Mode.AUTO else ""
-    if found is None:
-        return Opening(target, 0, wanted, made.metadata.get(station.OWNER), why, fresh=fresh)
-    if found.last >= target.records:
-        beyond = found.last - target.records
+    if existing is None:
+        return Opening(target, 0, by_batch, made.metadata.get(station.OWNER), why, fresh=fresh)
+    if existing.last >= target.records:
+        beyond = existing.last - target.records
         return Opening(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
-    headers = await _roomy(connection, control, target, found)
-    begun = found.last == 0 and station.OWNER in found.metadata
+    headers = await _roomy(connection, control, target, existing)
+    begun = existing.last == 0 and station.OWNER in existing.metadata
     try:
-        if found.batched or not slow:
+        if existing.batched or not slow:
             # The first message of a loader that was killed may be stored wherever it comes, while there is fast ingest.
             fenced = await station.fence(connection, target.stream, marked, reopened=not begun)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
             lead = plan.late_until(fenced.last)
-            if wanted and lead >= target.records:
-                wanted, why = False, "what is left may still be under way from a loader that was killed"
-            return Opening(target, fenced.last, wanted, owner, why, lead, found.last, headers=headers, closed=begun)
+            if by_batch and lead >= target.records:
+                by_batch, why = False, "what is left may still be under way from a loader that was killed"
+            return Opening(
+                target, fenced.last, by_batch, owner, why, lead, existing.last, headers=headers, closed=begun
+            )
         adopted = await station.adopt(connection, target.stream, marked)
-        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=found.last, headers=headers)
+        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=existing.last, headers=headers)
     except (ApiError, *LOST) as error:
         if isinstance(error, ApiError) and error.code in codes.FULL:
-            raise ServerError(refused(target.stream, (error.code, error.description), found.last)) from error
+            raise ServerError(refused(target.stream, (error.code, error.description), existing.last)) from error
         if mode is Mode.BATCH:
             raise ServerError(f"--mode batch: `{target.stream}` cannot be fenced: {error}; use --mode auto") from error
-        quiet = await _quiet(connection, target.stream, options.publish.give_up_after) if found.batched else found.last
-        mark = found.metadata.get(station.OWNER)
+        quiet = (
+            await _quiet(connection, target.stream, options.publish.give_up_after)
+            if existing.batched
+            else existing.last
+        )
+        mark = existing.metadata.get(station.OWNER)
         forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
         why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
-        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=found.last, headers=headers)
+        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=existing.last, headers=headers)
 
 
 async def _make(
@@ -348,14 +354,14 @@ async def _make(
         ) from error
 
 
-async def _roomy(connection: Connection, control: Control, target: Target, found: Stream) -> bool:
+async def _roomy(connection: Connection, control: Control, target: Target, existing: Stream) -> bool:
     """Return whether a stream that is there has room for its messages with further header lines.
 
     One of the size that zakar gives where no SDKs are served is given more; what others chose is left alone.
     """
-    if control.header_bytes == 0 or not 0 < found.max_bytes < target.max_bytes:
+    if control.header_bytes == 0 or not 0 < existing.max_bytes < target.max_bytes:
         return True
-    if found.max_bytes != plan.size(target.wire_bytes, target.records, target.stream):
+    if existing.max_bytes != plan.size(target.wire_bytes, target.records, target.stream):
         return False
     try:
         await station.grow(connection, target.stream, target.max_bytes)
@@ -373,9 +379,9 @@ async def _enlarged(
     """
     larger = dict(there)
     for target in targets:
-        found = there.get(target.stream)
-        size = plan.enlarged(target, found) if found else None
-        if found is None or size is None:
+        existing = there.get(target.stream)
+        size = plan.enlarged(target, existing) if existing else None
+        if existing is None or size is None:
             continue
         try:
             await station.grow(connection, target.stream, size)
@@ -389,7 +395,7 @@ async def _enlarged(
                 f"{size / 2**20:,.0f} MiB: {error}; raise the account's or the server's storage, or "
                 "load fewer --days"
             ) from error
-        larger[target.stream] = replace(found, max_bytes=size)
+        larger[target.stream] = replace(existing, max_bytes=size)
     return larger
 
 

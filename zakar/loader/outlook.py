@@ -57,7 +57,7 @@ class Outlook:
 
 def outlook(
     target: Target,
-    found: Stream | None,
+    existing: Stream | None,
     refusal: Refusal | None,
     mode: str,
     account: Account,
@@ -68,24 +68,24 @@ def outlook(
     size = target.max_bytes
     least = plan.least_bytes(target.wire_bytes, target.records, target.stream)
     new = Outlook(target.stream, Action.CREATE, target.records, 0, mode, size, size * account.copies, least=least)
-    if found is None:
+    if existing is None:
         return new if refusal is None else refused(new, refusal)
-    frees = _frees(found, account)
+    frees = _frees(existing, account)
     if recreate:
-        return replace(new, action=Action.RECREATE, stored=found.messages, frees=frees)
-    has = max(found.max_bytes, found.bytes)
-    there = replace(new, stored=found.messages, max_bytes=found.max_bytes, needs=0, frees=frees, has=has)
+        return replace(new, action=Action.RECREATE, stored=existing.messages, frees=frees)
+    has = max(existing.max_bytes, existing.bytes)
+    there = replace(new, stored=existing.messages, max_bytes=existing.max_bytes, needs=0, frees=frees, has=has)
     if refusal is not None:
         return refused(there, refusal)
-    if found.last >= target.records:
+    if existing.last >= target.records:
         return replace(there, action=Action.NOTHING)
     # A stream with a size has been given it already, and is given a larger one if it was made for fewer days.
-    enlarged = plan.enlarged(target, found)
+    enlarged = plan.enlarged(target, existing)
     if enlarged is not None:
         there = replace(there, max_bytes=enlarged, enlarged=True)
-    beyond = there.max_bytes - found.max_bytes if found.max_bytes > 0 else max(0, size - found.bytes)
-    needs = beyond * account.counts(found)
-    if mode == "batch" and (plan.late_until(found.last) >= target.records or not found.may_batch):
+    beyond = there.max_bytes - existing.max_bytes if existing.max_bytes > 0 else max(0, size - existing.bytes)
+    needs = beyond * account.counts(existing)
+    if mode == "batch" and (plan.late_until(existing.last) >= target.records or not existing.may_batch):
         mode = "nonblocking"
     return replace(there, action=Action.CONTINUE, needs=needs, mode=mode)
 
@@ -95,20 +95,20 @@ def refused(fate: Outlook, refusal: Refusal) -> Outlook:
     return replace(fate, action=Action.REFUSE, needs=0, why=refusal.found, fix=refusal.fix)
 
 
-def predictions(found: Stream | None, account: Account, mode: str) -> Outlook:
+def predictions(existing: Stream | None, account: Account, mode: str) -> Outlook:
     """Return what a load would do with the predictions' station, as the server has it."""
     stream, size = station.stream_name(PREDICTIONS.station), plan.predictions_bytes(account)
-    if found is not None:
-        return Outlook(stream, Action.NOTHING, 0, 0, mode, found.max_bytes, needs=0)
+    if existing is not None:
+        return Outlook(stream, Action.NOTHING, 0, 0, mode, existing.max_bytes, needs=0)
     # Servers take a stream without a size for one of 1.
     return Outlook(stream, Action.CREATE, 0, 0, mode, size, needs=max(1, size) * account.copies)
 
 
 def left_over(
-    targets: Sequence[Target], found: Sequence[Stream], account: Account, mode: str, *, recreate: bool
+    targets: Sequence[Target], streams: Sequence[Stream], account: Account, mode: str, *, recreate: bool
 ) -> list[Outlook]:
     """Return what becomes of a station's streams that are no target: deleted where a load starts over, else refused."""
-    refusals = {refusal.stream: refusal for refusal in plan.stray(targets, found)}
+    refusals = {refusal.stream: refusal for refusal in plan.stray(targets, streams)}
     action = Action.DELETE if recreate else Action.REFUSE
     return [
         Outlook(
@@ -123,13 +123,13 @@ def left_over(
             why="" if recreate else refusals[stream.name].found,
             fix="" if recreate else refusals[stream.name].fix,
         )
-        for stream in found
+        for stream in streams
         if stream.name in refusals
     ]
 
 
-def _frees(found: Stream, account: Account) -> int:
-    return max(found.max_bytes, found.bytes) * account.counts(found)
+def _frees(stream: Stream, account: Account) -> int:
+    return max(stream.max_bytes, stream.bytes) * account.counts(stream)
 
 
 def shortages(stations: Iterable[Outlook], account: Account, left: int | None) -> Iterator[str]:
@@ -190,8 +190,8 @@ def surely_short(stations: Iterable[Outlook], account: Account, deleted: Iterabl
     others = account.reserved - sum(max(0, stream.max_bytes) for stream in ours)
     lacks = list(shortages(stations, account, max(0, account.max_bytes - max(0, others))))
     # Each replica counts as used, and where replicas are counted apart, the limit is of one.
-    held = max(0, account.used - sum(stream.bytes * stream.replicas for stream in ours))
-    room = max(0, account.max_bytes * (account.replicas if account.tiered else 1) - held)
+    kept = max(0, account.used - sum(stream.bytes * stream.replicas for stream in ours))
+    room = max(0, account.max_bytes * (account.replicas if account.tiered else 1) - kept)
     takes = sum(o.least for o in stations if o.action is not Action.CONTINUE) * account.replicas
     if not lacks and takes > room:
         lacks.append(

@@ -23,7 +23,7 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
     if not streams:
         return []
     heard = await hearing.who_hears(connection, [station.subject(name) for name in streams])
-    found = []
+    sentences = []
     for (name, before), hearers in zip(streams.items(), heard, strict=True):
         there = before
         if there is None and name in {hearer.stream for hearer in hearers}:
@@ -32,8 +32,8 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
         if there and there.republish:
             others += await _republished(connection, name, *there.republish, others=streams)
         if others:
-            found.append(sentence(name, domain, others))
-    return found
+            sentences.append(sentence(name, domain, others))
+    return sentences
 
 
 async def unreached(connection: Connection, streams: Mapping[str, Stream | None]) -> list[str]:

@@ -79,8 +79,8 @@ def partitions(streams: Sequence[Stream]) -> int:
     One that zakar filled says it itself, of another all streams count.
     """
     counted = len(streams) if streams and unmarked(streams[0]) else 1
-    said = streams[0].metadata.get(PARTITIONS, str(counted)) if streams else "1"
-    return int(said) if said.isascii() and said.isdigit() and 0 < int(said) <= PARTITIONS_MOST else 1
+    number = streams[0].metadata.get(PARTITIONS, str(counted)) if streams else "1"
+    return int(number) if number.isascii() and number.isdigit() and 0 < int(number) <= PARTITIONS_MOST else 1
 
 
 def partitions_to_be(streams: Sequence[Stream], asked: int | None, *, recreate: bool) -> int:
@@ -95,13 +95,13 @@ def shared(weights: Sequence[int], workers: int) -> list[list[int]]:
     goes to whoever has least (Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 17, 1969).
     """
     pieces = sorted(range(len(weights)), key=lambda place: -weights[place])
-    found: list[list[int]] = [[] for _ in range(max(1, min(workers, len(pieces))))]
-    loads = [0] * len(found)
+    shares: list[list[int]] = [[] for _ in range(max(1, min(workers, len(pieces))))]
+    loads = [0] * len(shares)
     for piece in pieces:
-        least = min(range(len(found)), key=lambda worker: (loads[worker], len(found[worker])))
-        found[least].append(piece)
+        least = min(range(len(shares)), key=lambda worker: (loads[worker], len(shares[worker])))
+        shares[least].append(piece)
         loads[least] += weights[piece]
-    return found
+    return shares
 
 
 def size(wire_bytes: int, messages: int, stream: str) -> int:
@@ -126,7 +126,7 @@ def predictions_bytes(account: Account) -> int:
     return size if account.size_required else -1
 
 
-def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: bytes | None) -> Refusal | None:
+def judge(target: Target, stream: Stream, last_row: bytes | None, last_stored: bytes | None) -> Refusal | None:
     """Return why an existing stream cannot be filled, None if it can.
 
     ``last_row`` is the wire object that belongs at the stream's last sequence, ``last_stored`` what is there;
@@ -135,38 +135,38 @@ def judge(target: Target, found: Stream, last_row: bytes | None, last_stored: by
     """
 
     def refuse(what: str) -> Refusal:
-        return Refusal(found.name, what)
+        return Refusal(stream.name, what)
 
-    fingerprint = found.metadata.get(FINGERPRINT)
-    forgets = _forgets(target, found)
+    fingerprint = stream.metadata.get(FINGERPRINT)
+    forgets = _forgets(target, stream)
     if forgets:
         return refuse(f"would not keep every message: {forgets}")
-    rejects = _rejects(target, found)
+    rejects = _rejects(target, stream)
     if rejects:
         return refuse(f"cannot be filled: {rejects}")
-    if f"{found.name}.>" not in found.subjects:
-        return refuse(f"is another's: its subjects are {', '.join(found.subjects) or 'none'}")
+    if f"{stream.name}.>" not in stream.subjects:
+        return refuse(f"is another's: its subjects are {', '.join(stream.subjects) or 'none'}")
     if fingerprint is None:
-        if found.last == 0:
+        if stream.last == 0:
             return None
-        return refuse(f"holds {found.messages:,} messages that zakar did not load")
+        return refuse(f"holds {stream.messages:,} messages that zakar did not load")
     if fingerprint != target.metadata[FINGERPRINT]:
-        scenario = found.metadata.get(SCENARIO, "another scenario")
+        scenario = stream.metadata.get(SCENARIO, "another scenario")
         return refuse(
-            f"holds {found.messages:,} messages of another dataset "
+            f"holds {stream.messages:,} messages of another dataset "
             f"(scenario {scenario}, fingerprint {fingerprint[:12]})"
         )
-    if found.metadata.get(TABLE) != target.table.name:
-        return refuse(f"holds table {found.metadata.get(TABLE)}, not {target.table.name}")
-    if found.metadata.get(PARTITIONS, "1") != str(target.of):
-        has = found.metadata.get(PARTITIONS, "1")
+    if stream.metadata.get(TABLE) != target.table.name:
+        return refuse(f"holds table {stream.metadata.get(TABLE)}, not {target.table.name}")
+    if stream.metadata.get(PARTITIONS, "1") != str(target.of):
+        has = stream.metadata.get(PARTITIONS, "1")
         return refuse(_one_of(has, target))
-    if not found.unbroken:
-        return refuse(f"has lost messages: {found.messages:,} are left of {found.last:,}")
-    if found.last > target.most:
-        return refuse(f"holds {found.last:,} messages, the table only {target.most:,}")
+    if not stream.unbroken:
+        return refuse(f"has lost messages: {stream.messages:,} are left of {stream.last:,}")
+    if stream.last > target.most:
+        return refuse(f"holds {stream.last:,} messages, the table only {target.most:,}")
     if last_row != last_stored:
-        return refuse(f"differs from the dataset at message {found.last:,}")
+        return refuse(f"differs from the dataset at message {stream.last:,}")
     return None
 
 
@@ -174,23 +174,23 @@ def _one_of(has: str, target: Target) -> str:
     return f"is one of {has} partitions, not of {target.of}; give --partitions {has}"
 
 
-def days(found: Stream) -> int | None:
+def days(stream: Stream) -> int | None:
     """Return how many days a stream was last asked to hold; None if it does not say so."""
-    said = found.metadata.get(DAYS, "")
-    return int(said) if said.isascii() and said.isdigit() else None
+    text = stream.metadata.get(DAYS, "")
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
-def enlarged(target: Target, found: Stream) -> int | None:
+def enlarged(target: Target, stream: Stream) -> int | None:
     """Return the size that a stream must be given, since it was made for fewer days; None if it need not."""
-    made_for = days(found)
-    if made_for is None or made_for >= int(target.metadata[DAYS]) or found.last >= target.records:
+    made_for = days(stream)
+    if made_for is None or made_for >= int(target.metadata[DAYS]) or stream.last >= target.records:
         return None
-    return target.max_bytes if 0 < found.max_bytes < target.max_bytes else None
+    return target.max_bytes if 0 < stream.max_bytes < target.max_bytes else None
 
 
-def unmarked(found: Stream) -> bool:
+def unmarked(stream: Stream) -> bool:
     """Whether a stream does not say whose messages it is for."""
-    return FINGERPRINT not in found.metadata
+    return FINGERPRINT not in stream.metadata
 
 
 def unmarked_of(streams: Iterable[Stream]) -> set[str]:
@@ -210,42 +210,42 @@ def late_until(stored: int) -> int:
     return stored + IN_FLIGHT_MOST
 
 
-def stray(targets: Sequence[Target], found: Sequence[Stream]) -> list[Refusal]:
+def stray(targets: Sequence[Target], streams: Sequence[Stream]) -> list[Refusal]:
     """Return why a table's station cannot be filled for those of its streams that are none of its partitions to be."""
     names = {target.stream for target in targets}
     return [
         Refusal(s.name, f"is a partition too many: its station is to have {len(targets)}; delete it if it is of no use")
-        for s in found
+        for s in streams
         if s.name not in names
     ]
 
 
-def _forgets(target: Target, found: Stream) -> str:
+def _forgets(target: Target, stream: Stream) -> str:
     """Return the setting by which a stream would lose some of a table's messages; empty if there is none."""
-    if found.sealed:
+    if stream.sealed:
         return "it is sealed"
-    if found.retention != "limits":
-        return f"its retention is {found.retention}"
-    if 0 < found.max_messages < target.records:
-        return f"its max_msgs is {found.max_messages:,}"
-    if 0 < found.max_messages_a_subject < target.records:
-        return f"its max_msgs_per_subject is {found.max_messages_a_subject:,}"
-    if 0 < found.max_age < _AGE_LEAST:
-        return f"its max_age is {found.max_age:,.0f} s"
-    if found.discard == "old" and 0 < found.max_bytes < target.max_bytes:
-        return f"its max_bytes is {found.max_bytes:,}, and it discards old messages"
+    if stream.retention != "limits":
+        return f"its retention is {stream.retention}"
+    if 0 < stream.max_messages < target.records:
+        return f"its max_msgs is {stream.max_messages:,}"
+    if 0 < stream.max_messages_a_subject < target.records:
+        return f"its max_msgs_per_subject is {stream.max_messages_a_subject:,}"
+    if 0 < stream.max_age < _AGE_LEAST:
+        return f"its max_age is {stream.max_age:,.0f} s"
+    if stream.discard == "old" and 0 < stream.max_bytes < target.max_bytes:
+        return f"its max_bytes is {stream.max_bytes:,}, and it discards old messages"
     return ""
 
 
-def _rejects(target: Target, found: Stream) -> str:
+def _rejects(target: Target, stream: Stream) -> str:
     """Return the setting by which a stream would not take a table's messages, or not say so; empty if there is none."""
-    if not found.acknowledges:
+    if not stream.acknowledges:
         return "its no_ack is true, so it never says what is stored"
-    if found.copies:
+    if stream.copies:
         return "it copies other streams, whose messages would be among these"
-    if found.counts:
+    if stream.counts:
         return "its allow_msg_counter is true, so it takes counters alone"
-    if 0 < found.max_message * target.records < target.wire_bytes:  # the largest is no smaller than the mean
+    if 0 < stream.max_message * target.records < target.wire_bytes:  # the largest is no smaller than the mean
         mean = target.wire_bytes / target.records
-        return f"its max_msg_size is {found.max_message:,}, and the messages have {mean:,.0f} bytes on average"
+        return f"its max_msg_size is {stream.max_message:,}, and the messages have {mean:,.0f} bytes on average"
     return ""

@@ -75,9 +75,9 @@ async def preview(
         number = plan.partitions_to_be(list(there.values()), options.partitions, recreate=recreate)
         targets = await targets_of(dataset, table, number, control.header_bytes)
         for target in targets:
-            found = asked[target.stream] = there.get(target.stream)
+            existing = asked[target.stream] = there.get(target.stream)
             judging = judged(connection, control, dataset, target, [] if recreate else list(there.values()))
-            outlook = outlooks.outlook(target, found, await judging, used, account, recreate=recreate)
+            outlook = outlooks.outlook(target, existing, await judging, used, account, recreate=recreate)
             if control.theirs and outlook.action in {Action.CREATE, Action.RECREATE}:
                 outlook = replace(outlook, max_bytes=-1)
             name = table.station if number == 1 else target.stream
@@ -122,7 +122,7 @@ async def preview(
 
 
 def days_that_fit(
-    dataset: Dataset, seen: Preview, account: Account, options: LoadOptions, header_bytes: int = 0
+    dataset: Dataset, shown: Preview, account: Account, options: LoadOptions, header_bytes: int = 0
 ) -> tuple[int, bool]:
     """Return how many days of the dataset the account has room for, and whether only once the stations are deleted.
 
@@ -130,21 +130,23 @@ def days_that_fit(
     """
     tables, partitions = options.tables, options.partitions or 1
     deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
-    there = {o.stream: o for table in tables for o in seen.of(table) if o.action not in deleted}
+    there = {o.stream: o for table in tables for o in shown.of(table) if o.action not in deleted}
     days = [
         Days(station.stream_name(table.station, number), messages, sizes + messages * header_bytes)
         for table in tables
         for number, (messages, sizes) in enumerate(partition.by_day(dataset, table, partitions), 1)
     ]
     kept = [replace(d, has=there[d.stream].has if d.stream in there else 0) for d in days]
-    besides, largest = seen.stations[PREDICTIONS.station].needs, account.max_stream_bytes
-    if fit := need.whole_days(kept, seen.left, largest, besides, account.copies):
+    besides, largest = shown.stations[PREDICTIONS.station].needs, account.max_stream_bytes
+    if fit := need.whole_days(kept, shown.left, largest, besides, account.copies):
         return fit, False
-    room = None if seen.left is None else seen.left + sum(o.frees for o in there.values())
+    room = None if shown.left is None else shown.left + sum(o.frees for o in there.values())
     return need.whole_days(days, room, largest, besides, account.copies), bool(there)
 
 
-def predicted(dataset: Dataset, seen: Preview, link: Link, options: LoadOptions, header_bytes: int = 0) -> float | None:
+def predicted(
+    dataset: Dataset, shown: Preview, link: Link, options: LoadOptions, header_bytes: int = 0
+) -> float | None:
     """Return an estimate of the seconds that a load takes; None where the link's rate is not known.
 
     Each message has so many bytes of headers besides ours.
@@ -153,7 +155,7 @@ def predicted(dataset: Dataset, seen: Preview, link: Link, options: LoadOptions,
         return None
     total = 0.0
     for table in options.tables:
-        for o in seen.of(table):
+        for o in shown.of(table):
             frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
             total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, options.publish)
     return total

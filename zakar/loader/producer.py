@@ -110,9 +110,8 @@ class _Attempt:
         place = None if job.domain is None else Place(job.stream, job.domain)
         self.dialect: Dialect = AckEach(subject, inbox, job.further, place)
         if batch:
-            self.dialect = FastBatch(
-                subject, inbox, start, job.total, self.window.flow, job.further, expects=expects, place=place
-            )
+            rows, flow = range(start, job.total), self.window.flow
+            self.dialect = FastBatch(subject, inbox, rows, flow, job.further, expects=expects, place=place)
         self.start = start
         self.end = min(job.lead, job.total) if job.batch and not batch else job.total
         self.answered = 0  # messages
@@ -358,21 +357,21 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
         connection.check()
         try:
             left = min(_LOOK, max(1.0, patience - loop.time()))
-            found = await station.look(connection, stream, left) if connection.is_connected else None
-            if found is not None and not found.unbroken:
+            state = await station.look(connection, stream, left) if connection.is_connected else None
+            if state is not None and not state.unbroken:
                 raise StoppedError(
-                    f"`{stream}` has lost messages while it was being filled: {found.messages:,} are left of "
-                    f"{found.last:,}; find out who purges it, then load with --recreate"
+                    f"`{stream}` has lost messages while it was being filled: {state.messages:,} are left of "
+                    f"{state.last:,}; find out who purges it, then load with --recreate"
                 )
-            if found is not None and job.owner and found.metadata.get(station.OWNER) != job.owner:
+            if state is not None and job.owner and state.metadata.get(station.OWNER) != job.owner:
                 raise StoppedError(f"`{stream}`: {_OTHER}")
-            if found is not None and found.last == stored:
+            if state is not None and state.last == stored:
                 if not job.batch:
                     return stored
                 reopened = not attempt.may_begin(stored) and not (job.closed and stored < job.lead)
                 return (await station.fence(connection, stream, {}, reopened=reopened)).last
-            stored = found.last if found is not None else -1
-            if connection.is_connected and found is None:
+            stored = state.last if state is not None else -1
+            if connection.is_connected and state is None:
                 raise StoppedError(f"`{stream}` is gone: somebody deleted it; run this again to start over")
         except ApiError as error:
             if error.code not in codes.PASSING:
@@ -430,8 +429,8 @@ async def _check_alone(job: Job) -> None:
     if job.domain is None:
         return
     with contextlib.suppress(ApiError, *LOST):
-        found = await station.look(job.connection, job.stream)
-        if sentences := await overheard(job.connection, {job.stream: found}, job.domain):
+        state = await station.look(job.connection, job.stream)
+        if sentences := await overheard(job.connection, {job.stream: state}, job.domain):
             raise StoppedError(f"nothing more was sent: {'; '.join(sentences)}; then run this again")
 
 
@@ -450,13 +449,13 @@ async def _compare(job: Job, after: int, last: int) -> None:
     try:
         async with aclosing(reader.read(job.connection, job.stream, last - after, after + 1)) as chunks:
             async for chunk in chunks:
-                found = pa.array(chunk, pa.binary())
-                while len(found):
+                stored = pa.array(chunk, pa.binary())
+                while len(stored):
                     head = head if len(head) else next(rows)
-                    size = min(len(head), len(found))
-                    if not head[:size].equals(found[:size]):
+                    size = min(len(head), len(stored))
+                    if not head[:size].equals(stored[:size]):
                         raise StoppedError(_foreign(job.stream, after + 1))
-                    head, found, after = head[size:], found[size:], after + size
+                    head, stored, after = head[size:], stored[size:], after + size
     except (ApiError, ServerError) as error:
         job.connection.check()
         raise StoppedError(f"`{job.stream}`: cannot be read back ({error}); run this again") from error
@@ -470,14 +469,14 @@ async def _final(job: Job, patience: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
-            found = await station.look(job.connection, job.stream)
+            state = await station.look(job.connection, job.stream)
             break
         except (ApiError, *LOST) as error:
             if loop.time() > patience or job.stop.is_set() or job.connection.is_closed:
                 raise StoppedError(f"`{job.stream}`: the server does not say what it holds ({error})") from error
             await asyncio.sleep(_QUIET)
-    if found is None or not found.unbroken or found.last != job.total + job.beyond:
-        holds = "nothing" if found is None else f"{found.messages:,} messages, the last with number {found.last:,}"
+    if state is None or not state.unbroken or state.last != job.total + job.beyond:
+        holds = "nothing" if state is None else f"{state.messages:,} messages, the last with number {state.last:,}"
         raise StoppedError(
             f"`{job.stream}` should hold {job.total + job.beyond:,} messages and holds {holds}: somebody else wrote, "
             "purged or deleted; find out who, then load with --recreate"

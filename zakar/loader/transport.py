@@ -25,8 +25,8 @@ async def choose(access: Access, transport: Transport, payloads: Callable[[], li
         return access
     given = {kind: way for kind, way in ways.items() if way.servers and transport in {Transport.AUTO, kind}}
     if not given:
-        wanted = "ws:// or wss://" if transport is Transport.WEBSOCKET else "nats:// or tls://"
-        raise ConfigError(f"--transport {transport}: no server is given by a {wanted} address; give --server one")
+        schemes = "ws:// or wss://" if transport is Transport.WEBSOCKET else "nats:// or tls://"
+        raise ConfigError(f"--transport {transport}: no server is given by a {schemes} address; give --server one")
     if len(given) == 1:
         return next(iter(given.values()))
     rates: list[tuple[float, Access]] = []

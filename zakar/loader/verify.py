@@ -79,14 +79,14 @@ async def verify(
                 of = plan.partitions(streams)
                 last = max(of, *(station.number_of(stream.name) for stream in streams), 0)  # there may be too many
                 expected = await _expected(dataset, table, of, streams)
-                found = [
+                parts = [
                     await _partition(connection, dataset.whole, table, n, of, expected.get(n), progress)
                     for n in range(1, last + 1)
                 ]
             except (ApiError, *LOST) as error:
                 why = str(error) or type(error).__name__
                 raise ServerError(f"{access.shown}: reading `{table.station}` failed: {why}") from error
-            sums = {name: sum(getattr(c, name) for c in found) for name in COUNTS}
+            sums = {name: sum(getattr(c, name) for c in parts) for name in COUNTS}
             days = plan.days(streams[0]) if streams else None
             comparisons[table.station] = Comparison(**sums, days=days)
         return comparisons
@@ -142,22 +142,22 @@ async def compare(
     differs = False
     async for chunk in stored:
         progress(len(chunk))
-        found = pa.array(chunk, pa.binary())
-        while not differs and len(found):
+        messages = pa.array(chunk, pa.binary())
+        while not differs and len(messages):
             while len(head) == 0 and (batch := next(coming, None)) is not None:
                 head = batch
-            size = min(len(head), len(found))
-            if size == 0 or not head[:size].equals(found[:size]):
+            size = min(len(head), len(messages))
+            if size == 0 or not head[:size].equals(messages[:size]):
                 differs = True
                 break
             agreed += size
-            head, found = head[size:], found[size:]
-        if len(found):
-            rest.append(_digests(found))
+            head, messages = head[size:], messages[size:]
+        if len(messages):
+            rest.append(_digests(messages))
     if not differs and len(head) == 0 and next((b for b in coming if len(b)), None) is None:
         return Comparison(agreed, agreed)
-    wanted = _together([_digests(batch) for batch in expected()])
-    return difference(wanted, _together([wanted[:agreed], *rest]))
+    expected_digests = _together([_digests(batch) for batch in expected()])
+    return difference(expected_digests, _together([expected_digests[:agreed], *rest]))
 
 
 def difference(expected: np.ndarray, stored: np.ndarray) -> Comparison:
@@ -167,19 +167,19 @@ def difference(expected: np.ndarray, stored: np.ndarray) -> Comparison:
     at[at == len(table)] = 0
     known = table[at] == stored if len(table) else np.zeros(len(stored), bool)
     have = at[known]
-    wanted = np.bincount(want, minlength=len(table))
-    held = np.bincount(have, minlength=len(table))
+    expected_counts = np.bincount(want, minlength=len(table))
+    stored_counts = np.bincount(have, minlength=len(table))
 
     # The k-th copy of a message belongs where the table has its k-th copy; copies beyond are duplicates.
     order, copy = np.argsort(want, kind="stable"), _copy_numbers(have)
-    due = copy < wanted[have]
-    first = np.cumsum(wanted) - wanted
+    due = copy < expected_counts[have]
+    first = np.cumsum(expected_counts) - expected_counts
     places = order[first[have[due]] + copy[due]]
     return Comparison(
         expected=len(expected),
         stored=len(stored),
-        missing=int(np.maximum(wanted - held, 0).sum()),
-        duplicates=int(np.maximum(held - wanted, 0).sum()),
+        missing=int(np.maximum(expected_counts - stored_counts, 0).sum()),
+        duplicates=int(np.maximum(stored_counts - expected_counts, 0).sum()),
         out_of_order=int(np.count_nonzero(np.diff(places) < 0)),
         different=int(np.count_nonzero(~known)),
     )

@@ -448,11 +448,11 @@ def fault_examples(examples: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndar
     return canvas.svg(figure, "fault-examples")
 
 
-def reporting(when: Times, standing: np.ndarray, seen: np.ndarray) -> str:
+def reporting(when: Times, standing: np.ndarray, readings: np.ndarray) -> str:
     """Draw how many sensors report, and what share of those that stand does not, by month."""
     figure, (above, below) = canvas.blank(_TALL, 2)
     days = np.bincount(when.month)
-    stand, report = (np.bincount(when.month, values) for values in (standing, seen))
+    stand, report = (np.bincount(when.month, values) for values in (standing, readings))
     edges = _month_edges(when)
     above.stairs(report / days, edges, fill=True, color=BLUE)
     above.set_ylabel("sensors reporting")
@@ -489,16 +489,19 @@ def missing_near_fires(share: np.ndarray, usual: float) -> str:
     return canvas.svg(figure, "missing-near-fires")
 
 
-def one_year(when: Times, year: int, seen: np.ndarray, standing: np.ndarray) -> str:
+def one_year(when: Times, year: int, readings: np.ndarray, standing: np.ndarray) -> str:
     """Draw the readings of some sensors in one year, a row each; both (sensors, days of the year)."""
     figure, (axes,) = canvas.blank(_TALL)
-    colours = np.zeros((*seen.shape, 4), np.uint8)
+    colours = np.zeros((*readings.shape, 4), np.uint8)
     colours[standing] = (213, 94, 0, 255)
-    colours[seen] = (0, 114, 178, 150)
+    colours[readings] = (0, 114, 178, 150)
     first = int(when.day_of_year[when.year == year][0])
-    width = seen.shape[1]
+    width = readings.shape[1]
     axes.imshow(
-        colours, interpolation="none", aspect="auto", extent=(first - 0.5, first + width - 0.5, len(seen) + 0.5, 0.5)
+        colours,
+        interpolation="none",
+        aspect="auto",
+        extent=(first - 0.5, first + width - 0.5, len(readings) + 0.5, 0.5),
     )
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

@@ -140,10 +140,10 @@ def readings(dataset: Dataset, when: Times, grid: Grid) -> Readings:
 
     index = day - when.first_day
     ids, first, sensor = np.unique(identifier, return_index=True, return_inverse=True)
-    seen = np.zeros((len(ids), when.days), bool)
-    seen[sensor, index] = True
+    has_reading = np.zeros((len(ids), when.days), bool)
+    has_reading[sensor, index] = True
     mean, low, high = _by_day(index, value, when.days)
-    return Readings(index, sensor.astype(np.int32), value, ids, cell[first], mean, low, high, seen)
+    return Readings(index, sensor.astype(np.int32), value, ids, cell[first], mean, low, high, has_reading)
 
 
 def _by_day(index: np.ndarray, value: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -161,14 +161,14 @@ def _by_day(index: np.ndarray, value: np.ndarray, days: int) -> tuple[np.ndarray
     return mean, np.where(count > 0, low, np.nan), np.where(count > 0, high, np.nan)
 
 
-def missing_near(found: Readings, official: Alerts, when: Times, grid: Grid) -> np.ndarray:
+def missing_near(readings: Readings, official: Alerts, when: Times, grid: Grid) -> np.ndarray:
     """Return the share of readings that are missing within REACH cells of alerts, by the day from the fire on.
 
     Days -BEFORE to AFTER; NaN where no reading is expected.
     """
-    standing = found.standing
-    missing = standing & ~found.seen
-    x, y = found.cells // grid.height, found.cells % grid.height
+    standing = readings.standing
+    missing = standing & ~readings.seen
+    x, y = readings.cells // grid.height, readings.cells % grid.height
     lost, expected = np.zeros(BEFORE + AFTER + 1), np.zeros(BEFORE + AFTER + 1)
     for day, cell in zip((official.day - when.first_day).tolist(), official.cell.tolist(), strict=True):
         near = (abs(x - cell // grid.height) <= REACH) & (abs(y - cell % grid.height) <= REACH)
@@ -179,9 +179,9 @@ def missing_near(found: Readings, official: Alerts, when: Times, grid: Grid) -> 
     return lost / np.where(expected > 0, expected, np.nan)
 
 
-def gaps(found: Readings) -> np.ndarray:
+def gaps(readings: Readings) -> np.ndarray:
     """Return the length in days of each run of days without a reading between a sensor's first and last."""
-    missing = found.standing & ~found.seen
+    missing = readings.standing & ~readings.seen
     edges = np.diff(np.pad(missing, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     return np.asarray(np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1])
 
@@ -274,9 +274,9 @@ def posts_near(dataset: Dataset, grid: Grid, day: int, cell: int, most: int) -> 
     rows = store.columns(dataset, table, table.schema.names, (day, day + 1))
     (x, y), (to_x, to_y) = np.divmod(_cells(rows, grid), grid.height), divmod(cell, grid.height)
     near = np.maximum(abs(x - to_x), abs(y - to_y)) <= REACH
-    found = rows.filter(pa.array(near)).to_pylist()
-    found.sort(key=lambda row: (row["day"], row.get("minute", 0)))
-    chosen = [found[n * len(found) // min(most, len(found))] for n in range(min(most, len(found)))]
+    rows_near = rows.filter(pa.array(near)).to_pylist()
+    rows_near.sort(key=lambda row: (row["day"], row.get("minute", 0)))
+    chosen = [rows_near[n * len(rows_near) // min(most, len(rows_near))] for n in range(min(most, len(rows_near)))]
     return [_post(row, day) for row in chosen]
 
 
@@ -397,8 +397,8 @@ def episodes(wrong: Faults) -> list[Episode]:
     new = (np.diff(sensor) != 0) | (np.diff(kind) != 0) | (np.diff(day) != 1)
     first = np.flatnonzero(np.concatenate([[True], new]))
     last = np.append(first[1:], len(day)) - 1
-    found = zip(kind[first], sensor[first], cell[first], day[first], day[last], strict=True)
-    return [Episode(*map(int, values)) for values in found]
+    spells = zip(kind[first], sensor[first], cell[first], day[first], day[last], strict=True)
+    return [Episode(*map(int, values)) for values in spells]
 
 
 @dataclass(frozen=True)

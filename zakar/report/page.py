@@ -163,52 +163,52 @@ def _environment() -> Environment:
 
 def _facts(dataset: Dataset, grid: Grid, calendar: Calendar) -> list[tuple[str, str]]:
     """Return what is said at the head of the page: figure and words."""
-    found = dataset.manifest
+    listed = dataset.manifest
     days = "days"
     if calendar.dates is not None:
-        first, last = calendar.dates(np.asarray([found.first_day, found.first_day + found.days - 1]))
+        first, last = calendar.dates(np.asarray([listed.first_day, listed.first_day + listed.days - 1]))
         days = f"days, {first} to {last}"
     return [
-        (f"{found.days:,}", days),
+        (f"{listed.days:,}", days),
         (f"{grid.width} x {grid.height}", "cells of 1 km²"),
-        *((f"{found.tables[table.name].rows:,}", table.name.replace("_", " ")) for table in dataset.tables),
+        *((f"{listed.tables[table.name].rows:,}", table.name.replace("_", " ")) for table in dataset.tables),
     ]
 
 
 def _sections(dataset: Dataset, grid: Grid, calendar: Calendar, truth: bool) -> Iterator[Section]:
     when = calendar.times(dataset.manifest.first_day, dataset.manifest.days)
     ground = measures.island_map(dataset, grid)
-    found = measures.readings(dataset, when, grid)
+    readings = measures.readings(dataset, when, grid)
     official = measures.alerts(dataset, when, grid)
     written = measures.posts(dataset, when, grid)
     wrong = measures.faults(dataset, grid) if truth else None
     together = measures.episodes(wrong) if wrong is not None else []
-    shown = _examples(together, wrong, found, when) if wrong is not None else []
+    shown = _examples(together, wrong, readings, when) if wrong is not None else []
     true = measures.fires(dataset, grid) if truth else None
 
     if ground is not None:
-        yield _island(ground, found)
+        yield _island(ground, readings)
     sky = measures.weather(dataset, when, grid, [e.cell for e in shown]) if truth else None
-    yield _seasons(when, found, sky)
+    yield _seasons(when, readings, sky)
     if not dataset.manifest.withheld:
         yield _fires(when, (grid.width, grid.height), ground, official, true)
     yield _posts(dataset, when, grid, written, official, true)
     if wrong is not None and sky is not None:
-        yield _faults(when, found, wrong, together, shown, sky)
-    yield _missing(when, found, official, grid)
+        yield _faults(when, readings, wrong, together, shown, sky)
+    yield _missing(when, readings, official, grid)
 
 
 def _panel(title: str, caption: str, svg: str, truth: bool = False) -> Panel:
     return Panel(title, caption, Markup(svg), truth)  # noqa: S704 - drawn by figures.py, which escapes words
 
 
-def _island(ground: Map, found: Readings) -> Section:
+def _island(ground: Map, readings: Readings) -> Section:
     land = int(ground.land.sum())
     return Section(
         "island",
         "The island",
         f"{land:,} km² of land, up to {ground.elevation_m.max():,.0f} m high, with "
-        f"{round(float(ground.residents.sum()), -2):,.0f} residents and {len(found.ids):,} sensors over the years.",
+        f"{round(float(ground.residents.sum()), -2):,.0f} residents and {len(readings.ids):,} sensors over the years.",
         [
             _panel(
                 "Elevation, roads and settlements",
@@ -224,29 +224,29 @@ def _island(ground: Map, found: Readings) -> Section:
             _panel(
                 "Sensors and roads",
                 "How many thermometers stand in a cell at once, at most; cells without any are bare.",
-                figures.sensors(ground, _standing_at_once(found, ground.land.shape)),
+                figures.sensors(ground, _standing_at_once(readings, ground.land.shape)),
             ),
         ],
     )
 
 
-def _standing_at_once(found: Readings, shape: tuple[int, ...]) -> np.ndarray:
+def _standing_at_once(readings: Readings, shape: tuple[int, ...]) -> np.ndarray:
     """Return the greatest number of sensors that stand in each cell on one day, (width, height)."""
     most = np.zeros(shape[0] * shape[1], np.int64)
-    order = np.argsort(found.cells, kind="stable")
-    cells, first = np.unique(found.cells[order], return_index=True)
-    standing = found.standing[order]
+    order = np.argsort(readings.cells, kind="stable")
+    cells, first = np.unique(readings.cells[order], return_index=True)
+    standing = readings.standing[order]
     if len(cells):
         most[cells] = np.add.reduceat(standing, first, axis=0, dtype=np.int32).max(axis=1)
     return most.reshape(shape)
 
 
-def _seasons(when: Times, found: Readings, sky: measures.Weather | None) -> Section:
+def _seasons(when: Times, readings: Readings, sky: measures.Weather | None) -> Section:
     panels = [
         _panel(
             "The year's course",
             "Readings of all sensors, running means of 15 days.",
-            figures.seasons(when, found.mean_f, found.low_f, found.high_f),
+            figures.seasons(when, readings.mean_f, readings.low_f, readings.high_f),
         )
     ]
     if len(np.unique(when.year)) > 1:
@@ -254,7 +254,7 @@ def _seasons(when: Times, found: Readings, sky: measures.Weather | None) -> Sect
             _panel(
                 "Every day of every year",
                 "Mean reading of the island, a row a year.",
-                figures.every_day(when, found.mean_f),
+                figures.every_day(when, readings.mean_f),
             )
         )
     if sky is not None:
@@ -267,7 +267,7 @@ def _seasons(when: Times, found: Readings, sky: measures.Weather | None) -> Sect
                 truth=True,
             ),
         ]
-    mean = float(np.nanmean(found.mean_f)) if np.isfinite(found.mean_f).any() else math.nan
+    mean = float(np.nanmean(readings.mean_f)) if np.isfinite(readings.mean_f).any() else math.nan
     words = f"A reading is {mean:.0f} °F ({(mean - 32) / 1.8:.0f} °C) on average."
     return Section("seasons", "Seasons", words, panels)
 
@@ -386,7 +386,7 @@ def _burst_panels(near: Bursts, reach: int) -> list[Panel]:
 
 def _faults(
     when: Times,
-    found: Readings,
+    readings: Readings,
     wrong: Faults,
     together: Sequence[Episode],
     shown: Sequence[Episode],
@@ -394,8 +394,8 @@ def _faults(
 ) -> Section:
     kind_month = np.zeros((len(wrong.kinds), int(when.month[-1]) + 1))
     np.add.at(kind_month, (wrong.kind, when.month[wrong.day - when.first_day]), 1)
-    faulty_days = _without_reading(found, wrong, when)
-    sensor_days = np.bincount(when.month, found.seen.sum(axis=0) + faulty_days)
+    faulty_days = _without_reading(readings, wrong, when)
+    sensor_days = np.bincount(when.month, readings.seen.sum(axis=0) + faulty_days)
     panels = [
         _panel(
             "Faults over the years",
@@ -409,7 +409,7 @@ def _faults(
             _panel(
                 "Faults as they look",
                 "A sensor each, beside what was true in its cell; the fault is shaded.",
-                figures.fault_examples([_example(e, wrong, found, when, sky) for e in shown]),
+                figures.fault_examples([_example(e, wrong, readings, when, sky) for e in shown]),
                 truth=True,
             )
         )
@@ -431,17 +431,17 @@ def _faults(
     return Section("faults", "Faults", words, panels, [Listing("Faults counted", columns, rows)])
 
 
-def _without_reading(found: Readings, wrong: Faults, when: Times) -> np.ndarray:
+def _without_reading(readings: Readings, wrong: Faults, when: Times) -> np.ndarray:
     """Return how many sensors have a fault and no reading on each day, (days,)."""
     index = wrong.day - when.first_day
-    place = np.minimum(np.searchsorted(found.ids, wrong.sensor), max(len(found.ids) - 1, 0))
+    place = np.minimum(np.searchsorted(readings.ids, wrong.sensor), max(len(readings.ids) - 1, 0))
     read = np.zeros(len(index), bool)
-    if len(found.ids):
-        read = (found.ids[place] == wrong.sensor) & found.seen[place, index]
+    if len(readings.ids):
+        read = (readings.ids[place] == wrong.sensor) & readings.seen[place, index]
     return np.bincount(index[~read], minlength=when.days)
 
 
-def _examples(together: Sequence[Episode], wrong: Faults, found: Readings, when: Times) -> list[Episode]:
+def _examples(together: Sequence[Episode], wrong: Faults, readings: Readings, when: Times) -> list[Episode]:
     """Choose the episode of each kind of fault worth seeing that shows best, away from the dataset's ends."""
     kinds = [kind for kind in _EXAMPLES if kind in wrong.kinds]
     chosen = []
@@ -453,37 +453,37 @@ def _examples(together: Sequence[Episode], wrong: Faults, found: Readings, when:
             and e.first - _AROUND >= when.first_day
             and e.first + _AROUND <= when.last_day
         ]
-        best = max(middle, key=lambda e: _visible(e, found, when), default=None)
+        best = max(middle, key=lambda e: _visible(e, readings, when), default=None)
         if best is not None:
             chosen.append(best)
     return chosen
 
 
-def _visible(episode: Episode, found: Readings, when: Times) -> tuple[int, int, int]:
+def _visible(episode: Episode, readings: Readings, when: Times) -> tuple[int, int, int]:
     """Return how well a fault can be seen: by the readings before it, its length up to three weeks, and its age."""
-    place = int(np.searchsorted(found.ids, episode.sensor))
-    if place == len(found.ids) or found.ids[place] != episode.sensor:
+    place = int(np.searchsorted(readings.ids, episode.sensor))
+    if place == len(readings.ids) or readings.ids[place] != episode.sensor:
         return (0, 0, 0)
     first = episode.first - when.first_day
-    before = int(found.seen[place, max(first - _AROUND, 0) : first].sum())
+    before = int(readings.seen[place, max(first - _AROUND, 0) : first].sum())
     length = min(episode.last - episode.first + 1, 21)
     return (before // 4, length, -episode.first)
 
 
 def _example(
-    episode: Episode, wrong: Faults, found: Readings, when: Times, sky: measures.Weather
+    episode: Episode, wrong: Faults, readings: Readings, when: Times, sky: measures.Weather
 ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
     first = episode.first - when.first_day
     window = slice(max(first - _AROUND, 0), min(first + _AROUND + 1, when.days))
     day = np.arange(window.start, window.stop) - first
     last = min(episode.last - episode.first, int(day[-1]))
-    reading = found.of(episode.sensor)
+    reading = readings.of(episode.sensor)
     return wrong.kinds[episode.kind], day, reading[window], sky.tmax_f[episode.cell][window], (0, last)
 
 
-def _missing(when: Times, found: Readings, official: Alerts, grid: Grid) -> Section:
-    standing = found.standing
-    expected, read = int(standing.sum()), int(found.seen.sum())
+def _missing(when: Times, readings: Readings, official: Alerts, grid: Grid) -> Section:
+    standing = readings.standing
+    expected, read = int(standing.sum()), int(readings.seen.sum())
     share = (expected - read) / max(expected, 1)
     words = (
         f"{expected - read:,} of {expected:,} readings are missing, {100 * share:.1f} %. "
@@ -495,27 +495,27 @@ def _missing(when: Times, found: Readings, official: Alerts, grid: Grid) -> Sect
         )
         return Section("missing", "Missing readings", words)
     year, days = _whole_year(when)
-    chosen = _spread(found, standing[:, days])
+    chosen = _spread(readings, standing[:, days])
     panels = [
         _panel(
             "Sensors that report",
             "Sensors that report on a day, mean of the month, and the share of expected readings that is missing.",
-            figures.reporting(when, standing.sum(axis=0), found.seen.sum(axis=0)),
+            figures.reporting(when, standing.sum(axis=0), readings.seen.sum(axis=0)),
         ),
         _panel(
             f"{len(chosen)} sensors through {'year ' if not when.dated else ''}{year}",
             "A row each, from the west to the east.",
-            figures.one_year(when, year, found.seen[chosen][:, days], standing[chosen][:, days]),
+            figures.one_year(when, year, readings.seen[chosen][:, days], standing[chosen][:, days]),
         ),
         _panel(
             "How long gaps are",
             "The missing readings by the length of the gap that they lie in.",
-            figures.gap_lengths(measures.gaps(found)),
+            figures.gap_lengths(measures.gaps(readings)),
         ),
         _panel(
             "Near fires",
             f"Readings that are missing within {2 * measures.REACH + 1} x {2 * measures.REACH + 1} cells of alerts.",
-            figures.missing_near_fires(measures.missing_near(found, official, when, grid), share),
+            figures.missing_near_fires(measures.missing_near(readings, official, when, grid), share),
         ),
     ]
     return Section("missing", "Missing readings", words, panels)
@@ -529,9 +529,9 @@ def _whole_year(when: Times) -> tuple[int, np.ndarray]:
     return year, np.flatnonzero(when.year == year)
 
 
-def _spread(found: Readings, standing: np.ndarray) -> np.ndarray:
+def _spread(readings: Readings, standing: np.ndarray) -> np.ndarray:
     """Choose sensors that stand on some of the days, evenly over the island."""
     there = np.flatnonzero(standing.any(axis=1))
-    there = there[np.lexsort((found.ids[there], found.cells[there]))]
+    there = there[np.lexsort((readings.ids[there], readings.cells[there]))]
     number = min(_ROWS, len(there))
     return there[np.arange(number) * len(there) // max(number, 1)]

@@ -26,30 +26,30 @@ async def join(connection: Connection, partitions: Sequence[Stream], asked: Crea
     Where other members are there, the group goes on from where it is, whatever the new one says of its start, and so
     it does where that is a number of last messages; else JetStream refuses another start than the durable began with.
     """
-    found = await asyncio.gather(*(_look(connection, stream.name, asked.group) for stream in partitions))
-    wanted = [config(stream, asked) for stream in partitions]
+    existing = await asyncio.gather(*(_look(connection, stream.name, asked.group) for stream in partitions))
+    configs = [config(stream, asked) for stream in partitions]
     me = Member(asked.connection, asked.name)
-    others = [member for member in members.known(found[0]) if member != me]
-    if any(map(_begins_elsewhere, wanted, found)) and (
+    others = [member for member in members.known(existing[0]) if member != me]
+    if any(map(_begins_elsewhere, configs, existing)) and (
         asked.last or await _any_present(connection, me.connection, others)
     ):
-        wanted = [_begun(new, there) for new, there in zip(wanted, found, strict=True)]
-    new = [{**(there or {}), **config} for config, there in zip(wanted, found, strict=True)]
+        configs = [_begun(new, there) for new, there in zip(configs, existing, strict=True)]
+    new = [{**(there or {}), **config} for config, there in zip(configs, existing, strict=True)]
     new[0]["metadata"] = members.written(new[0].get("metadata") or {}, [*others, me])
-    for stream, config_, there in zip(partitions, new, found, strict=True):
+    for stream, config_, there in zip(partitions, new, existing, strict=True):
         if there is not None and "deliver_subject" in there:
             raise RefusedError(f"{stream.name} has a consumer {asked.group} that is no group's; choose another name")
         if config_ != there:
             await _put(connection, stream.name, config_)
 
 
-def _begins_elsewhere(wanted: dict[str, Any], there: dict[str, Any] | None) -> bool:
-    return there is not None and any(wanted.get(key) != there.get(key) for key in _START)
+def _begins_elsewhere(new: dict[str, Any], there: dict[str, Any] | None) -> bool:
+    return there is not None and any(new.get(key) != there.get(key) for key in _START)
 
 
-def _begun(wanted: dict[str, Any], there: dict[str, Any] | None) -> dict[str, Any]:
+def _begun(new: dict[str, Any], there: dict[str, Any] | None) -> dict[str, Any]:
     """Return a durable's configuration but for its start, which one that is there has already."""
-    return {key: value for key, value in wanted.items() if there is None or key not in _START}
+    return {key: value for key, value in new.items() if there is None or key not in _START}
 
 
 async def mend(connection: Connection, stream: Stream, durable: str, asked: CreateConsumer) -> bool:
@@ -62,9 +62,9 @@ async def mend(connection: Connection, stream: Stream, durable: str, asked: Crea
     if there is None or "deliver_subject" in there or there.get("filter_subject") != stream.further:
         return False
     await connection.api(f"CONSUMER.DELETE.{stream.name}.{durable}")
-    wanted = config(stream, asked)
-    wanted["metadata"] = members.written({}, [Member(asked.connection, asked.name)])
-    await _put(connection, stream.name, wanted)
+    new = config(stream, asked)
+    new["metadata"] = members.written({}, [Member(asked.connection, asked.name)])
+    await _put(connection, stream.name, new)
     return True
 
 
@@ -129,15 +129,15 @@ async def _group_of(connection: Connection, stream: str, asked: DestroyConsumer)
     namesake = await _look(connection, stream, asked.name)
     if members.leaving(members.known(namesake), asked.connection, asked.name):
         return namesake
-    seen = 0
+    revision = 0
     while True:
-        page = await connection.api(f"CONSUMER.LIST.{stream}", {"offset": seen})
+        page = await connection.api(f"CONSUMER.LIST.{stream}", {"offset": revision})
         for there in page["consumers"] or ():
             config: dict[str, Any] = there["config"]
             if members.leaving(members.known(config), asked.connection, asked.name):
                 return config
-        seen += len(page["consumers"] or ())
-        if not page["consumers"] or seen >= page["total"]:
+        revision += len(page["consumers"] or ())
+        if not page["consumers"] or revision >= page["total"]:
             return None
 
 

@@ -140,8 +140,8 @@ async def _check_heard(connection: Connection) -> None:
     await connection.publish(inbox, b"")
     await connection.flush()
     for subject in (*requests.SUBJECTS, inbox):
-        if said := connection.denial(subject):
-            raise ServerError(f"the server does not let this user answer Memphis SDKs: {said}")
+        if denial := connection.denial(subject):
+            raise ServerError(f"the server does not let this user answer Memphis SDKs: {denial}")
 
 
 async def _finish(desk: _Desk) -> None:
@@ -278,9 +278,9 @@ async def _carry_out(desk: _Desk, order: Order) -> bytes:
 
 
 async def _create_station(desk: _Desk, order: CreateStation) -> None:
-    if found := await stations.find(desk.connection, order.station):
-        if order.first and len(found) == 1:
-            await _widen(desk, found)
+    if existing := await stations.find(desk.connection, order.station):
+        if order.first and len(existing) == 1:
+            await _widen(desk, existing)
         return
     if isinstance(order.layout, RefusedError):
         raise order.layout

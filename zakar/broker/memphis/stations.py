@@ -40,30 +40,30 @@ async def find(connection: Connection, station: str) -> list[Stream]:
 
     A partition beyond a missing one is not seen. Raises RefusedError if its first stream is no station's, ApiError.
     """
-    found = await _consecutive(connection, station)
-    under_way = found[0].metadata.get(_UNDER_WAY) if found else None
+    streams = await _consecutive(connection, station)
+    under_way = streams[0].metadata.get(_UNDER_WAY) if streams else None
     if under_way == _GOING:
-        await _delete(connection, station, found)
+        await _delete(connection, station, streams)
         return []
     if under_way == _COMING:
-        answer = await connection.api(f"STREAM.INFO.{found[0].name}")
+        answer = await connection.api(f"STREAM.INFO.{streams[0].name}")
         return await _complete(connection, station, answer["config"])
-    return found
+    return streams
 
 
 async def _consecutive(connection: Connection, station: str) -> list[Stream]:
-    found: list[Stream] = []
+    streams: list[Stream] = []
     ahead = 2  # so that a station of one partition takes one round trip
     while True:
-        for stream in await _looks(connection, station, range(len(found) + 1, len(found) + 1 + ahead)):
-            if stream is not None and not found and not laid_out(stream):
+        for stream in await _looks(connection, station, range(len(streams) + 1, len(streams) + 1 + ahead)):
+            if stream is not None and not streams and not laid_out(stream):
                 raise RefusedError(f"stream {stream.name} is in the way: it is not laid out as a station's")
             if stream is None or not laid_out(stream):
-                return found
-            found.append(stream)
-        if len(found) == (said := _said(found[0])):
-            return found
-        ahead = min(max(said - len(found), 2 * ahead), _AHEAD_MOST)
+                return streams
+            streams.append(stream)
+        if len(streams) == (number := _said(streams[0])):
+            return streams
+        ahead = min(max(number - len(streams), 2 * ahead), _AHEAD_MOST)
 
 
 async def _looks(connection: Connection, station: str, numbers: Iterable[int]) -> list[Stream | None]:
@@ -91,8 +91,8 @@ async def make(connection: Connection, station: str, layout: Layout) -> list[Str
     try:
         made = await streams.make(connection, first)
     except ApiError as error:
-        if error.code == codes.NAME_IN_USE and (found := await find(connection, station)):
-            return found
+        if error.code == codes.NAME_IN_USE and (existing := await find(connection, station)):
+            return existing
         if error.code in codes.TOO_MANY_REPLICAS:
             raise RefusedError(
                 "station can not be created, probably since replicas count is larger than the cluster size"
@@ -138,19 +138,19 @@ async def widen(connection: Connection, partition: Stream) -> bool:
 
 async def destroy(connection: Connection, station: str) -> bool:
     """Delete a station and all it holds; return whether it was there. Raises RefusedError, ApiError."""
-    found = await _consecutive(connection, station)
-    if len(found) > 1:
-        await streams.adopt(connection, found[0].name, {_UNDER_WAY: _GOING})
-    await _delete(connection, station, found)
-    return bool(found)
+    partitions = await _consecutive(connection, station)
+    if len(partitions) > 1:
+        await streams.adopt(connection, partitions[0].name, {_UNDER_WAY: _GOING})
+    await _delete(connection, station, partitions)
+    return bool(partitions)
 
 
-async def _delete(connection: Connection, station: str, found: list[Stream]) -> None:
+async def _delete(connection: Connection, station: str, partitions: list[Stream]) -> None:
     """Delete what was found of a station, and what it says it has, the first partition last."""
-    said = _said(found[0]) if found else 0
-    for number in range(max(len(found), said), 0, -1):
+    total = _said(partitions[0]) if partitions else 0
+    for number in range(max(len(partitions), total), 0, -1):
         name = stream_name(station, number)
-        stream = found[number - 1] if number <= len(found) else await streams.look(connection, name)
+        stream = partitions[number - 1] if number <= len(partitions) else await streams.look(connection, name)
         if stream is not None and laid_out(stream):
             await _delete_one(connection, name)
 

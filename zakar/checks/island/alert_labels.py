@@ -36,18 +36,18 @@ class Told:
 
 def read(dataset: Dataset, history: History) -> Told:
     """Read a dataset's alerts."""
-    found = store.columns(dataset, ALERTS, ["event_day", "notification_day", "geospatial_x", "geospatial_y"])
-    day, came, x, y = (column.to_numpy().astype(np.int64) for column in found.columns)
+    rows = store.columns(dataset, ALERTS, ["event_day", "notification_day", "geospatial_x", "geospatial_y"])
+    day, came, x, y = (column.to_numpy().astype(np.int64) for column in rows.columns)
     place = np.searchsorted(history.island.land, x * history.island.height + y)
     return Told(day - history.first_day, place, came - history.first_day)
 
 
-def sample(history: History, told: Told, first_test_day: int) -> CellDays:
+def sample(history: History, alerts: Told, first_test_day: int) -> CellDays:
     """Return the cell-days before ``first_test_day`` that an alert names by then, and a fixed share of the others.
 
     Each is said to have a fire where an alert says so.
     """
-    known = told.before(first_test_day)
+    known = alerts.before(first_test_day)
     return baselines.labelled(history.until(first_test_day), known.day, known.place, _OTHERS)
 
 
@@ -56,8 +56,8 @@ def checks(dataset: Dataset, history: History, warmth_f: np.ndarray, rows: Rows,
 
     ``warmth_f``: temperatures, (days, n). ``rows``: of all posts.
     """
-    told, true = read(dataset, history), baselines.sample(history, _OTHERS)
-    alerted, tested = sample(history, told, first_test_day), true.where(true.day >= first_test_day)
+    alerts, true = read(dataset, history), baselines.sample(history, _OTHERS)
+    alerted, tested = sample(history, alerts, first_test_day), true.where(true.day >= first_test_day)
     # What is posted near an alert is taken to be about a fire: the words of fires are learned from that.
     suspect = baselines.near(rows, alerted.where(alerted.fire), history)
     few = (rows.day < first_test_day) & statistics.sampled(np.arange(len(rows.day)), _LEARNED)
@@ -70,10 +70,10 @@ def checks(dataset: Dataset, history: History, warmth_f: np.ndarray, rows: Rows,
     def signals(at: CellDays) -> Signals:
         return baselines.sensed(history, warmth_f, at, day, cell, score, classifier.alarm)
 
-    return judged(told, signals(alerted), signals(tested), first_test_day)
+    return judged(alerts, signals(alerted), signals(tested), first_test_day)
 
 
-def judged(told: Told, alerted: Signals, unseen: Signals, first_test_day: int) -> list[Check]:
+def judged(alerts: Told, alerted: Signals, unseen: Signals, first_test_day: int) -> list[Check]:
     """Return the figures: trained on what alerts say of cell-days, and tested on what is true of ``unseen`` ones."""
     return [
         Check(
@@ -89,7 +89,7 @@ def judged(told: Told, alerted: Signals, unseen: Signals, first_test_day: int) -
             "21/alert-known",
             f"AUC of an alert that came from the cell in the {_LATELY} days before a day, for a fire's start there on "
             "that day; tested on the second half of the days; not judged",
-            statistics.auc(lately(told, unseen.at).astype(float), unseen.at.fire),
+            statistics.auc(lately(alerts, unseen.at).astype(float), unseen.at.fire),
             -np.inf,
             np.inf,
             "an alert comes after its fire: it foretells none",
@@ -98,9 +98,9 @@ def judged(told: Told, alerted: Signals, unseen: Signals, first_test_day: int) -
     ]
 
 
-def lately(told: Told, at: CellDays) -> np.ndarray:
+def lately(alerts: Told, at: CellDays) -> np.ndarray:
     """Return whether an alert from the cell of each cell-day came in the _LATELY days before it, (rows,) bool."""
-    days = max(int(part.max(initial=0)) for part in (told.came, at.day)) + 1
-    came = np.sort(told.place * days + told.came)
+    days = max(int(part.max(initial=0)) for part in (alerts.came, at.day)) + 1
+    came = np.sort(alerts.place * days + alerts.came)
     first, after = at.place * days + np.maximum(at.day - _LATELY, 0), at.place * days + at.day
     return np.asarray(np.searchsorted(came, first) < np.searchsorted(came, after))

@@ -15,8 +15,8 @@ _CONFIGURED = "the scenario's alerts"
 
 def checks(dataset: Dataset, history: History, settings: SlowAlerts) -> list[Check]:
     """Return check 18."""
-    told = store.columns(dataset, ALERTS, ["event_day", "notification_day"])
-    lag = told["notification_day"].to_numpy() - told["event_day"].to_numpy()
+    rows = store.columns(dataset, ALERTS, ["event_day", "notification_day"])
+    lag = rows["notification_day"].to_numpy() - rows["event_day"].to_numpy()
     cause = store.columns(dataset, ALERT_CAUSES, ["fire"])["fire"].to_numpy()
     return judged(history, settings, lag.astype(float), cause)
 

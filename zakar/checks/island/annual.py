@@ -188,9 +188,9 @@ def judged(history: History, scenario: IslandScenario) -> list[Check]:
             name = f"{figure.name} (no ensemble of these settings and days)"
             checks.append(Check(figure.id, name, value, figure.low, figure.high, figure.source, (*_WORLD, *DAYS)))
             continue
-        told = f"benchmarks/ensemble.py: {known.seeds} seeds, of which 95 % have all figures inside"
+        source = f"benchmarks/ensemble.py: {known.seeds} seeds, of which 95 % have all figures inside"
         middle = f"{figure.name}: median of {known.seeds} seeds"
-        checks.append(Check(figure.id, figure.name, value, band.low, band.high, told, _WORLD))
+        checks.append(Check(figure.id, figure.name, value, band.low, band.high, source, _WORLD))
         checks.append(
             Check(f"{figure.id}/ensemble", middle, band.median, figure.low, figure.high, figure.source, _WORLD)
         )

@@ -176,12 +176,12 @@ def sensed(
 
 def checks(released: Signals, first_test_day: int) -> list[Check]:
     """Return checks 14 and 21: trained on the days before the index ``first_test_day``, tested on those from it on."""
-    found = {name: skill(name, released, first_test_day) for name in ("maps", *_TRIED)}
+    scores = {name: skill(name, released, first_test_day) for name in ("maps", *_TRIED)}
     return [
         Check(
             "14/ignition-auc",
             f"AUC of the map and the true FFMC{FOR}",
-            found["maps"],
+            scores["maps"],
             0.70,
             0.89,
             "a sceptic's range",
@@ -191,7 +191,7 @@ def checks(released: Signals, first_test_day: int) -> list[Check]:
             Check(
                 f"21/{name}",
                 f"AUC of {what}{FOR}",
-                found[name],
+                scores[name],
                 low,
                 high,
                 _RANGE,

@@ -131,8 +131,8 @@ def simulated(scenario: IslandScenario, seed: int) -> History:
 
 
 def _catalogue(dataset: Dataset, height: int) -> Fires:
-    found = store.columns(dataset, TRUE_FIRES, TRUE_FIRES.schema.names)
-    value = {name: found[name].to_numpy() for name in found.column_names}
+    rows = store.columns(dataset, TRUE_FIRES, TRUE_FIRES.schema.names)
+    value = {name: rows[name].to_numpy() for name in rows.column_names}
     return Fires(
         number=value["fire"],
         day=value["event_day"].astype(np.int64),

@@ -65,10 +65,10 @@ class Words:
 
 def read_rows(dataset: Dataset, history: History) -> Rows:
     """Read where posts are, and what fire each is about."""
-    found = store.columns(dataset, TWEETS, ["day", "geospatial_x", "geospatial_y"])
-    cell = found["geospatial_x"].to_numpy().astype(np.int64) * history.island.height + found["geospatial_y"].to_numpy()
+    rows = store.columns(dataset, TWEETS, ["day", "geospatial_x", "geospatial_y"])
+    cell = rows["geospatial_x"].to_numpy().astype(np.int64) * history.island.height + rows["geospatial_y"].to_numpy()
     fire = store.columns(dataset, TWEET_TOPICS, ["fire"])["fire"].to_numpy()
-    return Rows(found["day"].to_numpy().astype(np.int64) - history.first_day, cell, fire)
+    return Rows(rows["day"].to_numpy().astype(np.int64) - history.first_day, cell, fire)
 
 
 def read(dataset: Dataset, chosen: np.ndarray) -> Posts:
@@ -137,19 +137,21 @@ class Classifier:
     odds: np.ndarray
     alarm: float
 
-    def scores(self, found: Words, texts: int) -> np.ndarray:
+    def scores(self, text_words: Words, texts: int) -> np.ndarray:
         """Return the score of each of so many texts: the sum of the weights of its words that are known."""
-        place = pc.index_in(found.vocabulary, self.vocabulary).fill_null(len(self.vocabulary)).to_numpy()
+        place = pc.index_in(text_words.vocabulary, self.vocabulary).fill_null(len(self.vocabulary)).to_numpy()
         weight = np.append(self.odds, 0.0)[place]
-        return np.bincount(found.text, weight[found.word], minlength=texts)
+        return np.bincount(text_words.text, weight[text_words.word], minlength=texts)
 
 
-def trained(found: Words, positive: np.ndarray, used: np.ndarray) -> Classifier:
+def trained(text_words: Words, positive: np.ndarray, used: np.ndarray) -> Classifier:
     """Train on the texts that are ``used``; ``positive``: whether each is about a real fire. Both (texts,) bool."""
-    size = len(found.vocabulary)
-    of_class = (np.bincount(found.word[(used & is_in)[found.text]], minlength=size) for is_in in (positive, ~positive))
-    classifier = Classifier(found.vocabulary, statistics.word_odds(*of_class), 0.0)
-    others = classifier.scores(found, len(used))[used & ~positive]
+    size = len(text_words.vocabulary)
+    of_class = (
+        np.bincount(text_words.word[(used & is_in)[text_words.text]], minlength=size) for is_in in (positive, ~positive)
+    )
+    classifier = Classifier(text_words.vocabulary, statistics.word_odds(*of_class), 0.0)
+    others = classifier.scores(text_words, len(used))[used & ~positive]
     return replace(classifier, alarm=float(np.quantile(others, 0.99)) if len(others) else 0.0)
 
 
@@ -204,10 +206,10 @@ def text_sample(rows: int) -> np.ndarray:
 
 def diversity(texts: pa.Array) -> list[Check]:
     """Return check 20, of the first of the texts that come to 23,000 words."""
-    found = words(texts)
-    last = int(found.text[_TOKENS]) if len(found.text) > _TOKENS else len(texts)
-    kept = found.text < last
-    word, text = found.word[kept], found.text[kept]
+    text_words = words(texts)
+    last = int(text_words.text[_TOKENS]) if len(text_words.text) > _TOKENS else len(texts)
+    kept = text_words.text < last
+    word, text = text_words.word[kept], text_words.text[kept]
     unique = pc.count_distinct(texts.slice(0, last)).as_py() / last if last else np.nan
     return [
         Check(

@@ -62,9 +62,9 @@ def danger_error() -> float:
     state: tuple[ArrayLike, ArrayLike, ArrayLike] = danger.START
     error = 0.0
     for temperature, humidity, wind, rain, *expected in _REFERENCE.tolist():
-        found = danger.fwi(temperature, humidity, wind, rain, 4, state)
-        state = found[:3]
-        error = max(error, *(abs(float(one) - other) for one, other in zip(found, expected, strict=True)))
+        components = danger.fwi(temperature, humidity, wind, rain, 4, state)
+        state = components[:3]
+        error = max(error, *(abs(float(one) - other) for one, other in zip(components, expected, strict=True)))
     return error
 
 
@@ -72,12 +72,12 @@ def repeated(dataset: Dataset, scenario: IslandScenario) -> list[Check]:
     """Return check 24: forty days simulated again in this process, in blocks of two sizes, against the files."""
     last = min(_SUMMER[1], dataset.manifest.days)
     first = max(1, last - _SUMMER[1] + _SUMMER[0])
-    told = {table.name: days_of(dataset, table, first, last) for table in MODEL.tables}
+    released = {table.name: days_of(dataset, table, first, last) for table in MODEL.tables}
     return [
         Check(
             f"24/blocks-of-{size}",
             f"tables whose days {first}-{last}, simulated again by one worker in blocks of {size} days, are others",
-            sum(not told[name].equals(rows) for name, rows in again(dataset, scenario, size, first, last).items()),
+            sum(not released[name].equals(rows) for name, rows in again(dataset, scenario, size, first, last).items()),
             0,
             0,
             "the same scenario and seed make the same content",
@@ -91,12 +91,12 @@ def again(dataset: Dataset, scenario: IslandScenario, block_days: int, first: in
 
     Raises ConfigError if the phrase table is not at hand, or another one.
     """
-    found: dict[str, list[pa.Table]] = {table.name: [] for table in MODEL.tables}
+    tables: dict[str, list[pa.Table]] = {table.name: [] for table in MODEL.tables}
     spoken = registry.vocabulary(scenario, _phrase_table(dataset, scenario.tweets.phrases))
     for block in _between(scenario, spoken, block_days, first, last):
         for table, rows in block.observe(spoken):
-            found[table.name].append(_days(rows, table, first, last))
-    return {name: pa.concat_tables(rows).combine_chunks() for name, rows in found.items()}
+            tables[table.name].append(_days(rows, table, first, last))
+    return {name: pa.concat_tables(rows).combine_chunks() for name, rows in tables.items()}
 
 
 def days_of(dataset: Dataset, table: Table, first: int, last: int) -> pa.Table:
@@ -110,26 +110,26 @@ def _days(rows: pa.Table, table: Table, first: int, last: int) -> pa.Table:
 
 
 def _between(scenario: IslandScenario, spoken: Vocabulary, block_days: int, first: int, last: int) -> list[Block]:
-    found = []
+    blocks = []
     for block in MODEL.blocks(scenario, registry.seeds_of(scenario, None), spoken, block_days):
         if block.first_day > last:
             break
         if block.last_day >= first:
-            found.append(block)
-    return found
+            blocks.append(block)
+    return blocks
 
 
 def _phrase_table(dataset: Dataset, name: str) -> Path:
     """Return the phrase table that a dataset was made with: one of zakar's own, or one in the current folder."""
     try:
-        found = phrase_files.find(name)
+        path = phrase_files.find(name)
     except ConfigError as error:
         raise ConfigError(
             f"phrase table `{name}` is not here, and some days are simulated again with it; "
             "run `zakar check` in the folder that it is in"
         ) from error
-    if phrase_files.digest(found) != dataset.manifest.phrases:
+    if phrase_files.digest(path) != dataset.manifest.phrases:
         raise ConfigError(
-            f"{found}: not the phrase table that this dataset was made with; check it with the zakar that made it"
+            f"{path}: not the phrase table that this dataset was made with; check it with the zakar that made it"
         )
-    return found
+    return path

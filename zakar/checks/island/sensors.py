@@ -46,15 +46,15 @@ class Readings:
 
 def read(dataset: Dataset, history: History) -> Readings:
     """Read a dataset's readings."""
-    found = store.columns(dataset, READINGS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "temperature"])
-    return Readings(_sensor_days(found, history), found["temperature"].to_numpy())
+    rows = store.columns(dataset, READINGS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "temperature"])
+    return Readings(_sensor_days(rows, history), rows["temperature"].to_numpy())
 
 
 def checks(dataset: Dataset, history: History, readings: Readings) -> list[Check]:
     """Return checks 16 and 17 and a part of 15."""
-    found = store.columns(dataset, SENSOR_FAULTS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "fault"])
-    faulty = _sensor_days(found, history)
-    silent = pc.is_in(found["fault"], pa.array(_SILENT)).to_numpy(zero_copy_only=False)
+    faults = store.columns(dataset, SENSOR_FAULTS, ["day", "geospatial_x", "geospatial_y", "sensor_id", "fault"])
+    faulty = _sensor_days(faults, history)
+    silent = pc.is_in(faults["fault"], pa.array(_SILENT)).to_numpy(zero_copy_only=False)
     front = store.columns(dataset, BURNED_CELLS, ["day", "geospatial_x", "geospatial_y"])
     burned = _places(front, history)
     near = near_fires(front["day"].to_numpy() - history.first_day, burned, history)
@@ -112,8 +112,8 @@ def errors(history: History, readings: Readings, faulty: SensorDays) -> list[Che
     at = at.where(sound)
     error = (readings.temperature_f[sound] - 32) / 1.8 - history.tmax_c[at.day, at.place]
     count, total = np.bincount(at.sensor), np.bincount(at.sensor, error)
-    seen = count >= 30  # days, for a mean that says something of the sensor
-    mean = total[seen] / count[seen]
+    enough = count >= 30  # days, for a mean that says something of the sensor
+    mean = total[enough] / count[enough]
     place = np.zeros(len(count), np.int64)
     place[at.sensor] = at.place
     return [
@@ -129,7 +129,7 @@ def errors(history: History, readings: Readings, faulty: SensorDays) -> list[Che
         Check(
             "15/sensor-error",
             "Moran's I of the sensors' mean error, cells' means, days with a fault left out",
-            error_moran(mean, place[seen], history.island),
+            error_moran(mean, place[enough], history.island),
             -0.1,
             0.1,
             "errors belong to sensors, not to places",
@@ -174,12 +174,12 @@ def warmth(history: History, readings: Readings) -> np.ndarray:
     daily = total.reshape(shape).sum(axis=1), count.reshape(shape).sum(axis=1)
     known = np.maximum.accumulate(np.where(daily[1] > 0, np.arange(days), 0))
     means = np.divide(*daily, out=np.zeros(days, np.float32), where=daily[1] > 0)[known]
-    found = np.repeat(means[:, None], len(island.land), axis=1)
+    warmth_of_cells = np.repeat(means[:, None], len(island.land), axis=1)
     for width in (7, 3, 1):  # the nearest last, so that it stands
         sums, numbers = (_around(values.reshape(-1, island.width, island.height), width) for values in (total, count))
         sums, numbers = sums.reshape(shape)[:, island.land], numbers.reshape(shape)[:, island.land]
-        np.divide(sums, numbers, out=found, where=numbers > 0.5)
-    return found
+        np.divide(sums, numbers, out=warmth_of_cells, where=numbers > 0.5)
+    return warmth_of_cells
 
 
 def _around(maps: np.ndarray, width: int) -> np.ndarray:
@@ -189,12 +189,12 @@ def _around(maps: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(ndimage.uniform_filter(maps, (1, width, width), mode="constant") * width**2)
 
 
-def _sensor_days(found: pa.Table, history: History) -> SensorDays:
-    day = found["day"].to_numpy().astype(np.int64) - history.first_day
-    return SensorDays(day, _places(found, history), found["sensor_id"].to_numpy().astype(np.int64))
+def _sensor_days(rows: pa.Table, history: History) -> SensorDays:
+    day = rows["day"].to_numpy().astype(np.int64) - history.first_day
+    return SensorDays(day, _places(rows, history), rows["sensor_id"].to_numpy().astype(np.int64))
 
 
-def _places(found: pa.Table, history: History) -> np.ndarray:
+def _places(rows: pa.Table, history: History) -> np.ndarray:
     """Return the place of each row's cell."""
-    cell = found["geospatial_x"].to_numpy().astype(np.int64) * history.island.height + found["geospatial_y"].to_numpy()
+    cell = rows["geospatial_x"].to_numpy().astype(np.int64) * history.island.height + rows["geospatial_y"].to_numpy()
     return np.asarray(np.searchsorted(history.island.land, cell))

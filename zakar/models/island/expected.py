@@ -24,9 +24,9 @@ def rows(scenario: IslandScenario, days: int) -> dict[str, int]:
     everyday = days * (tweets.per_day + tweets.lookalikes_per_day * tweets.lookalike_posts)
     about_fires = fires * float(bursts.posts_of(tweets, area_ha).mean())
     readings = days * land * scenario.sensors.sensors_per_cell * sensors.heard_share(scenario.sensors)
-    told = fires * float((1 - alerts.contained_missed(scenario.alerts, area_ha)).mean())
+    alert_rows = fires * float((1 - alerts.contained_missed(scenario.alerts, area_ha)).mean())
     return {
         TWEETS.name: round(everyday + about_fires),
         READINGS.name: round(readings),
-        ALERTS.name: round(told + days * scenario.alerts.false_per_day),
+        ALERTS.name: round(alert_rows + days * scenario.alerts.false_per_day),
     }

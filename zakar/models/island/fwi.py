@@ -181,8 +181,8 @@ def _wet(
 
     log = np.log(np.maximum(dmc, 33))
     slope = np.where(dmc <= 33, 100 / (0.5 + 0.3 * dmc), np.where(dmc <= 65, 14 - 1.3 * log, 6.2 * log - 17.2))
-    held = np.where(reaches_duff, duff, 0)
-    above_20 = 280 * np.exp(-0.023 * dmc) + 1000 * held / (48.77 + slope * held)  # moisture less 20 percent
+    wetted = np.where(reaches_duff, duff, 0)
+    above_20 = 280 * np.exp(-0.023 * dmc) + 1000 * wetted / (48.77 + slope * wetted)  # moisture less 20 percent
     dmc = np.where(reaches_duff, np.maximum(43.43 * (5.6348 - np.log(above_20)), 0), dmc)
 
     dc = np.maximum(dc - 400 * np.log(1 + deep / (800 * np.exp(-dc / 400))), 0)

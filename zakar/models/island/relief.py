@@ -117,16 +117,18 @@ def _coast(potential: np.ndarray, land_share: float) -> tuple[float, np.ndarray]
     The island only grows as the sea falls, so bisection finds it.
     """
     levels = np.sort(potential, axis=None)
-    wanted = land_share * levels.size
+    land_cells = land_share * levels.size
     low, high = 0, levels.size - 1  # the island is larger than wanted at ``low``, no larger at ``high``
     while high - low > 1:
         middle = (low + high) // 2
-        if _island(potential, levels[middle]).sum() > wanted:
+        if _island(potential, levels[middle]).sum() > land_cells:
             low = middle
         else:
             high = middle
     larger, smaller = (_island(potential, levels[place]) for place in (low, high))
-    if int(larger.sum()) * int(smaller.sum()) < wanted**2:  # an islet that joins there may take it far above its share
+    if (
+        int(larger.sum()) * int(smaller.sum()) < land_cells**2
+    ):  # an islet that joins there may take it far above its share
         return float(levels[low]), larger
     return float(levels[high]), smaller
 

@@ -196,8 +196,8 @@ def _expanded(text: str, path: Path, settings: Posts, seeds: Seeds, island: str)
     table = config.convert(named(config.parse_toml(text, path), island), IslandPhrases, str(path))
     unfilled((*table.places, *table.closings.hashtags, *table.closings.fire_hashtags), path)
     draw = seeds.stream("chatter")
-    wanted = {slot for slot in FAKED if slot == "name" or f"{{{slot}}}" in text} - table.slots.keys()
-    made = faked(table.language, int(draw.integers(2**31)), path, wanted)
+    faked_slots = {slot for slot in FAKED if slot == "name" or f"{{{slot}}}" in text} - table.slots.keys()
+    made = faked(table.language, int(draw.integers(2**31)), path, faked_slots)
     slots = made | {"weekday": table.when.weekdays} | table.slots
     names = [table.places[i] for i in draw.permutation(len(table.places))]
 
@@ -416,9 +416,9 @@ def _fitting(fillers: Iterable[list[str]], offset: int, path: Path) -> tuple[np.
     firsts, counts = [], []
     for key, texts in zip(_MANNERS, fillers, strict=True):
         lengths = np.array([len(text) for text in texts])
-        wanted = np.maximum(np.arange(_LENGTHS), lengths[0] + _WINDOW)
-        first = np.searchsorted(lengths, wanted - _WINDOW, "left")
-        count = np.searchsorted(lengths, wanted + _WINDOW, "right") - first
+        targets = np.maximum(np.arange(_LENGTHS), lengths[0] + _WINDOW)
+        first = np.searchsorted(lengths, targets - _WINDOW, "left")
+        count = np.searchsorted(lengths, targets + _WINDOW, "right") - first
         gap = np.flatnonzero(count == 0)
         longest = int(gap[0]) - 1 if len(gap) else _LENGTHS - 1
         if longest < _FILLED:

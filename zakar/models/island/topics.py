@@ -95,8 +95,8 @@ def everyday(
     post_type: np.ndarray = _BY_KIND[kind]
     some = np.flatnonzero((kind == PEOPLE) & (u < edges[-1] + settings.danger_share))
     heard = edges[-1] + settings.danger_share * np.clip(danger.fwi[row[some], place[some]] / _DANGEROUS, 0.02, 1)
-    said = _SPOKEN_OF[np.searchsorted(edges, u[some], "right")]
-    post_type[some] = np.where(u[some] < heard, said, post_type[some])
+    talk = _SPOKEN_OF[np.searchsorted(edges, u[some], "right")]
+    post_type[some] = np.where(u[some] < heard, talk, post_type[some])
     return post_type
 
 
