@@ -1,4 +1,4 @@
-"""`zakar broker --memphis` beside a server that is there takes the connection options that other commands take."""
+"""Each command that answers Memphis SDKs beside a server takes the connection options that other commands take."""
 
 import json
 import signal
@@ -22,13 +22,16 @@ HUB = """accounts {
 
 
 def _answers(*words: str, **environment: str) -> str:
-    """Start answering beside a server, and end it; return its first line."""
-    with started("broker", "--memphis", *words, **environment) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline().decode()
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-    return line
+    """Start answering beside a server by either command, and end it; return their first line, which is the same."""
+    lines = []
+    for command in (["memphis"], ["broker", "--memphis"]):
+        with started(*command, *words, **environment) as process:
+            assert process.stderr is not None
+            lines.append(process.stderr.readline().decode())
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+    assert lines[0] == lines[1]
+    return lines[0]
 
 
 def test_a_users_jwt_and_seed_are_taken(tmp_path: Path):
@@ -62,11 +65,11 @@ def test_the_selected_context_is_left_out(tmp_path: Path):
         assert "answering" in _answers(*words, "--no-context", **where)
 
 
-@pytest.mark.parametrize("name", ["load", "verify", "consume", "doctor", "broker"])
+@pytest.mark.parametrize("name", ["load", "verify", "consume", "doctor", "memphis", "broker"])
 def test_each_command_that_connects_has_every_connection_option(name: str):
     command = imported(name)
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-    assert {options._flag(each) for each in options._parameters(options.access)} <= known
+    assert {options._flag(each) for each in options._parameters(options.ConnectionOptions)} <= known
     typed = [flag for parameter in command.params for flag in parameter.opts]
     assert sorted(typed) == sorted(set(typed))  # none of them twice
 

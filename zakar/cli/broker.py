@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -12,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from zakar import location
-from zakar.broker import memphis
 from zakar.broker.access import Access
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.cli.access import ConnectionOptions, access, connects_elsewhere, flags
+from zakar.cli.memphis import answer, answer_beside
 from zakar.cli.printing import tell
 from zakar.errors import ConfigError, ServerError
 from zakar.stopping import in_thread
@@ -76,7 +75,7 @@ def broker_command(
 
     With --memphis, programs written for Memphis's SDKs find a Memphis broker there. With --server or --context too,
     no server is started: that one is given the part of Memphis, and --user, --password, --token, --tlscert and
-    --tlskey are those to connect with (NATS_USER and so on count too).
+    --tlskey are those to connect with (NATS_USER and so on count too), as `zakar memphis` does.
 
     Example: `zakar broker --store my-broker`
     """
@@ -92,7 +91,7 @@ def broker_command(
         raise ConfigError(f"{given}: of the server that is started here; with --server or --context, none is")
     if beside:
         cert, key = (None if path is None else str(path) for path in (tlscert, tlskey))
-        _answer_beside(
+        answer_beside(
             access(ConnectionOptions(user=user, password=password, token=token, cert=cert, key=key, **elsewhere))
         )
         return
@@ -130,7 +129,7 @@ def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
     with running(settings) as server:
         try:
             if memphis_too:
-                asyncio.run(_answer(_own(server, settings), announce, lambda: in_thread(server.process.wait)))
+                asyncio.run(answer(_own(server, settings), announce, lambda: in_thread(server.process.wait)))
             else:
                 announce()
             while server.process.poll() is None:
@@ -139,37 +138,6 @@ def _serve(settings: ServerSettings, *, memphis_too: bool) -> None:
             tell("broker stopped")
             return
         raise ServerError(f"the server ended by itself; its last words: {server.last_words}")
-
-
-def _answer_beside(who: Access) -> None:
-    """Answer Memphis SDKs at a server that is there, until Ctrl-C."""
-
-    def announce() -> None:
-        tell(f"answering Memphis SDKs at {who.shown}; Ctrl-C stops it")
-
-    try:
-        asyncio.run(_answer(who, announce, lambda: asyncio.Event().wait()))
-    except KeyboardInterrupt:
-        tell("no longer answering Memphis SDKs")
-
-
-async def _answer(who: Access, ready: Callable[[], None], end: Callable[[], Awaitable[object]]) -> None:
-    """Answer Memphis SDKs until ``end`` comes."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def on_stop(_number: int, _frame: FrameType | None) -> None:
-        if task is not None:
-            loop.call_soon_threadsafe(task.cancel)
-
-    before = signal.signal(signal.SIGTERM, on_stop)  # as asyncio does with Ctrl-C
-    try:
-        async with memphis.responding(who, tell):
-            ready()
-            await end()
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _own(server: Server, settings: ServerSettings) -> Access:

@@ -47,6 +47,11 @@ COMMANDS = {  # name: module, function (or a group of commands), first sentence 
         "broker_command",
         "Run a NATS server with JetStream until Ctrl-C. Listens on this machine alone unless told otherwise.",
     ),
+    "memphis": (
+        "memphis",
+        "memphis_command",
+        "Answer the SDKs of Memphis at a NATS server of yours, until Ctrl-C, so that their programs run there.",
+    ),
     "load": (
         "stations",
         "load_command",

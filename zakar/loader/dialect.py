@@ -148,8 +148,8 @@ class AckEach:
 class FastBatch:
     """The messages of ``rows`` as one batch, acknowledged every ``flow`` messages or sooner.
 
-    ``rows``: of the table, from 0 on; with the last of all, the batch ends. ``further``: header lines of each. The first
-    says what it follows if it ``expects`` anything. ``place`` is the stream whose answers count; None takes any.
+    ``rows``: of the table, from 0 on; with the last of all, the batch ends. ``further``: header lines of each. The
+    first says what it follows if it ``expects`` anything. ``place`` is the stream whose answers count; None takes any.
     """
 
     def __init__(
