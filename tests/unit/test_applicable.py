@@ -176,13 +176,13 @@ def test_nothing_measured_is_a_failure_of_the_shipped_settings_and_of_others_no_
 
 
 def test_every_setting_that_a_check_names_is_one(saint_mary: Path, pristine: Path) -> None:
-    for folder, suite, name in ((saint_mary, island.island, "island"), (pristine, realism.classic, "classic")):
+    for folder, suite, name in ((saint_mary, island.checks, "island"), (pristine, realism.checks, "classic")):
         values = published_settings(registry.read(scenario_files.find(name)))
         known = {*values, *(f"{s}.{key}" for s, keys in values.items() if isinstance(keys, dict) for key in keys)}
         checks = suite(store.open_dataset(str(folder)))
         assert {path for check in checks for path in check.settings} <= known
         assert any(check.settings for check in checks)
-    free = {check.id for check in island.island(store.open_dataset(str(saint_mary))) if not check.settings}
+    free = {check.id for check in island.checks(store.open_dataset(str(saint_mary))) if not check.settings}
     assert free == {
         *("1/fwi", "2/stationary-variance", "4/wet-transitions", "9/lognormal-ratio", "18/lag", "18/misses"),
         *("18/false", "21/alert-labels", "21/alert-known", "22/leak", "23/climate", "24/blocks-of-7"),

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from making import ROOT, simulated, small_island, tiny
 
 from zakar.checks import results as record
-from zakar.checks.classic import Check
+from zakar.checks.check import Check
 from zakar.checks.integrity import integrity
 from zakar.dataset import card, croissant, layout, manifest, store, writer
 from zakar.dataset.manifest import Manifest

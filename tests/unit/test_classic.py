@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zakar.checks.check import Check
-from zakar.checks.classic import classic
+from zakar.checks.classic import checks as classic
 from zakar.checks.integrity import integrity
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS, Table

@@ -28,7 +28,7 @@ from zakar.checks.island.baselines import CellDays
 from zakar.checks.island.history import History, recorded
 from zakar.checks.island.posts import Posts, Rows
 from zakar.checks.island.sensors import Readings, SensorDays
-from zakar.checks.island.suite import island
+from zakar.checks.island.suite import checks as island
 from zakar.dataset import store
 from zakar.errors import ConfigError
 from zakar.models import registry, scenario_files
