@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from zakar.broker.access import Access
-from zakar.broker.memphis import responding
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import Server, ServerSettings, running
 
 USER, PASSWORD = "ana", "s3/cret"

@@ -17,8 +17,8 @@ from helpers import free_port, load, publisher, started, until, zakar
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import LOST, ApiError, Connection
-from zakar.broker.memphis import responding
-from zakar.broker.memphis.requests import CONSUMER_CREATION, STATION_CREATION
+from zakar.broker.memphis.protocol import CONSUMER_CREATION, STATION_CREATION
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset

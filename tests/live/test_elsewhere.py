@@ -20,7 +20,7 @@ from islands import SAMPLE
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.hearing import who_hears
-from zakar.broker.memphis import responding
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import Server, ServerSettings, running
 from zakar.dataset.schema import READINGS, TWEETS
 from zakar.dataset.store import Dataset

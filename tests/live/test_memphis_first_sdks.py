@@ -13,7 +13,6 @@ from memphis_broker import answered
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import ApiError, Connection, connected
-from zakar.broker.memphis import responding
 from zakar.broker.memphis.requests import (
     CONSUMER_CREATION,
     CONSUMER_DESTRUCTION,
@@ -21,6 +20,7 @@ from zakar.broker.memphis.requests import (
     STATION_CREATION,
     STATION_DESTRUCTION,
 )
+from zakar.broker.memphis.responder import responding
 from zakar.broker.station import stream_name
 from zakar.dataset.schema import PUBLIC, TWEETS
 from zakar.dataset.store import Dataset

@@ -12,7 +12,7 @@ from memphis_broker import answered, memphis_broker, plain
 
 from zakar.broker import station
 from zakar.broker.access import Access
-from zakar.broker.memphis import responding
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import ServerSettings, running
 from zakar.broker.station import stream_name
 from zakar.dataset.schema import ALERTS, PUBLIC, READINGS, TWEETS

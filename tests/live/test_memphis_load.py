@@ -15,10 +15,12 @@ import trustme
 from helpers import assert_whole, examine, load, proxied, publisher, started, stored, until, zakar
 from memphis_broker import PASSWORD, USER, address, answered, memphis_broker, plain
 
-from zakar.broker import memphis_client, station
+from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import connected
 from zakar.broker.link import Link
+from zakar.broker.memphis import client as memphis_client
+from zakar.broker.memphis import protocol
 from zakar.broker.server import ServerSettings, running
 from zakar.broker.station import Stream, stream_name
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, READINGS, TWEETS
@@ -100,7 +102,7 @@ def test_stations_are_asked_for_filled_whole_and_found_filled_the_next_time(samp
         ended = [asked["station_name"] for subject, asked in heard if subject == "producer_destructions"]
         assert ended == producers
         (found,) = await _streams(there, TWEETS.station)
-        assert (found.max_messages, found.max_age, found.max_bytes) == (memphis_client.MESSAGES_MOST, 0, -1)
+        assert (found.max_messages, found.max_age, found.max_bytes) == (protocol.MESSAGES_MOST, 0, -1)
         assert found.metadata[plan.FINGERPRINT] == sample.manifest.fingerprint
 
         async with _overheard(plain(there.servers[0])) as heard:
@@ -252,9 +254,9 @@ def test_recreate_has_stations_deleted_and_never_those_of_predictions(sample: Da
 
 async def _asked(access: Access, name: str, partitions: int, **options: Any) -> None:
     """Make a station as an SDK's program does."""
-    request = {**json.loads(memphis_client.station_creation(name, USER, partitions, 1)), **options}
+    request = {**json.loads(protocol.station_creation(name, USER, partitions, 1)), **options}
     async with publisher(access) as connection:
-        assert await connection.ask(memphis_client.STATION_CREATIONS, json.dumps(request).encode()) == b""
+        assert await connection.ask(protocol.STATION_CREATION, json.dumps(request).encode()) == b""
 
 
 def test_an_empty_station_of_a_programs_is_filled_as_it_is(sample: Dataset, there: Access):
@@ -585,7 +587,7 @@ def test_a_responder_that_is_gone_when_a_load_ends_does_not_fail_it(
     async def main() -> None:
         await _created(access)
         async with _answering(access, producer_creations=json.dumps({"error": ""})), publisher(access) as deaf:
-            await deaf.subscribe(memphis_client.PRODUCER_DESTRUCTIONS)
+            await deaf.subscribe(protocol.PRODUCER_DESTRUCTION)
             await deaf.flush()
             report = await load(sample, _memphis(access), PUBLIC, PublishOptions())
         assert report.acknowledged == sample.manifest.records

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import ApiError, Connection, connected
-from zakar.broker.memphis import requests, responding
+from zakar.broker.memphis import requests
 from zakar.broker.memphis.requests import (
     CONSUMER_CREATION,
     CONSUMER_DESTRUCTION,
@@ -28,6 +28,7 @@ from zakar.broker.memphis.requests import (
     STATION_CREATION,
     STATION_DESTRUCTION,
 )
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import ServerSettings, running
 from zakar.cli.broker import broker_command
 from zakar.errors import ConfigError, ServerError

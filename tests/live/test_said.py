@@ -22,7 +22,7 @@ from operators import Operator
 from zakar.broker import reader
 from zakar.broker.access import Access, with_creds
 from zakar.broker.connection import ApiError
-from zakar.broker.memphis import responding
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import binary
 from zakar.dataset.schema import PUBLIC
 from zakar.dataset.store import Dataset

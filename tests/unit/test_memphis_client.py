@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zakar.broker import memphis_client
 from zakar.broker.access import Access, memphis_access
+from zakar.broker.memphis import protocol
+from zakar.broker.memphis.client import Memphis
 from zakar.errors import ConfigError
 
 RECORDED = Path(__file__).parents[1] / "golden" / "memphis-load-requests.jsonl"  # by a program with memphis-py 1.3.1
@@ -23,33 +24,33 @@ def _recorded(subject: str) -> list[bytes]:
 
 
 def test_a_station_is_asked_for_as_the_sdk_asks():
-    assert _recorded(memphis_client.STATION_CREATIONS) == [
-        memphis_client.station_creation("ml-tweets", "root", 3, 1),
-        memphis_client.station_creation("ml-alerts", "root", 1, 1),
+    assert _recorded(protocol.STATION_CREATION) == [
+        protocol.station_creation("ml-tweets", "root", 3, 1),
+        protocol.station_creation("ml-alerts", "root", 1, 1),
     ]
 
 
 def test_the_end_of_a_station_is_asked_for_as_the_sdk_asks():
-    assert _recorded(memphis_client.STATION_DESTRUCTIONS) == [
-        memphis_client.station_destruction("ml-tweets", "root"),
-        memphis_client.station_destruction("ml-alerts", "root"),
+    assert _recorded(protocol.STATION_DESTRUCTION) == [
+        protocol.station_destruction("ml-tweets", "root"),
+        protocol.station_destruction("ml-alerts", "root"),
     ]
 
 
 def test_a_producer_and_its_end_are_told_as_the_sdk_tells_them():
-    (told,) = _recorded(memphis_client.PRODUCER_CREATIONS)
+    (told,) = _recorded(protocol.PRODUCER_CREATION)
     connection_id, app = (json.loads(told)[key] for key in ("connection_id", "app_id"))
-    assert memphis_client.producer_creation("ml-tweets", "root", connection_id, app) == told
-    (told,) = _recorded(memphis_client.PRODUCER_DESTRUCTIONS)
-    assert memphis_client.producer_destruction("ml-tweets", "root", connection_id) == told
+    assert protocol.producer_creation("ml-tweets", "root", connection_id, app) == told
+    (told,) = _recorded(protocol.PRODUCER_DESTRUCTION)
+    assert protocol.producer_destruction("ml-tweets", "root", connection_id) == told
 
 
 def test_a_message_names_its_producer_as_the_sdk_names_it():
     (message,) = _recorded("ml-tweets$1.final")
-    (told,) = _recorded(memphis_client.PRODUCER_CREATIONS)
-    lines = memphis_client.header_lines(json.loads(told)["connection_id"])
+    (told,) = _recorded(protocol.PRODUCER_CREATION)
+    lines = protocol.header_lines(json.loads(told)["connection_id"])
     assert message == f'NATS/1.0\r\n{lines}\r\n{{"day":1}}'.encode()
-    assert len(lines) == memphis_client.Memphis("u").header_bytes
+    assert len(lines) == Memphis("u").header_bytes
 
 
 @given(WORDS, WORDS, st.integers(0, 10**9))

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import simulated, tiny
 
-from zakar.broker import account, memphis_client
+from zakar.broker import account
 from zakar.broker.access import Access
 from zakar.broker.account import Account
 from zakar.broker.connection import Connection
+from zakar.broker.memphis import protocol
 from zakar.broker.station import Stream
 from zakar.dataset import days as day_by_day
 from zakar.dataset import store, wire
@@ -270,7 +271,7 @@ def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
     )
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2
-    named = memphis_client.header_lines("01234567")
+    named = protocol.header_lines("01234567")
     batch, each = FastBatch("a$1.final", inbox, range(records + 1), 4_000, named), AckEach("a$1.final", inbox, named)
     last = (batch if mode == "batch" else each).build(pa.array([b"x" * 61], pa.binary()), records - 1)
     assert len(last.data) <= need.frame_bytes(target, mode, len(named)) <= len(last.data) + 2

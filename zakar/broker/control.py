@@ -8,10 +8,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from zakar.broker import memphis_client, station
+from zakar.broker import station
 from zakar.broker.access import Access, memphis_access
 from zakar.broker.connection import Connection
-from zakar.broker.memphis_client import Memphis
+from zakar.broker.memphis import client as memphis_client
+from zakar.broker.memphis import protocol
+from zakar.broker.memphis.client import Memphis
 from zakar.broker.station import NewPartition, Stream
 
 _FAST_INGEST = (2, 14)  # server version
@@ -69,7 +71,7 @@ class JetStream:
 
     @property
     def _lines(self) -> str:
-        return memphis_client.header_lines(self.run) if self.run else ""
+        return protocol.header_lines(self.run) if self.run else ""
 
     def slow(self, connection: Connection) -> str:
         """Return why there is no fast ingest; empty if there is."""

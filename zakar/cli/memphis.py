@@ -5,8 +5,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
-from zakar.broker import memphis
 from zakar.broker.access import Access
+from zakar.broker.memphis.responder import responding
 from zakar.cli.access import connects
 from zakar.cli.printing import tell
 
@@ -44,7 +44,7 @@ async def answer(who: Access, ready: Callable[[], None], end: Callable[[], Await
 
     before = signal.signal(signal.SIGTERM, on_stop)  # as asyncio does with Ctrl-C
     try:
-        async with memphis.responding(who, tell):
+        async with responding(who, tell):
             ready()
             await end()
     except asyncio.CancelledError:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from zakar import processes
-from zakar.broker import memphis, station
+from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import Connection, connected
+from zakar.broker.memphis.responder import responding
 from zakar.broker.server import Server, ServerSettings
 from zakar.broker.server import running as serving
 from zakar.errors import ServerError
@@ -158,7 +159,7 @@ def _responding(url: str) -> Iterator[None]:
     failed: list[Exception] = []
 
     async def answer() -> None:
-        async with memphis.responding(Access((url,)), lambda _: None):
+        async with responding(Access((url,)), lambda _: None):
             ready.set()
             await over.wait()
 

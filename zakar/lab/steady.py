@@ -18,6 +18,7 @@ from msgspec import Struct
 from zakar.broker import station
 from zakar.broker.access import Access
 from zakar.broker.connection import Connection, connected
+from zakar.broker.memphis.protocol import CONNECTION_ID, PRODUCED_BY
 from zakar.errors import ServerError
 from zakar.lab import sdk, theory
 from zakar.lab.bench import Bench
@@ -232,7 +233,7 @@ def between(samples: Sequence[tuple[float, int]], since: float, until: float) ->
 
 def frame(place: str) -> int:
     """Return the bytes of a message of the SDK on the wire, its headers and the subject for its ack included."""
-    headers = {"$memphis_producedBy": "lab", "$memphis_connectionId": str(uuid.UUID(int=0))}
+    headers = {PRODUCED_BY: "lab", CONNECTION_ID: str(uuid.UUID(int=0))}
     return theory.frame(station.subject(station.stream_name(place)), _INBOX, headers, SIZE)
 
 

@@ -3,7 +3,3 @@
 What an SDK asks is a request on a subject of its own; what comes of it is streams and consumers of JetStream, which
 hold all that is remembered. Messages themselves never pass here.
 """
-
-from zakar.broker.memphis.responder import responding
-
-__all__ = ["responding"]

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from zakar.broker.memphis.requests import PRODUCER_CREATION, SCHEMA_CREATION, SDK_LEAST
+from zakar.broker.memphis.protocol import PRODUCER_CREATION, SCHEMA_CREATION
+from zakar.broker.memphis.requests import SDK_LEAST
 
 DONE = b""
 _NO_SCHEMA: dict[str, Any] = {

@@ -4,7 +4,7 @@ import base64
 
 from zakar.broker import codes, station
 from zakar.broker.connection import ApiError, Connection
-from zakar.broker.memphis_client import PRODUCED_BY
+from zakar.broker.memphis.protocol import PRODUCED_BY
 
 WITHOUT = (
     "lack the headers of Memphis's, since nobody answered its SDKs here when they were loaded: getHeaders() of Node, "

@@ -14,20 +14,21 @@ from msgspec import Meta, Struct
 from zakar.broker.memphis import names
 from zakar.broker.memphis.members import cut
 from zakar.broker.memphis.names import CONSUMER, PRODUCER, STATION, RefusedError
+from zakar.broker.memphis.protocol import (
+    CONSUMER_CREATION,
+    CONSUMER_DESTRUCTION,
+    PRODUCER_CREATION,
+    PRODUCER_DESTRUCTION,
+    SCHEMA_ATTACHMENT,
+    SCHEMA_CREATION,
+    SCHEMA_DETACHMENT,
+    STATION_CREATION,
+    STATION_DESTRUCTION,
+)
 
 _T = TypeVar("_T", bound=Struct)
 _Text = str | None
 _Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None
-
-STATION_CREATION = "$memphis_station_creations"
-STATION_DESTRUCTION = "$memphis_station_destructions"
-PRODUCER_CREATION = "$memphis_producer_creations"
-PRODUCER_DESTRUCTION = "$memphis_producer_destructions"
-CONSUMER_CREATION = "$memphis_consumer_creations"
-CONSUMER_DESTRUCTION = "$memphis_consumer_destructions"
-SCHEMA_CREATION = "$memphis_schema_creations"
-SCHEMA_ATTACHMENT = "$memphis_schema_attachments"
-SCHEMA_DETACHMENT = "$memphis_schema_detachments"
 
 NO_SCHEMAS = "zakar keeps no schemas"
 TOO_OLD_TO_PRODUCE = "to produce to this station please upgrade your SDK version"

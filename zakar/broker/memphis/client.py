@@ -6,7 +6,6 @@ who produces into them, has subjects of its own. Requests are the SDK's byte for
 
 import asyncio
 import contextlib
-import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
@@ -16,19 +15,21 @@ import nats.errors
 
 from zakar.broker import station
 from zakar.broker.connection import LOST, ApiError, Connection
+from zakar.broker.memphis.protocol import (
+    PRODUCER,
+    PRODUCER_CREATION,
+    PRODUCER_DESTRUCTION,
+    STATION_CREATION,
+    STATION_DESTRUCTION,
+    header_lines,
+    producer_creation,
+    producer_destruction,
+    station_creation,
+    station_destruction,
+)
 from zakar.broker.station import NewPartition, Stream
 from zakar.errors import ServerError
 
-STATION_CREATIONS = "$memphis_station_creations"
-STATION_DESTRUCTIONS = "$memphis_station_destructions"
-PRODUCER_CREATIONS = "$memphis_producer_creations"
-PRODUCER_DESTRUCTIONS = "$memphis_producer_destructions"
-
-PRODUCED_BY, CONNECTION_ID = "$memphis_producedBy", "$memphis_connectionId"  # headers of each message
-PRODUCER = "zakar"
-# Retention: so many messages, the most that the broker's database takes. One by age would forget a dataset one day,
-# one by size would do so without a word once a station is full.
-MESSAGES_MOST = 2**31 - 1
 _PATIENCE = 20.0  # seconds, as the SDK has it
 _MOMENT = 2.0  # seconds for whoever answers SDKs beside a server, since others may hear what is asked and say nothing
 _FAREWELL = 1.0
@@ -40,81 +41,18 @@ _NOBODY = (
 )
 
 
-def station_creation(name: str, user: str, partitions: int, replicas: int, storage: str = "file") -> bytes:
-    """Return the request for a station that keeps everything."""
-    return _spaced(
-        {
-            "name": name,
-            "retention_type": "messages",
-            "retention_value": MESSAGES_MOST,
-            "storage_type": storage,
-            "replicas": replicas,
-            "idempotency_window_in_ms": 120_000,
-            "schema_name": "",
-            "dls_configuration": {"poison": True, "Schemaverse": True},
-            "username": user,
-            "tiered_storage_enabled": False,
-            "partitions_number": partitions,
-            "dls_station": "",
-        }
-    )
-
-
-def station_destruction(name: str, user: str) -> bytes:
-    """Return the request to delete a station."""
-    return _spaced({"station_name": name, "username": user})
-
-
-def producer_creation(name: str, user: str, connection_id: str, app: str) -> bytes:
-    """Return the request to show a producer of station ``name``."""
-    return _spaced(
-        {
-            "name": PRODUCER,
-            "station_name": name,
-            "connection_id": connection_id,
-            "producer_type": "application",
-            "req_version": 4,
-            "username": user,
-            "app_id": app,
-            "sdk_lang": "python",
-        }
-    )
-
-
-def producer_destruction(name: str, user: str, connection_id: str) -> bytes:
-    """Return the request to show the producer of station ``name`` no more."""
-    return json.dumps(
-        {
-            "name": PRODUCER,
-            "station_name": name,
-            "username": user,
-            "connection_id": connection_id,
-            "req_version": 1,
-        }
-    ).encode()
-
-
-def header_lines(connection_id: str) -> str:
-    """Return the header lines by which a message shows who produced it."""
-    return f"{PRODUCED_BY}: {PRODUCER}\r\n{CONNECTION_ID}: {connection_id}\r\n"
-
-
 async def answers(connection: Connection) -> bool:
     """Whether somebody answers Memphis's SDKs where ``connection`` leads; not if this user may not ask.
 
     Asks for the end of a producer that never was, unless a stream would store that.
     """
     try:
-        if await station.capturing(connection, PRODUCER_DESTRUCTIONS):
+        if await station.capturing(connection, PRODUCER_DESTRUCTION):
             return False
         request = producer_destruction(PRODUCER, PRODUCER, _ID)
-        return await connection.ask(PRODUCER_DESTRUCTIONS, request, _MOMENT) == b""
+        return await connection.ask(PRODUCER_DESTRUCTION, request, _MOMENT) == b""
     except (ApiError, *LOST):
         return False
-
-
-def _spaced(request: object) -> bytes:
-    return json.dumps(request, indent=2).encode()
 
 
 @dataclass(frozen=True)
@@ -133,7 +71,7 @@ class Memphis:
 
     async def check(self, connection: Connection) -> None:
         """Raise ServerError where no Memphis broker answers. Asks for the end of a producer that never was."""
-        await self._ask(connection, PRODUCER_DESTRUCTIONS, producer_destruction(PRODUCER, self.user, _ID))
+        await self._ask(connection, PRODUCER_DESTRUCTION, producer_destruction(PRODUCER, self.user, _ID))
 
     async def create(self, connection: Connection, partition: NewPartition) -> Stream:
         """Return a partition of a station, made with the first of them, marked with its metadata if we may.
@@ -143,7 +81,7 @@ class Memphis:
         name, stream = partition.station, partition.stream
         if partition.number == 1:
             request = station_creation(name, self.user, partition.of, partition.replicas, partition.storage)
-            refusal = await self._ask(connection, STATION_CREATIONS, request)
+            refusal = await self._ask(connection, STATION_CREATION, request)
             if refusal:
                 raise ServerError(f"the Memphis broker does not make station `{name}`: {refusal}{_advice(refusal)}")
         created = await station.look(connection, stream)
@@ -163,7 +101,7 @@ class Memphis:
 
         Raises ServerError, ApiError, and what lost connections raise.
         """
-        refusal = await self._ask(connection, STATION_DESTRUCTIONS, station_destruction(name, self.user))
+        refusal = await self._ask(connection, STATION_DESTRUCTION, station_destruction(name, self.user))
         if refusal and "not exist" not in refusal:
             raise ServerError(f"the Memphis broker does not delete station `{name}`: {refusal}")
         for stream in streams:
@@ -179,7 +117,7 @@ class Memphis:
         connection_id = connection.name.partition("::")[0]
         for name in stations:
             answer = await self._ask(
-                connection, PRODUCER_CREATIONS, producer_creation(name, self.user, connection_id, self.app)
+                connection, PRODUCER_CREATION, producer_creation(name, self.user, connection_id, self.app)
             )
             if refusal := _error(answer):
                 raise ServerError(f"the Memphis broker takes no producer for station `{name}`: {refusal}")
@@ -191,7 +129,7 @@ class Memphis:
                 async with asyncio.timeout(_FAREWELL):
                     for name in stations if connection.is_connected else ():
                         request = producer_destruction(name, self.user, connection_id)
-                        await self._ask(connection, PRODUCER_DESTRUCTIONS, request)
+                        await self._ask(connection, PRODUCER_DESTRUCTION, request)
 
     async def _ask(self, connection: Connection, subject: str, request: bytes) -> str:
         """Make a request; return the reply as text. Raises ServerError."""
