@@ -109,6 +109,7 @@ def test_a_first_early_warning_system_beats_chance_and_publishes_each_prediction
     assert Counter(json.loads(line)["team"] for line in published) == {"owls": warnings, "crows": warnings}
 
 
+@pytest.mark.slow
 def test_stations_without_alerts_teach_nothing_and_are_told_so_in_a_line(run):
     with running(ServerSettings()) as server:
         for words in (["--tables", "tweets,temperature_readings"], ["--tables", "fire_alerts", "--days", "80"]):

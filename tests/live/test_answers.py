@@ -105,6 +105,7 @@ def test_verify_compares_answers_that_were_loaded_and_warns_of_them(island: Path
         assert f"`zakar-fire-alerts` holds {rows:,} messages" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_the_command_that_is_said_deletes_a_station_left_over_whole(
     island: Path, broker: Server, partitions: int
@@ -173,6 +174,7 @@ def handed_out(island: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_what_is_handed_out_is_loaded_and_verified_without_the_rest(
     handed_out: Path, island: Path, broker: Server
 ) -> None:

@@ -44,6 +44,7 @@ async def _streams(broker: Server, name: str) -> list[Stream]:
         return await station.partitions(connection, name)
 
 
+@pytest.mark.slow
 def test_days_are_loaded_added_to_and_compared(sample: Dataset, broker: Server):
     assert loaded(sample, broker, "--days", "40")["records"] == first(sample, 40).manifest.records
     ok, stations = verified(sample, broker, "--days", "40")
@@ -74,6 +75,7 @@ def test_days_are_loaded_added_to_and_compared(sample: Dataset, broker: Server):
     assert stream.max_bytes == plan.target(sample.manifest, READINGS).max_bytes
 
 
+@pytest.mark.slow
 def test_a_comparison_with_all_days_says_how_many_there_are(sample: Dataset, broker: Server):
     loaded(sample, broker, "--days", "30", "--tables", "temperature_readings")
     done = command("verify", sample, broker, "--tables", "temperature_readings")
@@ -122,6 +124,7 @@ def test_a_load_of_fewer_days_starts_over_only_if_told_to(sample: Dataset, broke
     assert verified(sample, broker, "--days", "10")[0]
 
 
+@pytest.mark.slow
 def test_a_dry_run_and_doctor_say_what_days_would_do(sample: Dataset, broker: Server):
     loaded(sample, broker, "--days", "20")
     dry = command("load", sample, broker, "--days", "30", "--dry-run").stdout

@@ -200,6 +200,7 @@ def test_doctor_and_a_responder_that_comes_later_name_the_stations_without_heade
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_doctor_prints_what_is_served_and_the_fix(sample: Dataset, alone: Access):
     url = alone.servers[0]
     assert zakar("load", str(sample.root), "--server", url, "--tables", "fire_alerts").returncode == 0

@@ -136,6 +136,7 @@ def test_a_user_who_is_revoked_and_an_account_that_expires_end_a_load_with_the_s
     assert "expired at" not in str(error)  # these credentials did not
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", _MODES)
 @pytest.mark.parametrize(
     ("config", "said"),

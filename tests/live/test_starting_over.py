@@ -22,6 +22,7 @@ async def _seen(access: Access) -> list[tuple[object, ...]]:
     return sorted((s["config"]["name"], s["created"], s["config"], s["state"]) for s in page["streams"] or ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["server", "account"])
 def test_a_load_that_starts_over_deletes_nothing_where_its_connections_are_not_let_in(
     sample: Dataset, tmp_path: Path, limit: str

@@ -216,6 +216,7 @@ def test_another_climate_and_place_fails_nothing_and_says_why_each_figure_is_not
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "fails"),
     [

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -99,6 +100,7 @@ def test_jitter_and_loss_cost_no_time_out_and_little_speed(
     assert delivered(stored, 8, 28) >= 0.7 * min(rate, 65_536 / (2 * round_trip + 0.1))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(RATES.filter(lambda rate: rate > 200), ROUND_TRIPS.filter(lambda seconds: seconds < 0.3), st.floats(4, 20))
 def test_a_link_that_becomes_ten_times_slower_or_faster_is_followed(rate: float, round_trip: float, at: float) -> None:
