@@ -25,7 +25,7 @@ from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import choose
 from zakar.loader.options import LoadOptions
 from zakar.loader.outlook import Action, Outlook, mib, no_storage
-from zakar.loader.preview import Preview
+from zakar.loader.survey import Preview
 from zakar.progress import counted
 from zakar.stopping import until_stopped
 

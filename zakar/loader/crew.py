@@ -21,10 +21,10 @@ from zakar.dataset.store import Dataset
 from zakar.errors import ServerError, StoppedError, ZakarError
 from zakar.loader import partition
 from zakar.loader.estimate import Estimate
-from zakar.loader.opening import Opening
 from zakar.loader.options import PublishOptions
 from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
+from zakar.loader.prepare import Opening
 from zakar.loader.producer import Job, Tally, produce
 from zakar.loader.schedule import Schedule
 

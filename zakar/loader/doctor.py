@@ -18,12 +18,12 @@ from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import obstacle, transport
-from zakar.loader import preview as previews
+from zakar.loader import survey as previews
 from zakar.loader.load import LeftOut, choose, left_out, sample, stored
-from zakar.loader.opening import NO_HEADERS, try_connections
 from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.outlook import Action
-from zakar.loader.preview import Preview
+from zakar.loader.prepare import NO_HEADERS, try_connections
+from zakar.loader.survey import Preview
 
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 

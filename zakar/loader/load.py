@@ -14,11 +14,11 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError, StoppedError
-from zakar.loader import crew, opening, plan, transport
+from zakar.loader import crew, plan, prepare, transport
 from zakar.loader.crew import Work
-from zakar.loader.opening import Opening
 from zakar.loader.options import LoadOptions, Mode, PublishOptions, Transport
 from zakar.loader.plan import Target
+from zakar.loader.prepare import Opening
 from zakar.stopping import until_stopped
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
@@ -147,7 +147,7 @@ async def load(
         began = time.perf_counter()
         control = await controls.of(access, connection)
         try:
-            openings = await until_stopped(opening.prepare(connection, control, dataset, access, options), stop)
+            openings = await until_stopped(prepare.prepare(connection, control, dataset, access, options), stop)
             others = await until_stopped(stored(connection, left_out(dataset, tables)), stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error

@@ -22,13 +22,13 @@ from zakar.dataset import days as day_by_day
 from zakar.dataset import store, wire
 from zakar.dataset.schema import ALERTS, PREDICTIONS, PUBLIC, TWEETS
 from zakar.errors import ServerError
-from zakar.loader import need, partition, plan
+from zakar.loader import partition, plan, sizing
 from zakar.loader.dialect import AckEach, FastBatch
-from zakar.loader.need import Days
 from zakar.loader.options import LoadOptions, PublishOptions
 from zakar.loader.outlook import Action, Outlook, left_over, outlook, predictions, shortages, surely_short
 from zakar.loader.plan import Refusal
-from zakar.loader.preview import Preview, days_that_fit
+from zakar.loader.sizing import Days
+from zakar.loader.survey import Preview, days_that_fit
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
 
@@ -87,7 +87,7 @@ def test_as_many_days_fit_as_can_be_created_and_not_one_more(tables, room, large
         sizes = _sizes(tables, days)
         return (room is None or sum(sizes) * copies + besides <= room) and (largest is None or max(sizes) <= largest)
 
-    days, all_days = need.whole_days(tables, room, largest, besides, copies), len(tables[0].messages)
+    days, all_days = sizing.whole_days(tables, room, largest, besides, copies), len(tables[0].messages)
     assert days == 0 or fits(days)
     assert days == all_days or not fits(days + 1)
 
@@ -96,7 +96,7 @@ def test_a_dataset_of_the_days_that_fit_fits(tmp_path: Path):
     whole = simulated(tmp_path / "whole", tiny(calendar={"days": 120}))
     days = [Days(f"{table.station}$1", *day_by_day.by_day(whole, table)) for table in PUBLIC]
     room = 5_000_000
-    fit = need.whole_days(days, room)
+    fit = sizing.whole_days(days, room)
     assert 0 < fit < 120
     for number, fits in ((fit, True), (fit + 1, False)):
         shorter = day_by_day.first(whole, number)
@@ -270,17 +270,17 @@ def test_the_bytes_of_a_frame_are_those_that_are_sent(mode: str, records: int):
         FastBatch("a$1.final", inbox, range(records + 1), 4_000) if mode == "batch" else AckEach("a$1.final", inbox)
     )
     last = dialect.build(pa.array([b"x" * 61], pa.binary()), records - 1)
-    assert len(last.data) <= need.frame_bytes(target, mode) <= len(last.data) + 2
+    assert len(last.data) <= sizing.frame_bytes(target, mode) <= len(last.data) + 2
     named = protocol.header_lines("01234567")
     batch, each = FastBatch("a$1.final", inbox, range(records + 1), 4_000, named), AckEach("a$1.final", inbox, named)
     last = (batch if mode == "batch" else each).build(pa.array([b"x" * 61], pa.binary()), records - 1)
-    assert len(last.data) <= need.frame_bytes(target, mode, len(named)) <= len(last.data) + 2
-    assert need.frame_bytes(replace(target, records=0), mode) == 0
+    assert len(last.data) <= sizing.frame_bytes(target, mode, len(named)) <= len(last.data) + 2
+    assert sizing.frame_bytes(replace(target, records=0), mode) == 0
 
 
 def test_the_slowest_of_link_round_trip_and_server_decides_the_time():
-    assert need.seconds(1_000, 1e6, "batch", 0.001, 1e5, PublishOptions(4_000)) == 10  # the link
-    assert need.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, PublishOptions(4_000)) == 1  # messages in flight
-    assert need.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, PublishOptions(4_000)) == 10  # the server
-    assert need.seconds(2_000, 1e6, "batch", 1, 1e9, PublishOptions(rate=100)) == 20  # what is asked for
-    assert need.seconds(100, 1e3, "blocking", 0.1, 1e9, PublishOptions(4_000)) == pytest.approx(10, rel=0.01)
+    assert sizing.seconds(1_000, 1e6, "batch", 0.001, 1e5, PublishOptions(4_000)) == 10  # the link
+    assert sizing.seconds(8_000, 1e6, "nonblocking", 0.5, 1e9, PublishOptions(4_000)) == 1  # messages in flight
+    assert sizing.seconds(2_000_000, 1e6, "batch", 1e-6, 1e9, PublishOptions(4_000)) == 10  # the server
+    assert sizing.seconds(2_000, 1e6, "batch", 1, 1e9, PublishOptions(rate=100)) == 20  # what is asked for
+    assert sizing.seconds(100, 1e3, "blocking", 0.1, 1e9, PublishOptions(4_000)) == pytest.approx(10, rel=0.01)

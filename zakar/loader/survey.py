@@ -10,13 +10,13 @@ from zakar.broker.link import Link
 from zakar.broker.station import Stream
 from zakar.dataset.schema import PREDICTIONS, Table
 from zakar.dataset.store import Dataset
-from zakar.loader import need, obstacle, partition, plan
+from zakar.loader import obstacle, partition, plan, sizing
 from zakar.loader import outlook as outlooks
-from zakar.loader.need import Days
-from zakar.loader.opening import check_options, judged, targets_of
 from zakar.loader.options import LoadOptions, Mode
 from zakar.loader.outlook import Action, Outlook, shortages
 from zakar.loader.overheard import overheard, unreached
+from zakar.loader.prepare import check_options, judged, targets_of
+from zakar.loader.sizing import Days
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,10 @@ def days_that_fit(
     ]
     kept = [replace(d, has=there[d.stream].has if d.stream in there else 0) for d in days]
     besides, largest = shown.stations[PREDICTIONS.station].needs, account.max_stream_bytes
-    if fit := need.whole_days(kept, shown.left, largest, besides, account.copies):
+    if fit := sizing.whole_days(kept, shown.left, largest, besides, account.copies):
         return fit, False
     room = None if shown.left is None else shown.left + sum(o.frees for o in there.values())
-    return need.whole_days(days, room, largest, besides, account.copies), bool(there)
+    return sizing.whole_days(days, room, largest, besides, account.copies), bool(there)
 
 
 def predicted(
@@ -156,6 +156,6 @@ def predicted(
     total = 0.0
     for table in options.tables:
         for o in shown.of(table):
-            frame = need.frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
-            total += need.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, options.publish)
+            frame = sizing.frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
+            total += sizing.seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, options.publish)
     return total
