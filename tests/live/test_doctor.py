@@ -21,7 +21,7 @@ from zakar.errors import ServerError
 from zakar.loader import plan
 from zakar.loader.load import Progress
 from zakar.loader.options import PublishOptions
-from zakar.loader.outlook import Action
+from zakar.loader.plan import Action
 
 QUOTA = """
 accounts {{ team {{
@@ -282,9 +282,9 @@ def test_not_a_single_day_may_fit_and_too_few_streams_be_allowed(sample: Dataset
 def test_an_account_that_demands_sizes_needs_one_for_predictions(sample: Dataset):
     with _limited("max_file: 1GB, max_bytes_required: true") as server:
         found = asyncio.run(examine(_ana(server), sample))
-        assert found.seen is not None
-        assert found.seen.ok
-        before = found.seen.needs
+        assert found.plan is not None
+        assert found.plan.ok
+        before = found.plan.needs
         asyncio.run(load(sample, _ana(server), PUBLIC, PublishOptions()))
         account = asyncio.run(examine(_ana(server))).offer.account
         assert account is not None
@@ -297,12 +297,12 @@ def test_an_account_with_limits_by_replicas_is_filled_as_a_dry_run_says(sample: 
     with running(ServerSettings(extra=extra)) as server:
         access = with_creds(Access((server.url,)), str(creds))
         found = asyncio.run(examine(access, sample))
-        assert found.seen is not None
-        assert found.seen.ok
+        assert found.plan is not None
+        assert found.plan.ok
         asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
         account = asyncio.run(examine(access)).offer.account
         assert account is not None
-        assert account.committed == found.seen.needs > 64 << 20
+        assert account.committed == found.plan.needs > 64 << 20
 
 
 def test_streams_that_hold_the_dataset_are_paid_for(sample: Dataset, other: Dataset, command):
@@ -311,10 +311,10 @@ def test_streams_that_hold_the_dataset_are_paid_for(sample: Dataset, other: Data
         access = _ana(server)
         stored = asyncio.run(_part(sample, access, 9_000))
         found = asyncio.run(examine(access, sample))
-        assert found.seen is not None
-        assert (found.seen.ok, found.seen.needs, found.seen.left) == (True, 0, 1)
-        assert sum(o.sends for o in found.seen.stations.values()) == sample.manifest.records - stored
-        actions = [found.seen.stations[table.station].action for table in PUBLIC]
+        assert found.plan is not None
+        assert (found.plan.ok, found.plan.needs, found.plan.left) == (True, 0, 1)
+        assert sum(o.sends for o in found.plan.stations.values()) == sample.manifest.records - stored
+        actions = [found.plan.stations[table.station].action for table in PUBLIC]
         assert actions == [Action.NOTHING, Action.CONTINUE, Action.CONTINUE]
         words = ["--server", server.url, "--user", "ana", "--password", "secret"]
         code, out, _ = command("doctor", str(other.root), *words)
@@ -330,7 +330,7 @@ def test_a_stream_too_small_for_the_rest_is_told(sample: Dataset, access: Access
             await station.create(connection, target.stream, target.metadata, 200_000)
 
     asyncio.run(main())
-    seen = asyncio.run(examine(access, sample)).seen
+    seen = asyncio.run(examine(access, sample)).plan
     assert seen is not None
     assert len(seen.shortages) == 1
     assert "will be full before the end: its max_bytes is 0.2 MiB" in seen.shortages[0]
@@ -358,8 +358,8 @@ def test_a_user_with_few_rights_is_told_what_could_not_be_measured(sample: Datas
     with running(ServerSettings(extra=rights)) as server:
         found = asyncio.run(examine(_ana(server), sample))
     assert "may not publish it" in found.offer.link.why
-    assert found.seen is not None
-    assert found.seen.ok
+    assert found.plan is not None
+    assert found.plan.ok
 
 
 async def _seen(access: Access) -> list[tuple[object, ...]]:
@@ -415,10 +415,10 @@ def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Datase
     with _limited("max_file: 1GB, max_streams: 7") as server:
         asyncio.run(load(sample, _ana(server), [ALERTS, TWEETS], PublishOptions(), partitions=3))
         found = asyncio.run(examine(_ana(server), sample, recreate=True))
-        assert found.seen is not None
-        gone = {name: o for name, o in found.seen.stations.items() if o.action is Action.DELETE}
+        assert found.plan is not None
+        gone = {name: o for name, o in found.plan.stations.items() if o.action is Action.DELETE}
         assert list(gone) == [f"{table.station}${n}" for table in (TWEETS, ALERTS) for n in (2, 3)]
-        assert found.seen.ok  # 7 of 7 streams are there, 4 go and 1 comes
+        assert found.plan.ok  # 7 of 7 streams are there, 4 go and 1 comes
         at_first = asyncio.run(examine(_ana(server))).offer.account
         words = ["load", str(sample.root), "--server", server.url, "--user", "ana", "--password", "secret"]
         _, out, _ = command(*words, "--recreate", "--dry-run")
@@ -427,8 +427,8 @@ def test_a_dry_run_that_starts_over_counts_the_partitions_that_go(sample: Datase
         after = asyncio.run(examine(_ana(server))).offer.account
         assert at_first is not None
         assert after is not None
-        assert found.seen.left == 2**30 - at_first.committed + sum(o.frees for o in found.seen.stations.values())
-        assert after.committed == at_first.committed + found.seen.needs - (found.seen.left - at_first.left)
+        assert found.plan.left == 2**30 - at_first.committed + sum(o.frees for o in found.plan.stations.values())
+        assert after.committed == at_first.committed + found.plan.needs - (found.plan.left - at_first.left)
 
 
 def _filled(name: str, messages: int):

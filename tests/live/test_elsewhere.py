@@ -311,11 +311,11 @@ def test_a_partition_that_another_load_made_meanwhile_is_no_stranger():
     with running(accounts()) as server:
         made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>")
 
-        async def ask(*subjects: str) -> list[str]:
+        async def ask(*subjects: str) -> dict[str, str]:
             async with publisher(access(server)) as connection:
                 return await overheard(connection, dict.fromkeys(subjects), "")
 
-        assert asyncio.run(ask(TWEETS_STREAM)) == []
+        assert asyncio.run(ask(TWEETS_STREAM)) == {}
 
 
 def length_or_none(server: Server, stream: str) -> int | None:

@@ -389,7 +389,7 @@ def test_a_stream_that_cannot_be_filled_is_refused_by_a_load_and_a_dry_run_alike
     asyncio.run(create())
     with pytest.raises(MismatchError, match=rf"zakar-tweets\$1` cannot be filled: {said}"):
         asyncio.run(load(sample, access, PUBLIC, PublishOptions()))
-    seen = asyncio.run(examine(access, sample)).seen
+    seen = asyncio.run(examine(access, sample)).plan
     assert seen is not None
     assert [said in outlook.why for outlook in seen.refusals.values()] == [True]
 

@@ -29,7 +29,7 @@ from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader import doctor, plan
 from zakar.loader.load import LoadReport, Progress
 from zakar.loader.options import Mode, PublishOptions, Transport
-from zakar.loader.outlook import Action
+from zakar.loader.plan import Action
 from zakar.loader.verify import verify
 
 ALERT_STREAM = stream_name(ALERTS.station)
@@ -290,7 +290,7 @@ def test_another_number_of_partitions_than_a_station_has_is_refused(
         else:
             await _asked(there, ALERTS.station, has)
         before = await _streams(there, ALERTS.station)
-        seen = (await examine(there, sample, [ALERTS], partitions=asked)).seen
+        seen = (await examine(there, sample, [ALERTS], partitions=asked)).plan
         assert seen is not None
         assert Action.CREATE not in [o.action for o in seen.of(ALERTS)]
         assert seen.refusals
@@ -320,15 +320,15 @@ def test_doctor_and_a_rehearsal_say_what_a_load_would_do(sample: Dataset, there:
     async def main() -> None:
         async with _overheard(plain(there.servers[0])) as heard:
             found = await examine(there, sample)
-        assert found.seen is not None
-        assert found.seen.ok
-        assert {o.action for o in found.seen.stations.values()} == {Action.CREATE}
-        assert {o.max_bytes for o in found.seen.stations.values()} == {-1}
-        assert {o.mode for o in found.seen.stations.values()} == {"nonblocking"}
+        assert found.plan is not None
+        assert found.plan.ok
+        assert {o.action for o in found.plan.stations.values()} == {Action.CREATE}
+        assert {o.max_bytes for o in found.plan.stations.values()} == {-1}
+        assert {o.mode for o in found.plan.stations.values()} == {"nonblocking"}
         assert (found.offer.memphis, found.offer.fast_ingest) == (True, False)
         assert found.offer.server == f"memphis://{there.servers[0].rpartition('@')[2]}"
         assert [subject for subject, _ in heard] == ["producer_destructions"]  # of none: to see whether it is answered
-        needs = found.seen.needs
+        needs = found.plan.needs
         await load(sample, there, PUBLIC, PublishOptions())
         async with publisher(there) as connection:
             taken = sum(stream.bytes for stream in await station.every(connection))
@@ -565,7 +565,7 @@ def test_a_station_that_may_not_be_marked_is_known_by_its_messages(sample: Datas
         assert "this user may not update streams" in report.mode_reason
         assert (await load(sample, there, PUBLIC, PublishOptions())).sent == 0
         await assert_whole(sample, there)
-        seen = (await examine(there, sample)).seen
+        seen = (await examine(there, sample)).plan
         assert seen is not None
         assert {o.action for o in seen.stations.values()} == {Action.NOTHING}
         with pytest.raises(MismatchError, match="messages that zakar did not load"):

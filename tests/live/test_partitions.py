@@ -108,8 +108,8 @@ def test_a_partition_too_many_is_never_called_whole(sample: Dataset, access: Acc
         with pytest.raises(MismatchError, match=r"alerts\$4` is a partition too many: its station is to have 2"):
             await load(sample, access, [ALERTS], PublishOptions())
         found = await examine(access, sample, [ALERTS])
-        assert found.seen is not None
-        assert [outlook.stream for outlook in found.seen.refusals.values()] == [stream]
+        assert found.plan is not None
+        assert [outlook.stream for outlook in found.plan.refusals.values()] == [stream]
         await load(sample, access, [ALERTS], PublishOptions(), recreate=True)
         assert (await verify(sample, access, [ALERTS]))[ALERTS.station].ok
 

@@ -14,10 +14,9 @@ from zakar.broker.account import Account
 from zakar.broker.connection import Delivery
 from zakar.broker.station import Stream
 from zakar.dataset.schema import ALERTS
-from zakar.loader import frames, outlook, plan
+from zakar.loader import frames, plan
 from zakar.loader.dialect import AckEach, Answer, FastBatch
-from zakar.loader.outlook import Action
-from zakar.loader.plan import Target
+from zakar.loader.plan import Action, Target
 from zakar.loader.window import Window
 
 PAYLOADS = st.lists(st.binary(max_size=40), min_size=1, max_size=12)
@@ -279,7 +278,7 @@ def test_a_station_that_never_grows_refuses_partitions_that_it_lacks():
     refusal = plan.ungrown(second, [_stream()])
     assert refusal == plan.Refusal("a$1", "is one of 1 partitions, not of 2; give --partitions 1")
     account = Account("", 0, 0, 0, None, None, 0, None, size_required=False)
-    found = outlook.outlook(second, None, refusal, "nonblocking", account)
+    found = plan.stream_plan(second, None, refusal, "nonblocking", account)
     assert (found.action, found.sends, found.needs, found.why) == (Action.REFUSE, 0, 0, refusal.found)
 
 

@@ -25,10 +25,18 @@ from zakar.errors import ServerError
 from zakar.loader import partition, plan, sizing
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.options import LoadOptions, PublishOptions
-from zakar.loader.outlook import Action, Outlook, left_over, outlook, predictions, shortages, surely_short
-from zakar.loader.plan import Refusal
-from zakar.loader.sizing import Days
-from zakar.loader.survey import Preview, days_that_fit
+from zakar.loader.plan import (
+    Action,
+    LoadPlan,
+    Refusal,
+    StreamPlan,
+    left_over,
+    predictions,
+    shortages,
+    stream_plan,
+    surely_short,
+)
+from zakar.loader.sizing import Days, days_that_fit
 
 TARGET = replace(plan.Target(ALERTS, "a$1", "a$1.final", 10, 999, {}), wire_bytes=800)
 
@@ -108,8 +116,8 @@ def test_a_dataset_of_the_days_that_fit_fits(tmp_path: Path):
 def test_the_days_that_fit_are_counted_with_replicas_and_partitions(pristine: Path, replicas: int, partitions: int):
     dataset = store.open_dataset(str(pristine))
     team = _account(max_bytes=4_000_000 * replicas * partitions, committed=0, replicas=replicas)
-    seen = Preview({PREDICTIONS.station: predictions(None, team, "batch")}, 0, team.left, ())
-    fit, starts_over = days_that_fit(dataset, seen, team, LoadOptions(PUBLIC, partitions=partitions))
+    stations = {PREDICTIONS.station: predictions(None, team, "batch")}
+    fit, starts_over = days_that_fit(dataset, LoadPlan(LoadOptions(PUBLIC, partitions=partitions), team, stations))
     assert not starts_over
 
     def needs(days: int) -> int:
@@ -190,7 +198,7 @@ def test_where_replicas_are_counted_apart_theirs_alone_are_looked_at():
 )
 def test_what_a_load_does_with_a_stream_and_what_it_needs_for_that(found, refusal, recreate, action, needs, frees):
     there = None if found is None else replace(found, replicas=2)
-    seen = outlook(TARGET, there, refusal, "batch", _account(replicas=3), recreate=recreate)
+    seen = stream_plan(TARGET, there, refusal, "batch", _account(replicas=3), recreate=recreate)
     assert (seen.action, seen.needs, seen.frees) == (action, needs, frees)
     sends = {Action.CREATE: 10, Action.RECREATE: 10, Action.CONTINUE: 6, Action.NOTHING: 0, Action.REFUSE: 0}
     assert seen.sends == sends[action]
@@ -205,7 +213,7 @@ def test_streams_that_are_no_target_are_deleted_and_give_back_what_they_take():
     assert [o.frees for o in left_over([], streams, _account(tiered=True), "batch", recreate=True)] == [999, 999, 0, 0]
 
 
-OPEN = Outlook("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)
+OPEN = StreamPlan("a$1", Action.CREATE, 10, 0, "batch", 500, 500, least=300)
 
 
 @pytest.mark.parametrize(

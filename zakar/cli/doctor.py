@@ -24,8 +24,7 @@ from zakar.errors import ConfigError, MismatchError, ServerError
 from zakar.loader.doctor import Findings, Offer, examine
 from zakar.loader.load import choose
 from zakar.loader.options import LoadOptions
-from zakar.loader.outlook import Action, Outlook, mib, no_storage
-from zakar.loader.survey import Preview
+from zakar.loader.plan import Action, StreamPlan, mib, no_storage
 from zakar.progress import counted
 from zakar.stopping import until_stopped
 
@@ -70,12 +69,12 @@ def doctor_command(
     dataset = first_days(where, which, days) if where is not None else None
     tables = choose(dataset, None, answers=with_alerts) if dataset is not None else ()
     findings = _examined(who, dataset, LoadOptions(tables), "zakar doctor")
-    preview, missing = findings.seen, lacking(findings, dataset, where)
-    readable = not (findings.unreadable or (preview is not None and preview.afterwards))
+    plan, missing = findings.plan, lacking(findings, dataset, where)
+    readable = not (findings.unreadable or (plan is not None and plan.afterwards))
     if json:
         give(
             {
-                "ok": not findings.offer.lacks and (preview is None or preview.ok) and readable,
+                "ok": not findings.offer.lacks and (plan is None or plan.ok) and readable,
                 **_offer(findings, dataset),
                 **load_report(findings),
                 "missing": missing,
@@ -88,7 +87,7 @@ def doctor_command(
     refuse(findings, where)
     if findings.unreadable:
         raise MismatchError(f"{who.shown}: stations cannot be read; what is missing, and the fix, is said above")
-    if preview is not None and preview.afterwards:
+    if plan is not None and plan.afterwards:
         raise MismatchError(
             f"{location.shown(where or '')}: can be loaded, but what is missing for the rest is said above"
         )
@@ -106,13 +105,13 @@ def rehearse(
     findings = _examined(who, dataset, options, "zakar load --dry-run")
     missing = lacking(findings, dataset, where, options.words)
     if json:
-        ok = findings.seen is not None and findings.seen.ok
+        ok = findings.plan is not None and findings.plan.ok
         head = {"dry_run": True, "ok": ok, "server": findings.offer.server, **_switches(findings)}
         give({**head, **load_report(findings), "missing": missing, "notes": notes(findings)})
     else:
         _show(_switched(findings))
         show_preview(findings, dataset, missing)
-        if findings.seen is not None and findings.seen.ok:
+        if findings.plan is not None and findings.plan.ok:
             tell("nothing was created, changed or sent to a station")
     refuse(findings, where)
 
@@ -128,8 +127,8 @@ def refuse(findings: Findings, where: str | None) -> None:
     """Raise what keeps a load from being done: ServerError without JetStream, MismatchError if it does not fit."""
     if findings.offer.lacks:
         raise ServerError(f"{findings.offer.server}: {findings.offer.lacks}")
-    preview = findings.seen
-    if preview is not None and not preview.ok:
+    plan = findings.plan
+    if plan is not None and not plan.ok:
         shown = location.shown(where or "")
         raise MismatchError(f"{shown}: cannot be loaded; what is missing, and the fix, is said above")
 
@@ -139,23 +138,23 @@ def lacking(findings: Findings, dataset: Dataset | None, where: str | None, opti
 
     ``options`` are those of the load that is asked about, for a command that loads less.
     """
-    offer, preview = findings.offer, findings.seen
+    offer, plan = findings.offer, findings.plan
     lines = [offer.lacks] if offer.lacks else []
     if offer.account is not None and not offer.fast_ingest:
         faster = f"nats-server 2.14 and later load faster{' at a nats:// address' if offer.memphis else ''}"
         lines.append(f"fast ingest: {offer.slow}; {faster}")
     if offer.link.rate is None:
         lines.append(f"rate: not measured, since {offer.link.why}; no time can be predicted")
-    if preview is None or dataset is None or where is None:
+    if plan is None or dataset is None or where is None:
         if offer.account is not None and offer.account.max_bytes == 0:
             lines.append(no_storage(offer.account))
         return [*lines, *findings.unreadable]
-    lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in preview.refusals.values()]
+    lines += [f"station stream `{o.stream}` {o.why}; {o.fix}" for o in plan.refusals.values()]
     lines += [f"the messages of station stream `{stream}` {messages.WITHOUT}" for stream in findings.bare]
-    lines += [*preview.overheard, *preview.shortages, *preview.afterwards]
+    lines += [*plan.elsewhere, *plan.shortages, *plan.afterwards]
     days = findings.days_that_fit
     if days is not None:
-        asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in preview.stations.values())
+        asked = any(o.action in {Action.RECREATE, Action.DELETE} for o in plan.stations.values())
         recreate = asked or findings.starts_over
         options += " --with-alerts" if dataset.answers and not findings.left_out else ""
         lines.append(_shorter(dataset, where, days, options + (" --recreate" if recreate else "")))
@@ -164,7 +163,7 @@ def lacking(findings: Findings, dataset: Dataset | None, where: str | None, opti
 
 def notes(findings: Findings) -> list[str]:
     """Return a line for each station of several partitions: which SDK of Memphis finds what there."""
-    stations = findings.seen.stations.values() if findings.seen is not None else ()
+    stations = findings.plan.stations.values() if findings.plan is not None else ()
     streams = [o.stream for o in stations if o.action is not Action.DELETE]
     lines = []
     for station, number in Counter(stream.rpartition("$")[0] for stream in streams).items():
@@ -176,17 +175,17 @@ def notes(findings: Findings) -> list[str]:
 def show_preview(findings: Findings, dataset: Dataset | None, missing: list[str]) -> None:
     """Print what a load would do, what it leaves out, and what is missing."""
     console = Console(soft_wrap=True)
-    preview = findings.seen
-    if preview is not None:
-        width = max(map(len, preview.stations))
-        for name, o in preview.stations.items():
+    plan = findings.plan
+    if plan is not None:
+        width = max(map(len, plan.stations))
+        for name, o in plan.stations.items():
             console.print(f"{name:{width}}  {_line(o)}", markup=False, highlight=False)
-        left = "no limit to what is left" if preview.left is None else f"{mib(preview.left)} left"
-        console.print(f"storage: {mib(preview.needs)} needed, {left} in the account", highlight=False)
-        if findings.seconds is not None and _sends(preview):
+        left = "no limit to what is left" if plan.left is None else f"{mib(plan.left)} left"
+        console.print(f"storage: {mib(plan.needs)} needed, {left} in the account", highlight=False)
+        if findings.seconds is not None and plan.sends:
             estimate = "an estimate from the link and what servers were seen to store"
             took = max(1, round(findings.seconds))
-            console.print(f"time: about {took:,} s for {_sends(preview):,} messages, {estimate}", highlight=False)
+            console.print(f"time: about {took:,} s for {plan.sends:,} messages, {estimate}", highlight=False)
     for line in answer_lines(dataset, findings.left_out) if dataset is not None else ():
         console.print(line, markup=False, highlight=False)
     for line in notes(findings):
@@ -195,7 +194,7 @@ def show_preview(findings: Findings, dataset: Dataset | None, missing: list[str]
         console.print(f"missing: {line}", markup=False, highlight=False)
 
 
-def _line(o: Outlook) -> str:
+def _line(o: StreamPlan) -> str:
     beyond = f", and {o.stored - o.records:,} messages of later days" if o.records < o.stored else ""
     enlarged = f", with {mib(o.max_bytes)} in place of what it has" if o.enlarged else ""
     line = _DOES[o.action].format(stored=o.stored, why=o.why, size=_size(o.max_bytes), beyond=beyond, enlarged=enlarged)
@@ -323,24 +322,20 @@ def _account(account: Account) -> dict[str, Any]:
 
 def load_report(findings: Findings) -> dict[str, Any]:
     """Return the keys that say what a load would do, none without a dataset."""
-    preview = findings.seen
-    if preview is None:
+    plan = findings.plan
+    if plan is None:
         return {}
-    stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in preview.stations.items()}
+    stations = {name: {**msgspec.to_builtins(o), "sends": o.sends} for name, o in plan.stations.items()}
     return {
         "stations": stations,
-        "sends": _sends(preview),
-        "needs": preview.needs,
-        "left": preview.left,
+        "sends": plan.sends,
+        "needs": plan.needs,
+        "left": plan.left,
         "seconds": findings.seconds,
         "days_that_fit": findings.days_that_fit,
         "left_out": common.messages(findings.left_out),
-        "readable": not preview.afterwards,
+        "readable": not plan.afterwards,
     }
-
-
-def _sends(preview: Preview) -> int:
-    return sum(o.sends for o in preview.stations.values())
 
 
 def _size(size: int) -> str:

@@ -24,7 +24,7 @@ from zakar.loader.estimate import Estimate
 from zakar.loader.options import PublishOptions
 from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
-from zakar.loader.prepare import Opening
+from zakar.loader.prepare import PreparedStream
 from zakar.loader.producer import Job, Tally, produce
 from zakar.loader.schedule import Schedule
 
@@ -38,7 +38,7 @@ class Work:
     ``trouble`` is what ended it early, and ``ended`` when that was, by the machine's own clock.
     """
 
-    openings: list[Opening]
+    openings: list[PreparedStream]
     tallies: list[Tally] = field(default_factory=list)
     wire_bytes: int = 0
     reconnects: int = 0
@@ -190,7 +190,9 @@ async def _check_alone(connection: Connection, work: Work) -> None:
     with contextlib.suppress(ApiError, *LOST):  # then the acks tell
         streams = {o.target.stream: await station.look(connection, o.target.stream) for o in lacking}
         if sentences := await overheard(connection, streams, domain):
-            raise StoppedError(f"nothing was sent by this connection: {'; '.join(sentences)}; then run this again")
+            raise StoppedError(
+                f"nothing was sent by this connection: {'; '.join(sentences.values())}; then run this again"
+            )
 
 
 def _payloads(dataset: Dataset, target: Target) -> Callable[[int], Iterator[pa.Array]]:

@@ -17,13 +17,12 @@ from zakar.broker.station import NoJetStreamError
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
-from zakar.loader import obstacle, transport
-from zakar.loader import survey as previews
+from zakar.loader import obstacle, sizing, transport
 from zakar.loader.load import LeftOut, choose, left_out, sample, stored
 from zakar.loader.options import LoadOptions, Mode
-from zakar.loader.outlook import Action
-from zakar.loader.prepare import NO_HEADERS, try_connections
-from zakar.loader.survey import Preview
+from zakar.loader.plan import Action, LoadPlan
+from zakar.loader.prepare import try_connections
+from zakar.loader.survey import NO_HEADERS, survey
 
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
 
@@ -77,7 +76,7 @@ class Findings:
     """
 
     offer: Offer
-    seen: Preview | None = None
+    plan: LoadPlan | None = None
     seconds: float | None = None
     days_that_fit: int | None = None
     starts_over: bool = False
@@ -88,9 +87,9 @@ class Findings:
     @property
     def batch(self) -> bool:
         """Whether messages go by fast ingest: as the load that is asked about would send them, else as it could."""
-        if self.seen is None:
+        if self.plan is None:
             return self.offer.fast_ingest and self.offer.account is not None
-        return any(outlook.mode == Mode.BATCH for outlook in self.seen.stations.values())
+        return any(row.mode == Mode.BATCH for row in self.plan.stations.values())
 
 
 async def examine(
@@ -118,21 +117,19 @@ async def examine(
             _refuse_silent(access, offer.account)
             if dataset is None:
                 return replace(findings, unreadable=await _unreadable(connection, offer.account))
-            preview = await previews.preview(connection, control, dataset, offer.account, options)
-            preview = replace(
-                preview, shortages=(*preview.shortages, *await _connections(access, options.connections, preview))
-            )
+            load_plan = replace(await survey(connection, control, dataset, options), account=offer.account)
+            load_plan = replace(load_plan, connections=await _connections(access, load_plan))
             findings = replace(findings, left_out=await stored(connection, left_out(dataset, tables)))
-            findings = replace(findings, bare=await _bare(connection, preview) if offer.header_bytes else ())
+            findings = replace(findings, bare=await _bare(connection, load_plan) if offer.header_bytes else ())
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server does not say what the stations hold: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: while looking: {lost(error)}") from error
-    seconds = previews.predicted(dataset, preview, offer.link, options, control.header_bytes)
-    findings = replace(findings, seen=preview, seconds=seconds)
-    if not preview.shortages or preview.refusals or offer.account.max_bytes == 0:
+    seconds = sizing.predicted(dataset, load_plan, offer.link, control.header_bytes)
+    findings = replace(findings, plan=load_plan, seconds=seconds)
+    if not load_plan.shortages or load_plan.refusals or offer.account.max_bytes == 0:
         return findings
-    days, starts_over = previews.days_that_fit(dataset, preview, offer.account, options, control.header_bytes)
+    days, starts_over = sizing.days_that_fit(dataset, load_plan, control.header_bytes)
     return replace(findings, days_that_fit=days if days < dataset.manifest.days else None, starts_over=starts_over)
 
 
@@ -146,14 +143,14 @@ def _refuse_silent(access: Access, account: Account) -> None:
         )
 
 
-async def _connections(access: Access, number: int, preview: Preview) -> list[str]:
+async def _connections(access: Access, load_plan: LoadPlan) -> tuple[str, ...]:
     """Return that the server does not let in the processes of a load, if it has several."""
-    partitions = [o for o in preview.stations.values() if o.records]
+    partitions = [row for row in load_plan.stations.values() if row.records]
     try:
-        await try_connections(access, min(number, len(partitions)), "a load stops half-way")
+        await try_connections(access, min(load_plan.options.connections, len(partitions)), "a load stops half-way")
     except ServerError as error:
-        return [str(error)]
-    return []
+        return (str(error),)
+    return ()
 
 
 async def _unreadable(connection: Connection, account: Account) -> tuple[str, ...]:
@@ -167,9 +164,9 @@ async def _unreadable(connection: Connection, account: Account) -> tuple[str, ..
     return (*unheard, *obstacle.unreadable(streams, account))
 
 
-async def _bare(connection: Connection, preview: Preview) -> tuple[str, ...]:
+async def _bare(connection: Connection, load_plan: LoadPlan) -> tuple[str, ...]:
     """Return the streams that keep messages without the headers that SDKs of Memphis read. Raises ApiError."""
-    kept = [o.stream for o in preview.stations.values() if o.action in {Action.CONTINUE, Action.NOTHING} and o.stored]
+    kept = [o.stream for o in load_plan.stations.values() if o.action in {Action.CONTINUE, Action.NOTHING} and o.stored]
     return tuple([stream for stream in kept if await messages.bare(connection, stream)])
 
 

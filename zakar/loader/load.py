@@ -14,11 +14,12 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError, StoppedError
-from zakar.loader import crew, plan, prepare, transport
+from zakar.loader import crew, plan, transport
 from zakar.loader.crew import Work
 from zakar.loader.options import LoadOptions, Mode, PublishOptions, Transport
 from zakar.loader.plan import Target
-from zakar.loader.prepare import Opening
+from zakar.loader.prepare import PreparedStream, prepare
+from zakar.loader.survey import survey
 from zakar.stopping import until_stopped
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
@@ -147,7 +148,8 @@ async def load(
         began = time.perf_counter()
         control = await controls.of(access, connection)
         try:
-            openings = await until_stopped(prepare.prepare(connection, control, dataset, access, options), stop)
+            load_plan = await until_stopped(survey(connection, control, dataset, options), stop)
+            openings = await until_stopped(prepare(connection, control, dataset, access, load_plan), stop)
             others = await until_stopped(stored(connection, left_out(dataset, tables)), stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
@@ -173,7 +175,7 @@ async def load(
         return replace(made, left_out=others)
 
 
-def _shared(openings: Sequence[Opening], connections: int) -> list[Work]:
+def _shared(openings: Sequence[PreparedStream], connections: int) -> list[Work]:
     """Share partitions among connections by what is left to be sent; with one, in the tables' order."""
     if connections == 1:
         return [Work(list(openings))]
@@ -198,7 +200,7 @@ def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
 
 def _report(
     works: Sequence[Work],
-    openings: Sequence[Opening],
+    openings: Sequence[PreparedStream],
     mode: Mode,
     access: Access,
     pace: PublishOptions,
@@ -236,7 +238,7 @@ def _report(
     )
 
 
-def _used(mode: Mode, openings: Sequence[Opening], slow: str) -> Mode:
+def _used(mode: Mode, openings: Sequence[PreparedStream], slow: str) -> Mode:
     """Return the mode that was used, as far as it could be: there may have been streams that did not allow it.
 
     ``slow`` says why none could; empty if not.

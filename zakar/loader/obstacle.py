@@ -12,8 +12,7 @@ from zakar.broker.control import Control
 from zakar.broker.station import Stream
 from zakar.dataset.store import Dataset
 from zakar.loader import frames, partition
-from zakar.loader.outlook import Action, Outlook, mib
-from zakar.loader.plan import Refusal, Target
+from zakar.loader.plan import Action, Refusal, StreamPlan, Target, mib
 
 _ROOMY = 16_384  # bytes that every message of every dataset is smaller than
 _SHOWN = 3  # streams or subjects of a list
@@ -74,18 +73,18 @@ async def oversized(
     return Refusal(target.stream, why, f"raise {name.rpartition(' ')[2]}")
 
 
-async def ungiven(connection: Connection, control: Control, fates: Iterable[Outlook], account: Account) -> list[str]:
+async def ungiven(connection: Connection, control: Control, rows: Iterable[StreamPlan], account: Account) -> list[str]:
     """Return that the server itself lacks the storage for what is to be created, with the fix; nothing if it has it.
 
     An account without limits does not say what its server has. The server looks at that before all else, so it is asked
     for a stream that it refuses in any case. Raises what lost connections raise.
     """
-    fates = list(fates)
-    new = [fate for fate in fates if fate.action in {Action.CREATE, Action.RECREATE} and fate.max_bytes > 0]
-    size = sum(fate.max_bytes for fate in new)
+    rows = list(rows)
+    new = [row for row in rows if row.action in {Action.CREATE, Action.RECREATE} and row.max_bytes > 0]
+    size = sum(row.max_bytes for row in new)
     if account.max_stream_bytes is not None:
         size = min(size, account.max_stream_bytes)
-    size -= sum(fate.frees for fate in fates if fate.action in {Action.RECREATE, Action.DELETE})
+    size -= sum(row.frees for row in rows if row.action in {Action.RECREATE, Action.DELETE})
     if not new or size <= 0 or control.theirs or account.max_bytes == 0:
         return []
     try:
@@ -103,30 +102,30 @@ async def ungiven(connection: Connection, control: Control, fates: Iterable[Outl
 
 
 async def without_rights(
-    connection: Connection, control: Control, fates: Iterable[Outlook], unmarked: Collection[str]
+    connection: Connection, control: Control, rows: Iterable[StreamPlan], unmarked: Collection[str]
 ) -> tuple[list[str], list[str], set[str]]:
     """Return which rights lack, each with the fix: for a load, and for what comes after it; and what cannot be updated.
 
-    ``fates`` are what a load would do with each stream; those that are ``unmarked`` do not say yet whose they are,
+    ``rows`` are what a load would do with each stream; those that are ``unmarked`` do not say yet whose they are,
     which a load that goes on must know. Raises what lost connections raise.
     """
     load: list[_Right] = []
     after: list[_Right] = []
     updates: dict[str, str] = {}
     api = connection.api_prefix
-    for fate in fates:
-        stream = fate.stream
+    for row in rows:
+        stream = row.stream
         load.append(_Right("a load", stream, (f"STREAM.INFO.{stream}",)))
-        if fate.action in {Action.RECREATE, Action.DELETE} and not control.theirs:
+        if row.action in {Action.RECREATE, Action.DELETE} and not control.theirs:
             load.append(_Right("a load", stream, (f"STREAM.DELETE.{stream}",)))
-        created = fate.action in {Action.CREATE, Action.RECREATE} and not control.theirs
+        created = row.action in {Action.CREATE, Action.RECREATE} and not control.theirs
         if created:
             load.append(_Right("a load", stream, (f"STREAM.CREATE.{stream}",)))
-        if fate.action is Action.CONTINUE or (created and fate.mode == "batch" and not station.alone(connection)):
+        if row.action is Action.CONTINUE or (created and row.mode == "batch" and not station.alone(connection)):
             updates[f"{api}.STREAM.UPDATE.{stream}"] = stream
-        if fate.action is Action.CONTINUE and stream in unmarked and not control.theirs:
+        if row.action is Action.CONTINUE and stream in unmarked and not control.theirs:
             load.append(_Right("a load into a stream of another's making", stream, (f"STREAM.UPDATE.{stream}",)))
-        if fate.records and fate.action is not Action.REFUSE:
+        if row.records and row.action is not Action.REFUSE:
             after.append(_Right("a load that goes on", stream, (f"STREAM.MSG.GET.{stream}",)))
             after += _reading(stream)
     asked = [f"{api}.{subject}" for right in (*load, *after) for subject in right.subjects] + list(updates)

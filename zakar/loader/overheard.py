@@ -13,17 +13,17 @@ _JOINING = 2.0  # seconds in which the servers of a cluster hear of a stream tha
 _AGAIN = 0.1
 
 
-async def overheard(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> list[str]:
-    """Return a sentence for each partition whose messages would reach anything else; none if all is well.
+async def overheard(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> dict[str, str]:
+    """Return a sentence for each partition whose messages would reach anything else, by its name.
 
     ``streams`` are the partitions by name, None where one is still to be made; ``domain`` is JetStream's here, empty
     where it has none. Stores nothing. Raises ApiError if this user may not publish to one of them, and what lost
     connections raise.
     """
     if not streams:
-        return []
+        return {}
     heard = await hearing.who_hears(connection, [station.subject(name) for name in streams])
-    sentences = []
+    sentences = {}
     for (name, before), hearers in zip(streams.items(), heard, strict=True):
         there = before
         if there is None and name in {hearer.stream for hearer in hearers}:
@@ -32,12 +32,12 @@ async def overheard(connection: Connection, streams: Mapping[str, Stream | None]
         if there and there.republish:
             others += await _republished(connection, name, *there.republish, others=streams)
         if others:
-            sentences.append(sentence(name, domain, others))
+            sentences[name] = sentence(name, domain, others)
     return sentences
 
 
-async def unreached(connection: Connection, streams: Mapping[str, Stream | None]) -> list[str]:
-    """Return a sentence for each partition that is there, and that nothing sent from here reaches; none if all is well.
+async def unreached(connection: Connection, streams: Mapping[str, Stream | None]) -> dict[str, str]:
+    """Return a sentence for each partition that is there, and that nothing sent from here reaches, by its name.
 
     An account may have another's JetStream by an import without having the subjects of its streams. One that has other
     subjects than it should is none of those. Stores nothing. Raises what lost connections raise.
@@ -51,11 +51,11 @@ async def unreached(connection: Connection, streams: Mapping[str, Stream | None]
         if not left or loop.time() > until:
             break
         await asyncio.sleep(_AGAIN)
-    return [
-        f"JetStream at {connection.api_prefix} has `{name}`, but nothing here hears its subjects: import `{name}.>` "
-        "too, as a service from the account that has the stream"
+    return {
+        name: f"JetStream at {connection.api_prefix} has `{name}`, but nothing here hears its subjects: "
+        f"import `{name}.>` too, as a service from the account that has the stream"
         for name in left
-    ]
+    }
 
 
 async def _republished(

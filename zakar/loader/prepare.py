@@ -1,40 +1,32 @@
-"""Stations made ready to be filled: look, decide, create or take over. Nothing is sent yet."""
+"""Stations made ready to be filled, as a plan says: deleted, created or taken over. Nothing is sent yet."""
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
-from zakar.broker import account as accounts
 from zakar.broker import codes, station
 from zakar.broker.access import Access
-from zakar.broker.account import Account
 from zakar.broker.connection import DENIED, LOST, ApiError, Connection, connected
 from zakar.broker.control import Control
 from zakar.broker.station import Stream
-from zakar.dataset import store, wire
-from zakar.dataset.schema import PREDICTIONS, Table
+from zakar.dataset import store
+from zakar.dataset.schema import PREDICTIONS
 from zakar.dataset.store import Dataset
 from zakar.errors import MismatchError, ServerError
-from zakar.loader import obstacle, outlook, partition, plan
+from zakar.loader import obstacle, plan
 from zakar.loader.options import LoadOptions, Mode
-from zakar.loader.outlook import Action, Outlook
 from zakar.loader.overheard import overheard, unreached
-from zakar.loader.plan import Refusal, Target
+from zakar.loader.plan import Action, LoadPlan, Refusal, Target
 from zakar.loader.producer import refused
+from zakar.loader.survey import all_answers
 
-_T = TypeVar("_T")
-NO_HEADERS = (
-    "the server takes no headers, and the messages of a load say in one which they follow; "
-    "take no_header_support out of the server's configuration"
-)
 _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
 
 
 @dataclass(frozen=True)
-class Opening:
+class PreparedStream:
     """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not.
 
     Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
@@ -59,62 +51,31 @@ class Opening:
 
 
 async def prepare(
-    connection: Connection,
-    control: Control,
-    dataset: Dataset,
-    access: Access,
-    options: LoadOptions,
-) -> list[Opening]:
-    """Make the stations of the options' tables ready, and one for predictions.
+    connection: Connection, control: Control, dataset: Dataset, access: Access, load_plan: LoadPlan
+) -> list[PreparedStream]:
+    """Make the stations of a plan ready, and one for predictions.
 
     What would keep the stations from being filled is tried before any is deleted: that there are so many connections by
     ``access``, and that the dataset's files are whole. Raises MismatchError if they are not, if a station holds
     anything but the first messages of this dataset, or if anything else would get its messages; ServerError, ApiError,
     and what lost connections raise.
     """
-    check_options(connection, control, options)
-    tables, mode, recreate = options.tables, options.mode, options.recreate
-    looking = station.partitions_of(connection, [table.station for table in (*tables, PREDICTIONS)])
-    answers: list[Any] = await _all([station.info(connection), looking])  # that there is no JetStream is told first
-    info, (*streams, predictions) = answers
-    account = accounts.parse(info, None, options.replicas, options.storage)
-    existing: dict[Table, list[Stream]] = dict(zip(tables, streams, strict=True))
-    targets = [
-        target
-        for table, streams in existing.items()
-        for target in await targets_of(
-            dataset, table, plan.partitions_to_be(streams, options.partitions, recreate=recreate), control.header_bytes
-        )
-    ]
-    there = {stream.name: stream for streams in existing.values() for stream in streams}
+    _check(load_plan, theirs=control.theirs)
+    options, targets, domain = load_plan.options, load_plan.targets, load_plan.account.domain
+    there = load_plan.streams
     wide = {name for name, stream in there.items() if stream.wide}
-    gone = list(there) if recreate else []
-    new = [target.stream for target in targets if recreate or target.stream not in there]
-    new += [] if predictions else [station.stream_name(PREDICTIONS.station)]
-    _refuse(await obstacle.overlapping(connection, new, gone))
-    fates = [outlook.outlook(t, there.get(t.stream), None, mode, account, recreate=recreate) for t in targets]
-    fates.append(outlook.predictions(predictions[0] if predictions else None, account, mode))
     begun = {name for name, stream in there.items() if stream.last == 0}  # perhaps, by a loader that was killed
-    await check_alone(connection, {target.stream: there.get(target.stream) for target in targets}, account.domain)
-    if recreate:
-        _refuse(await _all(obstacle.oversized(connection, control, dataset, target, None) for target in targets))
-        fates += outlook.left_over(targets, list(there.values()), account, mode, recreate=True)
-        await _check_room(connection, control, fates, account, there.values(), "--recreate: nothing was deleted")
+    if options.recreate:
         await try_connections(access, min(options.connections, len(targets)), "nothing was deleted")
         if there:
-            await asyncio.to_thread(store.check_bytes, dataset, tables)
-        names = {table.station: [stream.name for stream in streams] for table, streams in existing.items() if streams}
-        await _all(control.delete(connection, name, streams) for name, streams in names.items())
-        there, existing = {}, {}
-    judging = (judged(connection, control, dataset, t, existing.get(t.table, ())) for t in targets)
-    refusals = await _all(judging)
-    for table, streams in existing.items():
-        refusals += plan.stray([target for target in targets if target.table == table], streams)
-    _refuse(refusals)
-    if not recreate:
-        await _check_room(
-            connection, control, fates, account, (), "nothing was created", plan.unmarked_of(there.values())
-        )
+            await asyncio.to_thread(store.check_bytes, dataset, options.tables)
+        names = {
+            table.station: [stream.name for stream in streams]
+            for table, streams in load_plan.existing.items()
+            if streams
+        }
+        await all_answers(control.delete(connection, name, streams) for name, streams in names.items())
+        there = {}
     there = await _enlarged(connection, targets, there)
     # One after the other, since servers take the streams that are being created for none when they look at limits.
     opened = [
@@ -129,16 +90,65 @@ async def prepare(
         )
         for t in targets
     ]
-    openings = [replace(each, domain=account.domain) for each in opened]
     if any(target.stream not in there for target in targets):  # a mapping may lead into one that is new
-        await check_alone(connection, await _as_they_are(connection, targets), account.domain)
-    if not predictions:
-        metadata, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(account)
+        looks = await all_answers(station.look(connection, target.stream) for target in targets)
+        await _check_alone(connection, {t.stream: stream for t, stream in zip(targets, looks, strict=True)}, domain)
+    if load_plan.predictions is None:
+        metadata, size = plan.metadata(PREDICTIONS, dataset.manifest), plan.predictions_bytes(load_plan.account)
         await control.create(
             connection,
             station.NewPartition(PREDICTIONS.station, 1, 1, metadata, size, options.replicas, options.storage),
         )
-    return openings
+    return [replace(each, domain=domain) for each in opened]
+
+
+def _check(load_plan: LoadPlan, *, theirs: bool) -> None:
+    """Raise what keeps a plan from being carried out: MismatchError, or ServerError if rights or room surely lack."""
+    _refuse(load_plan.overlapping)
+    if load_plan.denied:
+        raise ServerError(load_plan.denied)
+    _check_ways(load_plan.overheard, load_plan.unreached)
+    _refuse(load_plan.misfits)
+    recreate = load_plan.options.recreate
+    kept = "--recreate: nothing was deleted" if recreate else "nothing was created"
+    if load_plan.rights:
+        raise ServerError(f"{kept}: {'; '.join(load_plan.rights)}")
+    gone = load_plan.streams.values() if recreate else ()
+    if theirs and not gone:
+        return
+    rows = load_plan.stations.values()
+    made = [row for row in rows if row.enlarged or row.action not in {Action.CONTINUE, Action.NOTHING}]
+    if lacks := plan.surely_short(made, load_plan.account, gone) or load_plan.ungiven:
+        raise ServerError(f"{kept}, since a load would not fit: {'; '.join(lacks)}")
+
+
+def _check_ways(elsewhere: Mapping[str, str], silent: Mapping[str, str]) -> None:
+    if elsewhere:
+        raise MismatchError(f"nothing was sent: {'; '.join(elsewhere.values())}")
+    if silent:
+        raise ServerError(f"nothing was sent: {'; '.join(silent.values())}")
+
+
+async def _check_alone(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> None:
+    """Make sure that these partitions, and nothing else, get their messages.
+
+    Raises MismatchError naming whatever else hears them, ServerError if this user may not publish or the partitions
+    hear nothing, and what lost connections raise.
+    """
+    try:
+        elsewhere = await overheard(connection, streams, domain)
+    except ApiError as error:
+        raise ServerError(f"the server denies this user: {error.description}; give it the right") from error
+    _check_ways(elsewhere, {} if elsewhere else await unreached(connection, streams))
+
+
+def _refuse(refusals: Iterable[Refusal | None]) -> None:
+    """Raise MismatchError if there are any refusals."""
+    known = list(dict.fromkeys(refusal for refusal in refusals if refusal is not None))
+    if known:
+        problems = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
+        fixes = "; ".join(dict.fromkeys(r.fix for r in known))
+        raise MismatchError(f"{problems}. {fixes[0].upper()}{fixes[1:]}")
 
 
 async def try_connections(access: Access, number: int, kept: str) -> None:
@@ -155,116 +165,6 @@ async def try_connections(access: Access, number: int, kept: str) -> None:
                 raise tried
 
 
-async def _check_room(
-    connection: Connection,
-    control: Control,
-    fates: Sequence[Outlook],
-    account: Account,
-    gone: Iterable[Stream],
-    kept: str,
-    unmarked: Collection[str] = (),
-) -> None:
-    """Raise ServerError if rights or room will lack for certain, given what becomes of each stream, and which go.
-
-    ``kept`` says what has not been done yet; ``unmarked`` are the streams that do not say whose they are.
-    """
-    rights, _, _ = await obstacle.without_rights(connection, control, fates, unmarked)
-    if rights:
-        raise ServerError(f"{kept}: {'; '.join(rights)}")
-    made = [fate for fate in fates if fate.enlarged or fate.action not in {Action.CONTINUE, Action.NOTHING}]
-    if control.theirs and not gone:
-        return
-    lacks = outlook.surely_short(made, account, gone) or await obstacle.ungiven(connection, control, made, account)
-    if lacks:
-        raise ServerError(f"{kept}, since a load would not fit: {'; '.join(lacks)}")
-
-
-def _refuse(refusals: Iterable[Refusal | None]) -> None:
-    """Raise MismatchError if there are any refusals."""
-    known = list(dict.fromkeys(refusal for refusal in refusals if refusal is not None))
-    if known:
-        problems = "; ".join(f"station stream `{r.stream}` {r.found}" for r in known)
-        fixes = "; ".join(dict.fromkeys(r.fix for r in known))
-        raise MismatchError(f"{problems}. {fixes[0].upper()}{fixes[1:]}")
-
-
-async def _as_they_are(connection: Connection, targets: Sequence[Target]) -> dict[str, Stream | None]:
-    streams = await _all(station.look(connection, target.stream) for target in targets)
-    return {target.stream: stream for target, stream in zip(targets, streams, strict=True)}
-
-
-async def check_alone(connection: Connection, streams: Mapping[str, Stream | None], domain: str) -> None:
-    """Make sure that these partitions, and nothing else, get their messages; None is one that is still to be made.
-
-    Raises MismatchError naming whatever else hears them, ServerError if this user may not publish or the partitions
-    hear nothing, and what lost connections raise.
-    """
-    try:
-        sentences = await overheard(connection, streams, domain)
-    except ApiError as error:
-        raise ServerError(f"the server denies this user: {error.description}; give it the right") from error
-    if sentences:
-        raise MismatchError(f"nothing was sent: {'; '.join(sentences)}")
-    if sentences := await unreached(connection, streams):
-        raise ServerError(f"nothing was sent: {'; '.join(sentences)}")
-
-
-async def _all(asking: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """Ask all at once, since each takes a round trip; raise the first trouble once all have been answered."""
-    answers = await asyncio.gather(*asking, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return [answer for answer in answers if not isinstance(answer, BaseException)]
-
-
-async def targets_of(dataset: Dataset, table: Table, partitions: int, header_bytes: int) -> list[Target]:
-    """Return the partitions that carry a table, whose messages have so many bytes of headers besides ours."""
-    # In a thread, since it may read the whole table.
-    shares = whole = await asyncio.to_thread(partition.shares, dataset, table, partitions)
-    if dataset.whole is not dataset:
-        whole = await asyncio.to_thread(partition.shares, dataset.whole, table, partitions)
-    return [
-        plan.target(dataset.manifest, table, share, header_bytes, of_all_days.records)
-        for share, of_all_days in zip(shares, whole, strict=True)
-    ]
-
-
-def check_options(connection: Connection, control: Control, options: LoadOptions) -> None:
-    """Raise ServerError if no load is possible here, or the mode is not known, or surely not so many replicas kept."""
-    if not connection.takes_headers:
-        raise ServerError(NO_HEADERS)
-    if options.mode is Mode.BATCH and (slow := control.slow(connection)):
-        raise ServerError(f"--mode batch: {slow}; use --mode auto")
-    if options.replicas > 1 and station.alone(connection):
-        raise ServerError(
-            f"--replicas {options.replicas}: this server is in no cluster, so it keeps one replica of a stream; "
-            "leave --replicas out, or give --server one of a cluster"
-        )
-
-
-async def judged(
-    connection: Connection, control: Control, dataset: Dataset, target: Target, streams: Sequence[Stream]
-) -> Refusal | None:
-    """Return why a partition cannot be filled, given the streams of its station; None if it can.
-
-    Looks, and changes nothing. Raises ApiError.
-    """
-    existing = next((stream for stream in streams if stream.name == target.stream), None)
-    if existing is None:
-        refusal = plan.ungrown(target, streams) if control.theirs else None
-        return refusal or await obstacle.oversized(connection, control, dataset, target, None)
-    last_row = _row(dataset, target, existing.last)
-    last_stored = await station.message(connection, target.stream, existing.last) if last_row else None
-    if control.theirs and plan.unmarked(existing):
-        # Its first message tells instead, and its last one, as that of every stream.
-        first_row = _row(dataset, target, min(1, existing.last))
-        if first_row and first_row == await station.message(connection, target.stream, 1):
-            existing = replace(existing, metadata=target.metadata)
-    refusal = plan.judge(target, existing, last_row, last_stored)
-    return refusal or await obstacle.oversized(connection, control, dataset, target, existing)
-
-
 async def _open(
     connection: Connection,
     control: Control,
@@ -274,7 +174,7 @@ async def _open(
     *,
     fresh: bool,
     wide: bool,
-) -> Opening:
+) -> PreparedStream:
     """Create the stream or make sure of an existing one: that it says whose it is, and that no one else writes.
 
     ``fresh``: nobody can have begun to fill it if it is made here; ``wide``: it then is to take what Memphis's SDKs of
@@ -293,10 +193,10 @@ async def _open(
     by_batch = mode in {Mode.AUTO, Mode.BATCH} and not slow
     why = slow if mode is Mode.AUTO else ""
     if existing is None:
-        return Opening(target, 0, by_batch, made.metadata.get(station.OWNER), why, fresh=fresh)
+        return PreparedStream(target, 0, by_batch, made.metadata.get(station.OWNER), why, fresh=fresh)
     if existing.last >= target.records:
         beyond = existing.last - target.records
-        return Opening(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
+        return PreparedStream(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
     headers = await _roomy(connection, control, target, existing)
     begun = existing.last == 0 and station.OWNER in existing.metadata
     try:
@@ -308,11 +208,13 @@ async def _open(
             lead = plan.late_until(fenced.last)
             if by_batch and lead >= target.records:
                 by_batch, why = False, "what is left may still be under way from a loader that was killed"
-            return Opening(
+            return PreparedStream(
                 target, fenced.last, by_batch, owner, why, lead, existing.last, headers=headers, closed=begun
             )
         adopted = await station.adopt(connection, target.stream, marked)
-        return Opening(target, adopted.last, batch=False, owner=owner, why=why, judged=existing.last, headers=headers)
+        return PreparedStream(
+            target, adopted.last, batch=False, owner=owner, why=why, judged=existing.last, headers=headers
+        )
     except (ApiError, *LOST) as error:
         if isinstance(error, ApiError) and error.code in codes.FULL:
             raise ServerError(refused(target.stream, (error.code, error.description), existing.last)) from error
@@ -326,7 +228,7 @@ async def _open(
         mark = existing.metadata.get(station.OWNER)
         forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
         why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
-        return Opening(target, quiet, batch=False, owner=mark, why=why, judged=existing.last, headers=headers)
+        return PreparedStream(target, quiet, batch=False, owner=mark, why=why, judged=existing.last, headers=headers)
 
 
 async def _make(
@@ -414,11 +316,3 @@ async def _quiet(connection: Connection, stream: str, patience: float) -> int:
             last, since = state.last, loop.time()
         await asyncio.sleep(0.5)
     return last
-
-
-def _row(dataset: Dataset, target: Target, sequence: int) -> bytes | None:
-    """Return the wire object that belongs at a stream sequence, None where there is none."""
-    if not 0 < sequence <= target.most:
-        return None
-    batch = next(partition.batches(dataset.whole, target.table, target.number, target.of, sequence - 1))
-    return bytes(wire.encode(batch.slice(0, 1))[0].as_py())

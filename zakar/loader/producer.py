@@ -431,7 +431,7 @@ async def _check_alone(job: Job) -> None:
     with contextlib.suppress(ApiError, *LOST):
         state = await station.look(job.connection, job.stream)
         if sentences := await overheard(job.connection, {job.stream: state}, job.domain):
-            raise StoppedError(f"nothing more was sent: {'; '.join(sentences)}; then run this again")
+            raise StoppedError(f"nothing more was sent: {'; '.join(sentences.values())}; then run this again")
 
 
 async def _compare(job: Job, after: int, last: int) -> None:

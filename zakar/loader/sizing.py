@@ -2,15 +2,19 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from zakar.loader import plan
+from zakar.broker.link import Link
+from zakar.broker.station import stream_name
+from zakar.dataset.schema import PREDICTIONS
+from zakar.dataset.store import Dataset
+from zakar.loader import partition, plan
 from zakar.loader.dialect import AckEach, FastBatch
 from zakar.loader.options import PublishOptions
-from zakar.loader.plan import Target
+from zakar.loader.plan import Action, LoadPlan, Target
 
 # Messages a second that a server was seen to store over a loopback, with the loader on the same two cores; see
 # benchmarks/README.md. A server that does more makes a load quicker than predicted.
@@ -88,3 +92,39 @@ def frame_bytes(target: Target, mode: str, header_bytes: int = 0) -> float:
     )
     digits = 2  # of the payload's length, where the empty one of the frame has one
     return len(dialect.build(payload, target.records - 1).data) + digits + target.wire_bytes / target.records
+
+
+def days_that_fit(dataset: Dataset, load_plan: LoadPlan, header_bytes: int = 0) -> tuple[int, bool]:
+    """Return how many days of the dataset the account has room for, and whether only once the stations are deleted.
+
+    Each message has so many bytes of headers besides ours. Reads all of the tables.
+    """
+    account, tables, partitions = load_plan.account, load_plan.options.tables, load_plan.options.partitions or 1
+    deleted = {Action.RECREATE, Action.DELETE}  # what these free is in what is left already
+    there = {o.stream: o for table in tables for o in load_plan.of(table) if o.action not in deleted}
+    days = [
+        Days(stream_name(table.station, number), messages, sizes + messages * header_bytes)
+        for table in tables
+        for number, (messages, sizes) in enumerate(partition.by_day(dataset, table, partitions), 1)
+    ]
+    kept = [replace(d, has=there[d.stream].has if d.stream in there else 0) for d in days]
+    besides, largest = load_plan.stations[PREDICTIONS.station].needs, account.max_stream_bytes
+    if fit := whole_days(kept, load_plan.left, largest, besides, account.copies):
+        return fit, False
+    room = None if load_plan.left is None else load_plan.left + sum(o.frees for o in there.values())
+    return whole_days(days, room, largest, besides, account.copies), bool(there)
+
+
+def predicted(dataset: Dataset, load_plan: LoadPlan, link: Link, header_bytes: int = 0) -> float | None:
+    """Return an estimate of the seconds that a load takes; None where the link's rate is not known.
+
+    Each message has so many bytes of headers besides ours.
+    """
+    if link.rate is None:
+        return None
+    total = 0.0
+    for table in load_plan.options.tables:
+        for o in load_plan.of(table):
+            frame = frame_bytes(plan.target(dataset.manifest, table), o.mode, header_bytes)
+            total += seconds(o.sends, o.sends * frame, o.mode, link.round_trip, link.rate, load_plan.options.publish)
+    return total
