@@ -21,7 +21,7 @@ from zakar.dataset.schema import PUBLIC, Table
 from zakar.dataset.store import Dataset
 from zakar.loader import doctor
 from zakar.loader import load as loading
-from zakar.loader.doctor import Findings
+from zakar.loader.findings import Findings
 from zakar.loader.load import LoadReport, Progress
 from zakar.loader.options import LoadOptions, PublishOptions
 from zakar.loader.verify import Comparison, verify

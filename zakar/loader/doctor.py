@@ -1,7 +1,7 @@
 """What a server offers, what a dataset needs of it, and what lacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from zakar.broker import account as accounts
 from zakar.broker import control as controls
@@ -11,85 +11,20 @@ from zakar.broker.access import Access, is_websocket
 from zakar.broker.account import Account, NoTierError
 from zakar.broker.connection import LOST, ApiError, Connection, connected, lost
 from zakar.broker.control import Control
-from zakar.broker.link import Link
 from zakar.broker.memphis import messages
 from zakar.broker.station import NoJetStreamError
 from zakar.dataset.schema import PREDICTIONS, PUBLIC
 from zakar.dataset.store import Dataset
 from zakar.errors import ServerError
 from zakar.loader import obstacle, sizing, transport
-from zakar.loader.load import LeftOut, choose, left_out, sample, stored
-from zakar.loader.options import LoadOptions, Mode
+from zakar.loader.findings import Findings, Offer
+from zakar.loader.load import choose, left_out, sample, stored
+from zakar.loader.options import LoadOptions
 from zakar.loader.plan import Action, LoadPlan
 from zakar.loader.prepare import try_connections
 from zakar.loader.survey import NO_HEADERS, survey
 
 _READING = b'{"day":1234,"geospatial_x":12,"geospatial_y":17,"temperature":87}'
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What a server offers, and how it is reached: ``compressed``, through a ``websocket``, as a ``memphis`` broker.
-
-    ``jetstream``: whether there is any, None where it could not be asked. ``header_bytes``: of header lines that each
-    message carries for SDKs of Memphis, 0 where nobody serves them. ``slow`` says why there is no fast ingest,
-    ``lacks`` why there is no ``account``, or why nothing can be loaded into it; empty where there is, and it can.
-    """
-
-    server: str
-    version: str
-    encrypted: bool
-    max_payload: int
-    slow: str
-    link: Link
-    account: Account | None
-    lacks: str = ""
-    jetstream: bool | None = True
-    websocket: bool = False
-    compressed: bool = False
-    memphis: bool = False
-    header_bytes: int = 0
-
-    @property
-    def fast_ingest(self) -> bool:
-        """Whether there is fast ingest."""
-        return not self.slow
-
-    @property
-    def dedupe_header(self) -> str | None:
-        """The header by which a repeated message is known; None without JetStream, and through Memphis.
-
-        A real Memphis broker reads ``msg-id``; stock NATS does not, also where it answers Memphis's SDKs.
-        """
-        return None if self.account is None or self.memphis else "Nats-Msg-Id"
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was found: the server's offer, and, for a dataset, what a load would do and take.
-
-    ``seconds`` is an estimate, None where there is none; ``days_that_fit`` is told where storage does not suffice,
-    and whether a load of them ``starts_over``, since they do only once the stations are deleted. ``left_out`` are the
-    tables of answers that a load leaves out, and what their stations hold. ``bare``: streams with messages
-    that lack what SDKs of Memphis read in each, where these are served. ``unreadable``: without a dataset, what keeps
-    the stations of datasets that are there from being read, each with the fix.
-    """
-
-    offer: Offer
-    plan: LoadPlan | None = None
-    seconds: float | None = None
-    days_that_fit: int | None = None
-    starts_over: bool = False
-    left_out: LeftOut = field(default_factory=dict)
-    bare: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
-
-    @property
-    def batch(self) -> bool:
-        """Whether messages go by fast ingest: as the load that is asked about would send them, else as it could."""
-        if self.plan is None:
-            return self.offer.fast_ingest and self.offer.account is not None
-        return any(row.mode == Mode.BATCH for row in self.plan.stations.values())
 
 
 async def examine(
