@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zakar.loader.estimate import Estimate
-from zakar.loader.schedule import Schedule
+from zakar.loader.schedule import RateSchedule
 from zakar.loader.window import AutoWindow
 
 ACK_TIMEOUT = 15.0
@@ -132,7 +132,7 @@ def test_a_longer_way_is_noticed() -> None:
 
 @given(st.floats(0.01, 1e6), st.lists(st.tuples(st.floats(0, 30), st.floats(0, 1)), min_size=1, max_size=40))
 def test_a_rate_is_never_exceeded_by_more_than_a_second_of_it(rate: float, waits: list[tuple[float, float]]) -> None:
-    schedule, now, sent = Schedule(rate, 0.0), 0.0, []
+    schedule, now, sent = RateSchedule(rate, 0.0), 0.0, []
     for wait, share in waits:
         now += wait
         number = math.ceil(schedule.due(now) * share)
@@ -145,7 +145,7 @@ def test_a_rate_is_never_exceeded_by_more_than_a_second_of_it(rate: float, waits
 
 @given(st.floats(0.01, 1e5), st.integers(1, 200))
 def test_a_rate_is_kept_by_whoever_comes_when_it_is_due(rate: float, pieces: int) -> None:
-    schedule, now, sent = Schedule(rate, 0.0), 0.0, 0
+    schedule, now, sent = RateSchedule(rate, 0.0), 0.0, 0
     for _ in range(pieces):
         now = schedule.again + 1e-6
         number = schedule.due(now)

@@ -26,7 +26,7 @@ from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
 from zakar.loader.prepare import PreparedStream
 from zakar.loader.producer import Job, Tally, produce
-from zakar.loader.schedule import Schedule
+from zakar.loader.schedule import RateSchedule
 
 _LOOK_SECONDS = 1.0  # between two looks at how far the others are
 
@@ -64,7 +64,7 @@ async def fill(
     Once ``stop`` is set, what is in flight is drained. A StoppedError or other trouble is noted in ``work``.
     """
     estimate = Estimate(pace.ack_timeout)
-    schedule = None if pace.rate is None else Schedule(pace.rate, asyncio.get_running_loop().time())
+    schedule = None if pace.rate is None else RateSchedule(pace.rate, asyncio.get_running_loop().time())
     lacking = {o.target.table.station: None for o in work.openings if o.stored < o.target.records}
     try:
         async with control.producing(connection, lacking) as further:

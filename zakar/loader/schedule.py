@@ -1,11 +1,27 @@
-"""When messages are due, at a fixed rate. Pure; the clock is passed in."""
+"""When messages are due. Pure; the clock is passed in."""
+
+from typing import Protocol
 
 _CATCH_UP = 1.0  # seconds behind the schedule that are made up for, or a piece; the rest of an outage is not
 _ROUNDING = 1e-6  # messages; a piece that is due in a moment must not be missed by the last bit of a float
 _PIECE = 0.01  # seconds' worth of messages that are sent together
 
 
-class Schedule:
+class Schedule(Protocol):
+    """Says when a connection's messages are due: at a rate, or by a clock of days."""
+
+    def due(self, now: float) -> int:
+        """Return how many messages are due; 0 until they are worth sending."""
+
+    @property
+    def again(self) -> float:
+        """When to ask again, by the same clock."""
+
+    def send(self, messages: int) -> None:
+        """Note that ``messages`` more were sent."""
+
+
+class RateSchedule:
     """Messages at ``rate`` a second, each due at its own time whatever delayed those before it."""
 
     def __init__(self, rate: float, now: float) -> None:
