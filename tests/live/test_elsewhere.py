@@ -29,7 +29,7 @@ from zakar.loader.estimate import Estimate
 from zakar.loader.load import Progress
 from zakar.loader.options import Mode, PublishOptions
 from zakar.loader.overheard import overheard
-from zakar.loader.producer import Job, Tally, produce
+from zakar.loader.producer import Job, ProducerStats, produce
 
 pytestmark = pytest.mark.slow
 
@@ -350,6 +350,27 @@ def test_a_mapping_to_where_nobody_listens_is_told_before_anything_is_made_or_se
                 made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>", allow_batched=True)
 
 
+@pytest.mark.parametrize(("config", "why"), [({"max_msgs": 5}, "its max_msgs is 5"), ({"no_ack": True}, "its no_ack")])
+def test_a_load_says_first_who_else_would_hear_a_stream_that_cannot_be_filled_and_doctor_says_why(
+    sample: Dataset, config: dict[str, Any], why: str
+):
+    with running(accounts(f'mappings {{ "{SUBJECT}": "archive.tweets" }}')) as server:
+        made(server, "ARCHIVE", "archive.>")
+        made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>", **config)
+        for words, said, left_out in (
+            (["load"], "stream `ARCHIVE`", why),
+            (["load", "--recreate"], "stream `ARCHIVE`", why),
+            (["load", "--dry-run"], why, "ARCHIVE"),
+            (["doctor"], why, "ARCHIVE"),
+            (["load", "--recreate", "--dry-run"], "stream `ARCHIVE`", why),
+        ):
+            done = zakar(words[0], sample.root, *words[1:], "--server", server.url)
+            assert done.returncode == 1
+            assert said in done.stdout + done.stderr
+            assert left_out not in done.stdout + done.stderr
+        assert lengths(server) == [0 if stream == TWEETS_STREAM else None for stream in STREAMS]
+
+
 def test_a_mapping_within_a_station_is_no_hindrance(sample: Dataset):
     with running(accounts(f'mappings {{ "{SUBJECT}": "{TWEETS_STREAM}.raw.final" }}')) as server:
         filled(sample, server)
@@ -530,7 +551,7 @@ def test_the_first_ack_of_another_stream_ends_what_nobody_was_asked_about(batch:
             )
             said = r"answered by stream `ARCHIVE`, which stored [0-9,]+ messages or more.*nats stream rmm ARCHIVE"
             with pytest.raises(StoppedError, match=said):
-                await produce(job, Tally(0), lambda: None)
+                await produce(job, ProducerStats(0), lambda: None)
 
     with running(accounts(f'mappings {{ "{SUBJECT}": "archive.tweets" }}')) as server:
         made(server, TWEETS_STREAM, f"{TWEETS_STREAM}.>", allow_batched=True)

@@ -23,7 +23,7 @@ class Control(Protocol):
     """Who makes stations."""
 
     @property
-    def theirs(self) -> bool:
+    def managed_externally(self) -> bool:
         """Whether it is not us: stations then come whole, without a size, and unmarked where we may not mark them."""
 
     @property
@@ -62,7 +62,7 @@ class JetStream:
 
     run: str = ""
     level: int | None = None
-    theirs: bool = False
+    managed_externally: bool = False
 
     @property
     def header_bytes(self) -> int:

@@ -15,7 +15,7 @@ from zakar.lab.sent import Sent, Trace, spread, warming
 from zakar.loader.dialect import AckEach, Refusal
 from zakar.loader.estimate import Estimate
 from zakar.loader.options import PublishOptions
-from zakar.loader.producer import Job, Payloads, Tally
+from zakar.loader.producer import Job, Payloads, ProducerStats
 from zakar.loader.producer import produce as fill
 from zakar.loader.window import Window
 
@@ -72,7 +72,7 @@ async def _carry(
 
 async def _filled(job: Job, after: int) -> Sent:
     """Fill a partition that holds ``after`` messages."""
-    loop, tally, trace = asyncio.get_running_loop(), Tally(after), Trace()
+    loop, tally, trace = asyncio.get_running_loop(), ProducerStats(after), Trace()
 
     def note() -> None:
         trace.note(loop.time(), tally.sent, tally.acknowledged)
@@ -92,7 +92,7 @@ async def _filled(job: Job, after: int) -> Sent:
 
 
 @contextlib.contextmanager
-def _overheard(connection: Connection, tally: Tally, trace: Trace) -> Iterator[None]:
+def _overheard(connection: Connection, tally: ProducerStats, trace: Trace) -> Iterator[None]:
     """Note acks as they come; the producer tells of them only when it sends next, when a window has drained to half."""
     loop, tap = asyncio.get_running_loop(), connection.tap
 

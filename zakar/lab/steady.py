@@ -25,7 +25,7 @@ from zakar.lab.bench import Bench
 from zakar.lab.preset import Preset
 from zakar.loader.estimate import Estimate
 from zakar.loader.options import PublishOptions
-from zakar.loader.producer import Job, Payloads, Tally
+from zakar.loader.producer import Job, Payloads, ProducerStats
 from zakar.loader.producer import produce as fill
 
 _BLOCK = 8_192  # messages framed at once
@@ -128,7 +128,7 @@ async def _by_own(url: str, place: str, until: float, partitions: int) -> Spell:
     async with connected(Access((url,)), "zakar lab") as connection:
         stop, pace, estimate = asyncio.Event(), PublishOptions(), Estimate(PublishOptions().ack_timeout)
         streams = [station.stream_name(place, number + 1) for number in range(partitions)]
-        tallies = [Tally(0) for _ in streams]
+        tallies = [ProducerStats(0) for _ in streams]
         began, busy = time.time(), time.process_time()
         asyncio.get_running_loop().call_later(until - began, stop.set)
         jobs = [Job(connection, each, _endless(), _ENDLESS, pace, estimate, None, stop) for each in streams]

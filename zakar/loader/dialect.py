@@ -83,17 +83,17 @@ class Dialect(Protocol):
 
 
 class AckEach:
-    """An ack for every message, each refused unless it follows the one before. ``further``: header lines of each.
+    """An ack for every message, each refused unless it follows the one before. ``extra_headers``: header lines of each.
 
     ``place`` is the stream whose acks count; None takes any.
     """
 
     flow: int | None = None
 
-    def __init__(self, subject: str, inbox: str, further: str = "", place: Place | None = None) -> None:
+    def __init__(self, subject: str, inbox: str, extra_headers: str = "", place: Place | None = None) -> None:
         self.inbox = inbox
         self._subject = subject
-        self._further = further
+        self._extra_headers = extra_headers
         self._place = place
         self._ours: bytes | tuple[()] = ()  # what our stream's acks begin with, once one has come
         self._start: int | None = None
@@ -103,7 +103,7 @@ class AckEach:
     def build(self, payloads: pa.Array, after: int) -> Frames:
         """Frame payloads, each with the sequence that it expects to follow."""
         self._start = after if self._start is None else self._start
-        return frames.expecting(payloads, after, self._subject, self.inbox, self._further)
+        return frames.expecting(payloads, after, self._subject, self.inbox, self._extra_headers)
 
     def take(self, chunk: Sequence[Delivery]) -> Answer:
         """Read acks: cumulative up to the first refusal, since a message is refused unless it follows.
@@ -148,7 +148,7 @@ class AckEach:
 class FastBatch:
     """The messages of ``rows`` as one batch, acknowledged every ``flow`` messages or sooner.
 
-    ``rows``: of the table, from 0 on; with the last of all, the batch ends. ``further``: header lines of each. The
+    ``rows``: of the table, from 0 on; with the last of all, the batch ends. ``extra_headers``: lines of each. The
     first says what it follows if it ``expects`` anything. ``place`` is the stream whose answers count; None takes any.
     """
 
@@ -158,7 +158,7 @@ class FastBatch:
         inbox: str,
         rows: range,
         flow: int,
-        further: str = "",
+        extra_headers: str = "",
         *,
         expects: bool = True,
         place: Place | None = None,
@@ -169,7 +169,7 @@ class FastBatch:
         self._start = rows.start
         self._total = rows.stop
         self._reply = f"{inbox}.b.{flow}.fail."
-        self._further = further
+        self._extra_headers = extra_headers
         self._expects = expects
         self._place = place
         self._begun = 0  # streams that take the batch
@@ -184,7 +184,7 @@ class FastBatch:
             self._total,
             self._subject,
             self._reply,
-            self._further,
+            self._extra_headers,
             expects=self._expects,
         )
 

@@ -34,13 +34,13 @@ class Frames:
         return self.data[self.offsets[first] : self.offsets[last]]
 
 
-def expecting(payloads: pa.Array, after: int, subject: str, reply: str, further: str = "") -> Frames:
+def expecting(payloads: pa.Array, after: int, subject: str, reply: str, extra_headers: str = "") -> Frames:
     """Frame payloads, a binary array, to be stored right after sequence ``after`` of a stream.
 
-    Message i carries ``Nats-Expected-Last-Sequence: after + i``, and ``further`` header lines, each with its end; it
-    asks for its ack on ``reply``.
+    Message i carries ``Nats-Expected-Last-Sequence: after + i``, and ``extra_headers``, lines that each have their end;
+    it asks for its ack on ``reply``.
     """
-    header_end = _END + further + _END
+    header_end = _END + extra_headers + _END
     numbers = pa.array(np.arange(after, after + len(payloads)))
     expected = numbers.cast(pa.string())
     header_size = pc.add(pc.binary_length(expected), len(_HEADER) + len(header_end))
@@ -64,19 +64,19 @@ def batched(
     total: int,
     subject: str,
     reply: str,
-    further: str = "",
+    extra_headers: str = "",
     *,
     expects: bool = True,
 ) -> Frames:
-    """Frame payloads as messages of a fast batch that begins after sequence ``start``, with ``further`` header lines.
+    """Frame payloads as messages of a fast batch that begins after sequence ``start``, with ``extra_headers``.
 
     The batch's message n replies to ``<reply><n>.<operation>.$FI``: 0 starts, with the sequence that it expects
     to follow if it ``expects`` one, 1 appends, and 2 commits, at stream sequence ``total``.
     """
     number = pa.array(np.arange(after - start + 1, after - start + 1 + len(payloads))).cast(pa.string())
     size = pc.binary_length(payloads)
-    if further:
-        header = _header(further)
+    if extra_headers:
+        header = _header(extra_headers)
         verb, total_size = "HPUB", pc.add(size, len(header))
         counted = wire.spelled(total_size, f".1.$FI {len(header)} ", f"\r\n{header}")
     else:
@@ -93,14 +93,14 @@ def batched(
         special[0] = 0
     if after + len(payloads) == total:
         special[len(payloads) - 1] = 2
-    first = f"{_EXPECTED}{start}{_END}{further}" if expects else further
+    first = f"{_EXPECTED}{start}{_END}{extra_headers}" if expects else extra_headers
     for row, operation in sorted(special.items(), reverse=True) if len(payloads) else ():
         batch_number = after - start + 1 + row
         words = f"{subject} {reply}{batch_number}.{operation}.$FI"
-        frame = _frame(words, first if batch_number == 1 else further, payloads[row].as_py())
+        frame = _frame(words, first if batch_number == 1 else extra_headers, payloads[row].as_py())
         pieces[:1] = [pieces[0][: offsets[row]], memoryview(frame), pieces[0][offsets[row + 1] :]]
         offsets[row + 1 :] += len(frame) - (offsets[row + 1] - offsets[row])
-    largest = (pc.max(size).as_py() or 0) + len(_header(first) if after == start or further else "")
+    largest = (pc.max(size).as_py() or 0) + len(_header(first) if after == start or extra_headers else "")
     return Frames(memoryview(b"".join(pieces)) if len(pieces) > 1 else pieces[0], offsets, largest)
 
 

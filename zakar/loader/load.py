@@ -14,12 +14,12 @@ from zakar.dataset import store, wire
 from zakar.dataset.schema import Table
 from zakar.dataset.store import Dataset
 from zakar.errors import ConfigError, ServerError, StoppedError
-from zakar.loader import crew, plan, transport
-from zakar.loader.crew import Work
+from zakar.loader import plan, transport, workers
 from zakar.loader.options import LoadOptions, Mode, PublishOptions, Transport
 from zakar.loader.plan import Target
 from zakar.loader.prepare import PreparedStream, prepare
 from zakar.loader.survey import survey
+from zakar.loader.workers import Work
 from zakar.stopping import until_stopped
 
 _SAMPLE = 2_000  # messages of each table that a link is measured with
@@ -149,38 +149,40 @@ async def load(
         control = await controls.of(access, connection)
         try:
             load_plan = await until_stopped(survey(connection, control, dataset, options), stop)
-            openings = await until_stopped(prepare(connection, control, dataset, access, load_plan), stop)
+            streams = await until_stopped(prepare(connection, control, dataset, access, load_plan), stop)
             others = await until_stopped(stored(connection, left_out(dataset, tables)), stop)
         except ApiError as error:
             raise ServerError(f"{access.shown}: the server refuses to set up the stations: {error}") from error
         except LOST as error:
             raise ServerError(f"{access.shown}: nothing was sent: {lost(error)}") from error
-        works = _shared(openings, options.connections)
+        works = _shared(streams, options.connections)
         if len(works) == 1:
 
             def report(target: Target) -> None:
                 progress(_progress(target.table.station, works))
 
-            await crew.fill(connection, control, dataset, works[0], publish, stop, report)
+            await workers.fill(connection, control, dataset, works[0], publish, stop, report)
         else:
 
             def report_all(works_now: Sequence[Work]) -> None:
                 progress(_progress(f"{len(works)} connections", works_now))
 
-            works = await crew.fill_in_processes(connection, control, dataset, access, works, publish, stop, report_all)
+            works = await workers.fill_in_processes(
+                connection, control, dataset, access, works, publish, stop, report_all
+            )
         seconds = time.perf_counter() - began
         _raise_trouble(works, stop)
-        used = _used(options.mode, openings, control.slow(connection))
-        made = _report(works, openings, used, access, publish, seconds, stop, dataset.manifest.days)
+        used = _used(options.mode, streams, control.slow(connection))
+        made = _report(works, streams, used, access, publish, seconds, stop, dataset.manifest.days)
         return replace(made, left_out=others)
 
 
-def _shared(openings: Sequence[PreparedStream], connections: int) -> list[Work]:
+def _shared(streams: Sequence[PreparedStream], connections: int) -> list[Work]:
     """Share partitions among connections by what is left to be sent; with one, in the tables' order."""
     if connections == 1:
-        return [Work(list(openings))]
-    weights = [o.target.wire_bytes * (o.target.records - o.stored) // max(1, o.target.records) for o in openings]
-    return [Work([openings[place] for place in places]) for places in plan.shared(weights, connections)]
+        return [Work(list(streams))]
+    weights = [o.target.wire_bytes * (o.target.records - o.stored) // max(1, o.target.records) for o in streams]
+    return [Work([streams[place] for place in places]) for places in plan.shared(weights, connections)]
 
 
 def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
@@ -200,7 +202,7 @@ def _raise_trouble(works: Sequence[Work], stop: asyncio.Event) -> None:
 
 def _report(
     works: Sequence[Work],
-    openings: Sequence[PreparedStream],
+    streams: Sequence[PreparedStream],
     mode: Mode,
     access: Access,
     pace: PublishOptions,
@@ -208,10 +210,10 @@ def _report(
     stop: asyncio.Event,
     days: int,
 ) -> LoadReport:
-    filled = [(o.target, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
+    filled = [(o.target, tally) for work in works for o, tally in zip(work.streams, work.tallies, strict=True)]
     tallies = [tally for _, tally in filled]
     stations: dict[str, StationReport] = {}
-    for name in dict.fromkeys(o.target.table.station for o in openings):
+    for name in dict.fromkeys(o.target.table.station for o in streams):
         ours = [(target, tally) for target, tally in filled if target.table.station == name]
         stations[name] = StationReport(sum(t.records for t, _ in ours), sum(tally.sent for _, tally in ours), len(ours))
     sent = sum(tally.sent for tally in tallies)
@@ -219,33 +221,33 @@ def _report(
         records=sum(target.records for target, _ in filled),
         sent=sent,
         acknowledged=sum(tally.acknowledged for tally in tallies),
-        already_stored=sum(o.stored for o in openings) + sum(tally.found for tally in tallies),
+        already_stored=sum(o.stored for o in streams) + sum(tally.recovered for tally in tallies),
         seconds=seconds,
         messages_per_second=sent / seconds,
         timeouts=sum(tally.timeouts for tally in tallies),
         retries=sum(tally.retries for tally in tallies),
         reconnects=sum(work.reconnects for work in works),
         mode=str(mode),
-        mode_reason="; ".join(dict.fromkeys(o.why for o in openings if o.why)),
+        mode_reason="; ".join(dict.fromkeys(o.why for o in streams if o.why)),
         transport=str(Transport.WEBSOCKET if access.websocket else Transport.TCP),
         wire_bytes=sum(work.wire_bytes for work in works),
         in_flight_limit=pace.in_flight or max(tally.limit for tally in tallies),
         connections=len(works),
         interrupted=stop.is_set() and any(tally.stored < target.records for target, tally in filled),
         days=days,
-        beyond=sum(o.beyond for o in openings),
+        beyond=sum(o.beyond for o in streams),
         stations=stations,
     )
 
 
-def _used(mode: Mode, openings: Sequence[PreparedStream], slow: str) -> Mode:
+def _used(mode: Mode, streams: Sequence[PreparedStream], slow: str) -> Mode:
     """Return the mode that was used, as far as it could be: there may have been streams that did not allow it.
 
     ``slow`` says why none could; empty if not.
     """
     if mode not in {Mode.AUTO, Mode.BATCH}:
         return mode
-    sending = [o for o in openings if o.stored < o.target.records]
+    sending = [o for o in streams if o.stored < o.target.records]
     batch = any(o.batch for o in sending) if sending else not slow
     return Mode.BATCH if batch else Mode.NONBLOCKING
 
@@ -254,7 +256,7 @@ def _progress(station: str, works: Sequence[Work]) -> Progress:
     tallies = [tally for work in works for tally in work.tallies]
     return Progress(
         station=station,
-        records=sum(o.target.records for work in works for o in work.openings),
+        records=sum(o.target.records for work in works for o in work.streams),
         stored=sum(tally.stored for tally in tallies),
         sent=sum(tally.sent for tally in tallies),
         in_flight=sum(tally.in_flight for tally in tallies),

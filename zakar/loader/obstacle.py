@@ -85,7 +85,7 @@ async def ungiven(connection: Connection, control: Control, rows: Iterable[Strea
     if account.max_stream_bytes is not None:
         size = min(size, account.max_stream_bytes)
     size -= sum(row.frees for row in rows if row.action in {Action.RECREATE, Action.DELETE})
-    if not new or size <= 0 or control.theirs or account.max_bytes == 0:
+    if not new or size <= 0 or control.managed_externally or account.max_bytes == 0:
         return []
     try:
         await station.creatable(connection, new[0].stream, size, account.replicas, account.storage)
@@ -102,11 +102,11 @@ async def ungiven(connection: Connection, control: Control, rows: Iterable[Strea
 
 
 async def without_rights(
-    connection: Connection, control: Control, rows: Iterable[StreamPlan], unmarked: Collection[str]
+    connection: Connection, control: Control, rows: Iterable[StreamPlan], unowned: Collection[str]
 ) -> tuple[list[str], list[str], set[str]]:
     """Return which rights lack, each with the fix: for a load, and for what comes after it; and what cannot be updated.
 
-    ``rows`` are what a load would do with each stream; those that are ``unmarked`` do not say yet whose they are,
+    ``rows`` are what a load would do with each stream; those that are ``unowned`` do not say yet whose they are,
     which a load that goes on must know. Raises what lost connections raise.
     """
     load: list[_Right] = []
@@ -116,14 +116,14 @@ async def without_rights(
     for row in rows:
         stream = row.stream
         load.append(_Right("a load", stream, (f"STREAM.INFO.{stream}",)))
-        if row.action in {Action.RECREATE, Action.DELETE} and not control.theirs:
+        if row.action in {Action.RECREATE, Action.DELETE} and not control.managed_externally:
             load.append(_Right("a load", stream, (f"STREAM.DELETE.{stream}",)))
-        created = row.action in {Action.CREATE, Action.RECREATE} and not control.theirs
+        created = row.action in {Action.CREATE, Action.RECREATE} and not control.managed_externally
         if created:
             load.append(_Right("a load", stream, (f"STREAM.CREATE.{stream}",)))
         if row.action is Action.CONTINUE or (created and row.mode == "batch" and not station.alone(connection)):
             updates[f"{api}.STREAM.UPDATE.{stream}"] = stream
-        if row.action is Action.CONTINUE and stream in unmarked and not control.theirs:
+        if row.action is Action.CONTINUE and stream in unowned and not control.managed_externally:
             load.append(_Right("a load into a stream of another's making", stream, (f"STREAM.UPDATE.{stream}",)))
         if row.records and row.action is not Action.REFUSE:
             after.append(_Right("a load that goes on", stream, (f"STREAM.MSG.GET.{stream}",)))

@@ -80,7 +80,7 @@ def partitions(streams: Sequence[Stream]) -> int:
 
     One that zakar filled says it itself, of another all streams count.
     """
-    counted = len(streams) if streams and unmarked(streams[0]) else 1
+    counted = len(streams) if streams and unowned(streams[0]) else 1
     number = streams[0].metadata.get(PARTITIONS, str(counted)) if streams else "1"
     return int(number) if number.isascii() and number.isdigit() and 0 < int(number) <= PARTITIONS_MOST else 1
 
@@ -190,14 +190,14 @@ def enlarged(target: Target, stream: Stream) -> int | None:
     return target.max_bytes if 0 < stream.max_bytes < target.max_bytes else None
 
 
-def unmarked(stream: Stream) -> bool:
+def unowned(stream: Stream) -> bool:
     """Whether a stream does not say whose messages it is for."""
     return FINGERPRINT not in stream.metadata
 
 
-def unmarked_of(streams: Iterable[Stream]) -> set[str]:
+def unowned_names(streams: Iterable[Stream]) -> set[str]:
     """Return the names of the streams that do not say whose messages they are for."""
-    return {stream.name for stream in streams if unmarked(stream)}
+    return {stream.name for stream in streams if unowned(stream)}
 
 
 def ungrown(target: Target, streams: Sequence[Stream]) -> Refusal | None:

@@ -29,9 +29,10 @@ _BATCH_IDLE = 11.0  # seconds; servers drop a batch that was idle for 10
 class PreparedStream:
     """A partition ready to be filled from ``stored`` on. ``why`` says why not by fast ingest, if not.
 
-    Up to message ``lead`` a killed loader's messages may still come; only up to ``judged`` was looked at what there is.
+    Up to message ``guarded_until`` a killed loader's messages may still come; what there is was compared up to message
+    ``verified_upto``.
     ``fresh``: made just now, and nobody can have begun to fill it. ``headers``: whether it has room for header lines.
-    ``closed``: its fast ingest is off until ``lead``.
+    ``closed``: its fast ingest is off until then.
     ``beyond`` the target's messages there are as many of later days.
     ``domain``: JetStream's here, which acks carry.
     """
@@ -41,8 +42,8 @@ class PreparedStream:
     batch: bool
     owner: str | None
     why: str = ""
-    lead: int = 0
-    judged: int = 0
+    guarded_until: int = 0
+    verified_upto: int = 0
     fresh: bool = False
     headers: bool = True
     closed: bool = False
@@ -60,7 +61,7 @@ async def prepare(
     anything but the first messages of this dataset, or if anything else would get its messages; ServerError, ApiError,
     and what lost connections raise.
     """
-    _check(load_plan, theirs=control.theirs)
+    _check(load_plan, managed_externally=control.managed_externally)
     options, targets, domain = load_plan.options, load_plan.targets, load_plan.account.domain
     there = load_plan.streams
     wide = {name for name, stream in there.items() if stream.wide}
@@ -102,7 +103,7 @@ async def prepare(
     return [replace(each, domain=domain) for each in opened]
 
 
-def _check(load_plan: LoadPlan, *, theirs: bool) -> None:
+def _check(load_plan: LoadPlan, *, managed_externally: bool) -> None:
     """Raise what keeps a plan from being carried out: MismatchError, or ServerError if rights or room surely lack."""
     _refuse(load_plan.overlapping)
     if load_plan.denied:
@@ -114,7 +115,7 @@ def _check(load_plan: LoadPlan, *, theirs: bool) -> None:
     if load_plan.rights:
         raise ServerError(f"{kept}: {'; '.join(load_plan.rights)}")
     gone = load_plan.streams.values() if recreate else ()
-    if theirs and not gone:
+    if managed_externally and not gone:
         return
     rows = load_plan.stations.values()
     made = [row for row in rows if row.enlarged or row.action not in {Action.CONTINUE, Action.NOTHING}]
@@ -196,7 +197,9 @@ async def _open(
         return PreparedStream(target, 0, by_batch, made.metadata.get(station.OWNER), why, fresh=fresh)
     if existing.last >= target.records:
         beyond = existing.last - target.records
-        return PreparedStream(target, target.records, batch=False, owner=None, judged=target.records, beyond=beyond)
+        return PreparedStream(
+            target, target.records, batch=False, owner=None, verified_upto=target.records, beyond=beyond
+        )
     headers = await _roomy(connection, control, target, existing)
     begun = existing.last == 0 and station.OWNER in existing.metadata
     try:
@@ -205,15 +208,15 @@ async def _open(
             fenced = await station.fence(connection, target.stream, marked, reopened=not begun)
             # That ends batches. Messages that ask for an ack each are still taken wherever they fit, which would shift
             # all that follow in a batch; how far they can reach is known.
-            lead = plan.late_until(fenced.last)
-            if by_batch and lead >= target.records:
+            guarded_until = plan.late_until(fenced.last)
+            if by_batch and guarded_until >= target.records:
                 by_batch, why = False, "what is left may still be under way from a loader that was killed"
             return PreparedStream(
-                target, fenced.last, by_batch, owner, why, lead, existing.last, headers=headers, closed=begun
+                target, fenced.last, by_batch, owner, why, guarded_until, existing.last, headers=headers, closed=begun
             )
         adopted = await station.adopt(connection, target.stream, marked)
         return PreparedStream(
-            target, adopted.last, batch=False, owner=owner, why=why, judged=existing.last, headers=headers
+            target, adopted.last, batch=False, owner=owner, why=why, verified_upto=existing.last, headers=headers
         )
     except (ApiError, *LOST) as error:
         if isinstance(error, ApiError) and error.code in codes.FULL:
@@ -228,7 +231,9 @@ async def _open(
         mark = existing.metadata.get(station.OWNER)
         forbidden = isinstance(error, ApiError) and error.code in {0, DENIED}
         why = f"{'this user may not update streams' if forbidden else 'the stream cannot be updated'}: {error}"
-        return PreparedStream(target, quiet, batch=False, owner=mark, why=why, judged=existing.last, headers=headers)
+        return PreparedStream(
+            target, quiet, batch=False, owner=mark, why=why, verified_upto=existing.last, headers=headers
+        )
 
 
 async def _make(

@@ -39,17 +39,17 @@ Payloads = Callable[[int], Iterator[pa.Array]]
 
 
 @dataclass
-class Tally:
+class ProducerStats:
     """What a producer did so far.
 
     ``stored`` is the length of the stream as last known; what is ``in_flight`` beyond it may be stored or not.
-    ``found`` counts messages that were stored meanwhile and not sent by us, such as late frames of a killed loader.
+    ``recovered`` counts messages that were stored meanwhile and not sent by us, such as late frames of a killed loader.
     """
 
     stored: int
     sent: int = 0
     acknowledged: int = 0
-    found: int = 0
+    recovered: int = 0
     timeouts: int = 0
     retries: int = 0
     in_flight: int = 0
@@ -63,12 +63,12 @@ class Job:
     ``payloads(n)`` yields the wire objects from message n on, in arrays; there are ``total`` of them. ``batch``
     asks for fast ingest, which is safe only while no one else writes: ``owner`` is the mark that this loader left
     in the stream's metadata when it fenced others off, or found there where it may not leave one, and up to message
-    ``lead`` each asks for its own ack, since others may still come. What the stream holds beyond message ``judged`` is
-    still to be held against the table. ``estimate`` is what is known of the link,
-    ``schedule`` when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop``
-    is set, nothing more is sent. ``further``: header lines of each message. ``fresh`` says that the stream was made
-    for this job, so that nobody else can have begun to fill it. Of later days it holds ``beyond`` messages besides.
-    ``closed`` says that its fast ingest is off, up to message ``lead``.
+    ``guarded_until`` each asks for its own ack, since others may still come. What the stream holds after message
+    ``verified_upto`` is still to be compared with the table. ``estimate`` is what is known of the link, ``schedule``
+    when messages are due, if they must keep to a rate; jobs of one connection share both. Once ``stop`` is set, nothing
+    more is sent. ``extra_headers``: header lines of each message. ``fresh`` says that the stream was made for this job,
+    so that nobody else can have begun to fill it. Of later days it holds ``beyond`` messages besides.
+    ``closed`` says that its fast ingest is off, up to message ``guarded_until``.
     ``domain``: JetStream's, which acks of ours carry; with None, any stream's acks are taken.
     """
 
@@ -82,9 +82,9 @@ class Job:
     stop: asyncio.Event
     batch: bool = False
     owner: str | None = None
-    lead: int = 0
-    judged: int = 0
-    further: str = ""
+    guarded_until: int = 0
+    verified_upto: int = 0
+    extra_headers: str = ""
     fresh: bool = False
     beyond: int = 0
     closed: bool = False
@@ -106,14 +106,14 @@ class _Attempt:
             self.window: Window = AutoWindow(job.estimate, pace.ack_timeout, start, flow)
         else:
             self.window = Window(pace.in_flight, pace.ack_timeout, start, flow)
-        batch = job.batch and start >= job.lead
+        batch = job.batch and start >= job.guarded_until
         place = None if job.domain is None else Place(job.stream, job.domain)
-        self.dialect: Dialect = AckEach(subject, inbox, job.further, place)
+        self.dialect: Dialect = AckEach(subject, inbox, job.extra_headers, place)
         if batch:
             rows, flow = range(start, job.total), self.window.flow
-            self.dialect = FastBatch(subject, inbox, rows, flow, job.further, expects=expects, place=place)
+            self.dialect = FastBatch(subject, inbox, rows, flow, job.extra_headers, expects=expects, place=place)
         self.start = start
-        self.end = min(job.lead, job.total) if job.batch and not batch else job.total
+        self.end = min(job.guarded_until, job.total) if job.batch and not batch else job.total
         self.answered = 0  # messages
         self.ended = False
         self.overdue = 0  # messages whose ack deadline passed
@@ -172,7 +172,7 @@ class _Attempt:
                 await self.woken.wait()
 
 
-async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
+async def produce(job: Job, tally: ProducerStats, progress: Callable[[], None]) -> None:
     """Send messages ``tally.stored`` to ``job.total - 1`` into a stream that holds those before.
 
     Ends when all are stored, or, once ``job.stop`` is set, when what is in flight has been answered. ``tally`` is
@@ -185,10 +185,10 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
     loop, pace = asyncio.get_running_loop(), job.pace
     patience = loop.time() + pace.give_up_after
     highest, others = tally.stored, 0
-    sound = min(job.judged, tally.stored)  # up to here the stream is known to hold the table's rows
+    verified = min(job.verified_upto, tally.stored)  # up to here the stream is known to hold the table's rows
     if not job.stop.is_set():
-        await _compare(job, sound, tally.stored)
-        sound = tally.stored
+        await _compare(job, verified, tally.stored)
+        verified = tally.stored
     fresh = job.fresh and tally.stored == 0
     while tally.stored < job.total and not job.stop.is_set():
         attempt, fresh = _Attempt(job, tally.stored, expects=not fresh), False
@@ -204,13 +204,13 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         stored = await _settled(job, attempt, patience)
         await _check_alone(job)
         job = replace(job, batch=job.batch and not attempt.may_begin(stored))
-        sound = max(sound, min(window.acked, stored) - job.batch)
-        await _compare(job, sound, stored)
-        sound = stored
+        verified = max(verified, min(window.acked, stored) - job.batch)
+        await _compare(job, verified, stored)
+        verified = stored
         tally.retries += max(0, window.sent - stored)
         # Less than was acknowledged, where a broker's leader was killed: those acks came to nothing.
         tally.acknowledged += min(stored, window.sent) - window.acked
-        tally.found += max(0, stored - window.sent)
+        tally.recovered += max(0, stored - window.sent)
         if stored > attempt.start:
             patience = loop.time() + pace.give_up_after
         else:
@@ -228,7 +228,7 @@ async def produce(job: Job, tally: Tally, progress: Callable[[], None]) -> None:
         await _final(job, patience)
 
 
-async def _attempt(job: Job, attempt: _Attempt, tally: Tally, progress: Callable[[], None]) -> None:
+async def _attempt(job: Job, attempt: _Attempt, tally: ProducerStats, progress: Callable[[], None]) -> None:
     """Send until all is sent, ``stop`` is set or something goes wrong; then wait for the answers."""
     connection, dialect, window = job.connection, attempt.dialect, attempt.window
     loop = asyncio.get_running_loop()
@@ -368,7 +368,7 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
             if state is not None and state.last == stored:
                 if not job.batch:
                     return stored
-                reopened = not attempt.may_begin(stored) and not (job.closed and stored < job.lead)
+                reopened = not attempt.may_begin(stored) and not (job.closed and stored < job.guarded_until)
                 return (await station.fence(connection, stream, {}, reopened=reopened)).last
             stored = state.last if state is not None else -1
             if connection.is_connected and state is None:
@@ -383,7 +383,7 @@ async def _settled(job: Job, attempt: _Attempt, patience: float) -> int:
         await asyncio.sleep(_QUIET)
 
 
-def _check_answers(job: Job, attempt: _Attempt, tally: Tally) -> None:
+def _check_answers(job: Job, attempt: _Attempt, tally: ProducerStats) -> None:
     """Raise what another attempt would not mend.
 
     ServerError if the server ended the connection for good; StoppedError if it denies this user something, if another

@@ -84,11 +84,11 @@ def frame_bytes(target: Target, mode: str, header_bytes: int = 0) -> float:
     """
     if target.records == 0:
         return 0.0
-    payload, further = pa.array([b""], pa.binary()), " " * header_bytes
+    payload, extra_headers = pa.array([b""], pa.binary()), " " * header_bytes
     dialect = (
-        FastBatch(target.subject, _INBOX, range(target.records + 1), _FLOW, further)
+        FastBatch(target.subject, _INBOX, range(target.records + 1), _FLOW, extra_headers)
         if mode == "batch"
-        else AckEach(target.subject, _INBOX, further)
+        else AckEach(target.subject, _INBOX, extra_headers)
     )
     digits = 2  # of the payload's length, where the empty one of the frame has one
     return len(dialect.build(payload, target.records - 1).data) + digits + target.wire_bytes / target.records

@@ -79,9 +79,9 @@ async def survey(connection: Connection, control: Control, dataset: Dataset, opt
     if mode is Mode.AUTO:
         mode = Mode.NONBLOCKING if control.slow(connection) else Mode.BATCH
     misfits = dict(zip((target.stream for target in every_target), judgements, strict=True))
-    stations = _rows(load_plan, misfits, mode, sized=not control.theirs)
+    stations = _rows(load_plan, misfits, mode, sized=not control.managed_externally)
     rights, afterwards, fixed = await obstacle.without_rights(
-        connection, control, stations.values(), plan.unmarked_of(streams_kept)
+        connection, control, stations.values(), plan.unowned_names(streams_kept)
     )
     mode_rights = _mode_rights(stations.values(), streams_kept, fixed) if options.mode is Mode.BATCH else []
     for name, row in stations.items():
@@ -179,11 +179,11 @@ async def _judge(
     """
     existing = next((stream for stream in streams if stream.name == target.stream), None)
     if existing is None:
-        refusal = plan.ungrown(target, streams) if control.theirs else None
+        refusal = plan.ungrown(target, streams) if control.managed_externally else None
         return refusal or await obstacle.oversized(connection, control, dataset, target, None)
     last_row = _row(dataset, target, existing.last)
     last_stored = await station.message(connection, target.stream, existing.last) if last_row else None
-    if control.theirs and plan.unmarked(existing):
+    if control.managed_externally and plan.unowned(existing):
         # Its first message tells instead, and its last one, as that of every stream.
         first_row = _row(dataset, target, min(1, existing.last))
         if first_row and first_row == await station.message(connection, target.stream, 1):

@@ -61,7 +61,7 @@ class Memphis:
 
     user: str
     app: str = field(default_factory=lambda: str(uuid.uuid4()))
-    theirs: bool = True
+    managed_externally: bool = True
     header_bytes: int = len(header_lines(_ID))
 
     def slow(self, connection: Connection) -> str:

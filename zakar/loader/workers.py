@@ -25,7 +25,7 @@ from zakar.loader.options import PublishOptions
 from zakar.loader.overheard import overheard
 from zakar.loader.plan import Target
 from zakar.loader.prepare import PreparedStream
-from zakar.loader.producer import Job, Tally, produce
+from zakar.loader.producer import Job, ProducerStats, produce
 from zakar.loader.schedule import RateSchedule
 
 _LOOK_SECONDS = 1.0  # between two looks at how far the others are
@@ -33,13 +33,13 @@ _LOOK_SECONDS = 1.0  # between two looks at how far the others are
 
 @dataclass
 class Work:
-    """What one connection fills, and how far it is: a tally for each opening.
+    """What one connection fills, and how far it is: a tally for each stream.
 
     ``trouble`` is what ended it early, and ``ended`` when that was, by the machine's own clock.
     """
 
-    openings: list[PreparedStream]
-    tallies: list[Tally] = field(default_factory=list)
+    streams: list[PreparedStream]
+    tallies: list[ProducerStats] = field(default_factory=list)
     wire_bytes: int = 0
     reconnects: int = 0
     trouble: ZakarError | None = None
@@ -47,7 +47,7 @@ class Work:
 
     def __post_init__(self) -> None:
         """Begin where the streams end."""
-        self.tallies = self.tallies or [Tally(opening.stored) for opening in self.openings]
+        self.tallies = self.tallies or [ProducerStats(prepared.stored) for prepared in self.streams]
 
 
 async def fill(
@@ -65,11 +65,11 @@ async def fill(
     """
     estimate = Estimate(pace.ack_timeout)
     schedule = None if pace.rate is None else RateSchedule(pace.rate, asyncio.get_running_loop().time())
-    lacking = {o.target.table.station: None for o in work.openings if o.stored < o.target.records}
+    lacking = {o.target.table.station: None for o in work.streams if o.stored < o.target.records}
     try:
-        async with control.producing(connection, lacking) as further:
-            for opening, tally in zip(work.openings, work.tallies, strict=True):
-                target = opening.target
+        async with control.producing(connection, lacking) as extra_headers:
+            for prepared, tally in zip(work.streams, work.tallies, strict=True):
+                target = prepared.target
                 job = Job(
                     connection,
                     target.stream,
@@ -79,15 +79,15 @@ async def fill(
                     estimate,
                     schedule,
                     stop,
-                    opening.batch,
-                    opening.owner,
-                    opening.lead,
-                    opening.judged,
-                    further if opening.headers else "",
-                    opening.fresh,
-                    opening.beyond,
-                    opening.closed,
-                    opening.domain,
+                    prepared.batch,
+                    prepared.owner,
+                    prepared.guarded_until,
+                    prepared.verified_upto,
+                    extra_headers if prepared.headers else "",
+                    prepared.fresh,
+                    prepared.beyond,
+                    prepared.closed,
+                    prepared.domain,
                 )
 
                 def report(target: Target = target) -> None:
@@ -149,17 +149,17 @@ async def fill_in_processes(
 async def _see(connection: Connection, works: Sequence[Work]) -> None:
     """Bring what is known to be stored up to date, as far as the server answers in a moment."""
 
-    async def see(stream: str, tally: Tally) -> None:
+    async def see(stream: str, tally: ProducerStats) -> None:
         with contextlib.suppress(ApiError, ServerError, *LOST):
             state = await station.look(connection, stream, _LOOK_SECONDS)
             tally.stored = state.last if state is not None else tally.stored
 
-    filling = [(o, tally) for work in works for o, tally in zip(work.openings, work.tallies, strict=True)]
+    filling = [(o, tally) for work in works for o, tally in zip(work.streams, work.tallies, strict=True)]
     await asyncio.gather(*(see(o.target.stream, tally) for o, tally in filling if tally.stored < o.target.records))
 
 
 def _work(control: Control, dataset: Dataset, access: Access, work: Work, pace: PublishOptions) -> Work:
-    """Do one connection's work in a process of its own."""
+    """Do what one connection does in a process of its own."""
     asyncio.run(_alone(control, dataset, access, work, pace))
     return work
 
@@ -185,7 +185,7 @@ async def _alone(control: Control, dataset: Dataset, access: Access, work: Work,
 
 async def _check_alone(connection: Connection, work: Work) -> None:
     """Raise StoppedError if, by this connection, anything else hears what is to be sent."""
-    lacking = [o for o in work.openings if o.stored < o.target.records]
+    lacking = [o for o in work.streams if o.stored < o.target.records]
     domain = lacking[0].domain if lacking else ""
     with contextlib.suppress(ApiError, *LOST):  # then the acks tell
         streams = {o.target.stream: await station.look(connection, o.target.stream) for o in lacking}
