@@ -74,7 +74,7 @@ class Batch:
     """Messages of a station, as ``follow`` gives them.
 
     ``stream``: the partition. ``rows``: a row a message. ``sequences``: the messages' numbers in the stream, uint64.
-    ``stored_at``: when the broker stored each, timestamp[ns, UTC].
+    ``stored_at``: when the broker stored each, timestamp[us, UTC].
     """
 
     stream: str
@@ -349,7 +349,7 @@ async def _batches(connection: Connection, station: str) -> AsyncGenerator[Batch
                 stream,
                 rows,
                 pa.array([reader.sequence(message) for message in good], pa.uint64()),
-                pa.array([reader.stored_at(message) for message in good], pa.timestamp("ns", "UTC")),
+                pa.array([reader.stored_at(message) // 1_000 for message in good], pa.timestamp("us", "UTC")),
             )
 
 
