@@ -33,6 +33,10 @@ def test_the_blocks_do_what_they_say(tmp_path, monkeypatch, capsys, in_a_loop: b
     assert lines[-1].startswith("zakar-fire-alerts$1 ")
 
 
+def test_the_reference_has_all_that_is_public_and_nothing_else():
+    assert sorted(re.findall(r"^\.\. auto\w+:: (\w+)$", PAGE, re.MULTILINE)) == sorted(zakar.__all__)
+
+
 def test_what_is_public_is_in_zakar_itself():
     from zakar import api
 
