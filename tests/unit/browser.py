@@ -18,6 +18,10 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _PATIENCE_S = 60
 
 
+class NavigatedError(Exception):
+    """The page has gone elsewhere while it was asked something, as one that leads on does."""
+
+
 class Page:
     """A page of the browser. ``complaints`` are errors and warnings of its console, ``asked`` the URLs it wanted."""
 
@@ -35,6 +39,8 @@ class Page:
         while True:
             said = self._hear()
             if said.get("id") == number:
+                if "navigated" in said.get("error", {}).get("message", ""):
+                    raise NavigatedError
                 assert "error" not in said, said
                 return said["result"]
 
@@ -56,11 +62,12 @@ class Page:
     def until(self, script: str) -> None:
         """Wait until a JavaScript expression is true, as on a page that makes itself."""
         deadline = time.monotonic() + _PATIENCE_S
-        while not self.value(script):
-            assert time.monotonic() < deadline, (
-                f"never so: {script}; the page says: {self.value('document.body.innerText')}"
-            )
+        while time.monotonic() < deadline:
+            with contextlib.suppress(NavigatedError):
+                if self.value(script):
+                    return
             time.sleep(0.1)
+        raise AssertionError(f"never so: {script}; the page says: {self.value('document.body.innerText')}")
 
     def picture(self, path: Path) -> None:
         """Write a picture of the whole page, from top to bottom."""

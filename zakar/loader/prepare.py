@@ -245,7 +245,7 @@ async def _make(
     *,
     wide: bool,
 ) -> Stream:
-    """Create a target's stream. Raises ServerError where there is no room for it, and as ``create`` does."""
+    """Create a target's stream. Raises ServerError if there is no room, or if somebody else was quicker; ApiError."""
     size = target.max_bytes
     new = station.NewPartition(
         target.table.station, target.number, target.of, marked, size, options.replicas, options.storage, wide
@@ -253,6 +253,10 @@ async def _make(
     try:
         return await control.create(connection, new)
     except ApiError as error:
+        if error.code == codes.NAME_IN_USE:  # a moment ago it was not there
+            raise ServerError(
+                f"`{target.stream}`: another loader is making it; let it finish, or stop it and run this again"
+            ) from error
         if error.code not in codes.FULL:
             raise
         raise ServerError(
